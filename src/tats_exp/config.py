@@ -1,0 +1,307 @@
+"""The schema of the root config, and the check that every run passes before the first one starts.
+
+What a section may hold is written once: a section with `_target_` may hold the parameters of that target, with their
+types; the others are the models below. A key or a value that does not fit is one line of `ConfigError`.
+"""
+
+import difflib
+import inspect
+import typing
+from importlib import resources
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal
+
+import torch
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from torch import nn
+
+from tats_exp.vqgan.padding import TimePadding
+
+Node = dict[str, Any]
+"""A section with `_target_`, checked against the parameters of its target."""
+
+STAGES = ("reference", "vqgan", "codes", "transformer", "samples", "metrics")
+INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
+
+# A run folder is named by its choices; a path among them must not become folders.
+OmegaConf.register_new_resolver("folder_name", lambda text: str(text).replace("/", "_") or "run", replace=True)
+
+
+class ConfigError(ValueError):
+    """A config that cannot run; the message is one line for the user."""
+
+
+class Section(BaseModel):
+    """A section without `_target_`: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Padding(Section):
+    """How frames are padded in time, for each half of the VQGAN."""
+
+    encoder: TimePadding
+    decoder: TimePadding
+
+
+class Reserve(Section):
+    """Frames kept free on either side of a clip: of a training clip, and of a window that is only encoded."""
+
+    training: int = Field(ge=0)
+    encoding: int = Field(ge=0)
+
+
+class StoreSection(Section):
+    """Where stages keep what they made."""
+
+    root: str
+    redo: list[Literal[STAGES]]  # type: ignore[valid-type]
+    redo_before: float | None
+
+
+class Training(Section):
+    """Budget and optimiser of one training stage."""
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    accumulate: int = Field(ge=1)
+    gradient_clip: float = Field(ge=0)
+    optimizer: Node
+    scheduler: Node | None
+    log_every: int = Field(ge=1)
+    checkpoint_every: int = Field(ge=1)
+
+
+class VQGANTrainingSection(Training):
+    """Training of the VQGAN: budget, optimiser and weights of the losses."""
+
+    l1_weight: float = Field(ge=0)
+
+
+class VQGANSection(Section):
+    """The VQGAN and its training."""
+
+    model: Node
+    training: VQGANTrainingSection
+
+
+class TransformerSection(Section):
+    """The transformer and its training."""
+
+    model: Node
+    training: Training
+
+
+class Codes(Section):
+    """The windows that are encoded once and kept."""
+
+    train_windows: int = Field(ge=1)
+    held_out_windows: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+
+
+class Sampling(Section):
+    """How much is sampled and decoded at a time."""
+
+    batch_size: int = Field(ge=1)
+    decode_chunk: int = Field(ge=1)
+
+
+class Metrics(Section):
+    """The feature network of the evaluation."""
+
+    network: Node
+    batch_size: int = Field(ge=1)
+
+
+class Config(Section):
+    """One run, checked. See conf/config.yaml for what each key means."""
+
+    name: str = Field(pattern=r"^[\w.-]+$")
+    question: str | None
+    seed: int = Field(ge=0)
+    frames: int = Field(ge=1)
+    resolution: int = Field(ge=1)
+    long_frames: int = Field(ge=1)
+    eval_videos: int = Field(ge=2)
+    reference_videos: int = Field(ge=2)
+    threads: int | None = Field(ge=1)
+    compile: bool
+    workers: int = Field(ge=0)
+    swept: list[str]
+    reserve: Reserve
+    store: StoreSection
+    padding: Padding
+    data: Node
+    condition: Node
+    vqgan: VQGANSection
+    codes: Codes
+    transformer: TransformerSection
+    sampling: Sampling
+    sampler: Node
+    metrics: Metrics
+    trainer: Node
+    logger: Node
+
+    @property
+    def latent_grid(self) -> tuple[int, int, int]:
+        """Latent grid `t h w` of one window."""
+        time, height, width = self.vqgan.model["downsample"]
+        return self.frames // time, self.resolution // height, self.resolution // width
+
+    @property
+    def sampled_frames(self) -> int:
+        """Frames of a sampled video: one window where the sampler makes no more."""
+        return self.long_frames if getattr(get_object(self.sampler["_target_"]), "long", False) else self.frames
+
+
+def conf_dir() -> Path:
+    """Folder of the YAML groups, in a checkout (`conf/` at its top) or in the installed package."""
+    shipped = Path(str(resources.files("tats_exp"))) / "conf"
+    return shipped if shipped.is_dir() else Path(__file__).resolve().parents[2] / "conf"
+
+
+def check(cfg: DictConfig) -> Config:
+    """Check one composed run.
+
+    Args:
+        cfg: the composed root config, `hydra` left out.
+
+    Returns:
+        The same values, typed.
+
+    Raises:
+        ConfigError: in one line, naming the key, what was given and what is allowed.
+    """
+    try:
+        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
+    assert isinstance(values, dict)
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_first_line(error, Config, values)) from None
+    for path, node, supplied in _nodes(config):
+        _check_node(path, node, supplied)
+    _check_together(config)
+    return config
+
+
+def build_vqgan(config: Config) -> nn.Module:
+    """The VQGAN of a run, freshly initialised, on the default device."""
+    return instantiate(config.vqgan.model, _convert_="all")
+
+
+def build_transformer(config: Config, condition_codes: int, condition_length: int) -> nn.Module:
+    """The transformer of a run, freshly initialised, on the default device; its window is the VQGAN's latent grid."""
+    return instantiate(
+        config.transformer.model,
+        _convert_="all",
+        condition_codes=condition_codes,
+        condition_length=condition_length,
+        video_codes=config.vqgan.model["codebook"]["size"],
+        window=config.latent_grid,
+    )
+
+
+def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
+    """Every section with a target: its path, itself, and the parameters that the code supplies."""
+    computed = {"condition_codes", "condition_length", "video_codes", "window"}
+    found: list[tuple[str, Node, set[str]]] = [
+        ("data", config.data, set()),
+        ("condition", config.condition, set()),
+        ("vqgan.model", config.vqgan.model, set()),
+        ("transformer.model", config.transformer.model, computed),
+        ("sampler", config.sampler, set()),
+        ("metrics.network", config.metrics.network, set()),
+        ("trainer", config.trainer, set()),
+        ("logger", config.logger, set()),
+    ]
+    for name, training in (("vqgan", config.vqgan.training), ("transformer", config.transformer.training)):
+        found.append((f"{name}.training.optimizer", training.optimizer, {"params"}))
+        if training.scheduler is not None:
+            found.append((f"{name}.training.scheduler", training.scheduler, {"optimizer"}))
+    return found
+
+
+def _check_node(path: str, node: Node, supplied: set[str]) -> None:
+    """Hold a section against the parameters of its target, and the sections inside it against theirs."""
+    if "_target_" not in node:
+        raise ConfigError(f"{path}._target_ is missing: name the class or function to build")
+    try:
+        target = get_object(node["_target_"])
+    except Exception:
+        raise ConfigError(f"{path}._target_: cannot import {node['_target_']!r}") from None
+    parameters = inspect.signature(target).parameters
+    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    takes = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    for key, value in node.items():
+        if key in INSTANTIATE_KEYS:
+            continue
+        if key not in takes:
+            names = [name for name in takes if name not in supplied]
+            raise ConfigError(f"{path}.{key}: unknown key; {allowed(key, names)}")
+        if isinstance(value, dict) and "_target_" in value:
+            _check_node(f"{path}.{key}", value, set())
+        elif key in hints and _is_plain(hints[key]):
+            try:
+                TypeAdapter(hints[key]).validate_python(value)
+            except ValidationError as error:
+                raise ConfigError(f"{path}.{key}={value!r}: {error.errors()[0]['msg']}") from None
+    missing = [n for n in takes if parameters[n].default is inspect.Parameter.empty and n not in {*node, *supplied}]
+    if missing:
+        raise ConfigError(f"{path}.{missing[0]} is missing")
+
+
+def _is_plain(hint: Any) -> bool:
+    """Whether a type hint speaks of plain values only, so that a config value can be held against it."""
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        return True
+    if origin in (typing.Union, UnionType, list, tuple) or getattr(origin, "__name__", "") in ("Sequence", "Iterable"):
+        return all(arg is Ellipsis or _is_plain(arg) for arg in typing.get_args(hint))
+    return hint in (int, float, str, bool, type(None), Path)
+
+
+def _check_together(config: Config) -> None:
+    """What no section can tell alone; the models are built without memory, on the meta device."""
+    if config.frames < 2 * config.vqgan.model["downsample"][0]:
+        raise ConfigError(f"frames={config.frames}: a window needs two latent frames or more")
+    try:
+        with torch.device("meta"):
+            vqgan: Any = build_vqgan(config)
+            vqgan.check_clip(config.frames, config.resolution)
+            vqgan.check_clip(config.sampled_frames, config.resolution)
+            build_transformer(config, condition_codes=1, condition_length=1)
+        sampler = instantiate(config.sampler, _convert_="all")
+        sampler.check(config.latent_grid[0], config.vqgan.model["codebook"]["size"])
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    except Exception as error:  # instantiate wraps what a constructor raised
+        raise ConfigError(str(error.__cause__ or error).splitlines()[0]) from None
+    if config.sampled_frames % config.frames:
+        raise ConfigError(f"long_frames={config.long_frames} must be a multiple of frames={config.frames}")
+
+
+def allowed(given: str, names: list[str]) -> str:
+    """The end of an error line: the nearest allowed name, if one is near, and all of them."""
+    close = difflib.get_close_matches(given, names, n=1)
+    return (f"did you mean {close[0]!r}? " if close else "") + f"allowed: {', '.join(sorted(names))}"
+
+
+def _first_line(error: ValidationError, model: type[BaseModel], values: Node) -> str:
+    """The first finding of pydantic as one line that names the key and what is allowed."""
+    finding = error.errors()[0]
+    path = ".".join(str(part) for part in finding["loc"])
+    if finding["type"] == "extra_forbidden":
+        for part in finding["loc"][:-1]:
+            model = typing.cast(type[BaseModel], model.model_fields[str(part)].annotation)
+        return f"{path}: unknown key; {allowed(str(finding['loc'][-1]), list(model.model_fields))}"
+    if finding["type"] == "missing":
+        return f"{path} is missing"
+    return f"{path}={finding['input']!r}: {finding['msg']}"

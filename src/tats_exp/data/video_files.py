@@ -1,0 +1,239 @@
+"""Videos in files: `train/<class>/*` and `test/<class>/*`, decoded by decord.
+
+Frames are cropped to the square in their middle and resized with an antialiased bilinear filter.
+A reader is opened for every read: one kept open does not survive the spawning of loader workers reliably.
+A random clip costs some 0.1 s, most of it spent between the key frame before it and its start; a split that is small
+once resized is therefore decoded once and kept in memory.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import decord
+import numpy as np
+import torch
+from einops import rearrange
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from tats_exp.data.clips import Split, span
+
+VERSION = 1
+"""Raised whenever cropping, resizing or decoding changes the pixels: it enters the fingerprint."""
+
+SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
+
+KEPT_BYTES = 64 * 2**20
+"""A split whose resized frames take no more than this is kept in memory, each video from its first use on."""
+
+CHUNK = 64
+"""Frames decoded at once where a whole video is read: bounds what they take at their full size."""
+
+logger = logging.getLogger(__name__)
+
+# What is wrong with a file is said once, by us, and not by the decoder for each of its packets.
+decord.logging.set_level(decord.logging.QUIET)
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """A readable file: its path, class (index), length in frames, size in bytes, time of change in nanoseconds."""
+
+    path: Path
+    label: int
+    frames: int
+    size: int
+    changed: int
+
+
+def decode(path: Path, indices: Sequence[int]) -> tuple[NDArray[np.uint8], int]:
+    """Decode single frames of a video file.
+
+    Args:
+        path: of the file.
+        indices: of the frames; negative ones count from the end.
+
+    Returns:
+        The frames, (T, H, W, 3) uint8, and the length of the video.
+
+    Raises:
+        ValueError: the file is gone or damaged, or has no such frame; one line that names it.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    if not path.stat().st_size:
+        raise ValueError(f"{path}: the file is empty")
+    try:
+        reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
+    except (decord.DECORDError, RuntimeError) as error:
+        raise ValueError(f"{path}: cannot be opened as a video") from error
+    try:
+        return reader.get_batch(list(indices)).asnumpy(), len(reader)
+    except (decord.DECORDError, RuntimeError, IndexError) as error:
+        raise ValueError(f"{path}: damaged, frames {indices[0]} to {indices[-1]} cannot be read") from error
+
+
+def crop_and_resize(frames: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
+    """Cut the square in the middle and resize it, bilinearly and antialiased.
+
+    Args:
+        frames: (T, H, W, 3) uint8 of any size.
+        resolution: height and width wanted.
+
+    Returns:
+        (T, resolution, resolution, 3) uint8.
+    """
+    height, width = frames.shape[1:3]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = torch.from_numpy(frames[:, top : top + side, left : left + side])
+    small = functional.interpolate(
+        rearrange(square, "t h w c -> t c h w"), size=(resolution, resolution), mode="bilinear", antialias=True
+    )
+    return np.ascontiguousarray(rearrange(small, "t c h w -> t h w c").numpy())
+
+
+class VideoFilesSplit:
+    """One split of a folder of videos; a `Videos`."""
+
+    def __init__(
+        self, root: Path, files: list[VideoFile], label_names: list[str], resolution: int, frame_stride: int
+    ) -> None:
+        """Hold the readable files of a split; `VideoFiles.split` finds them."""
+        self.root = root
+        self.files = files
+        self.label_names = label_names
+        self.resolution = resolution
+        self.frame_stride = frame_stride
+        self.names = [file.path.relative_to(root).as_posix() for file in files]
+        self.labels = [file.label for file in files]
+        self.lengths = [file.frames for file in files]
+        self.keeps = sum(self.lengths) * resolution * resolution * 3 <= KEPT_BYTES
+        self._kept: dict[int, NDArray[np.uint8]] = {}
+
+    def read(self, video: int, start: int, frames: int) -> NDArray[np.uint8]:
+        """Read (frames, resolution, resolution, 3) uint8: frames start, start + frame_stride, ...
+
+        Raises:
+            ValueError: the frames are not all inside the video, or the file is gone or damaged; one line that names it.
+        """
+        file = self.files[video]
+        end = start + span(frames, self.frame_stride)
+        if start < 0 or end > file.frames:
+            raise ValueError(f"{file.path}: frames {start} to {end - 1} asked for, it has 0 to {file.frames - 1}")
+        if self.keeps:
+            return self._whole(video)[start : end : self.frame_stride].copy()
+        decoded, _ = decode(file.path, range(start, end, self.frame_stride))
+        return crop_and_resize(decoded, self.resolution)
+
+    def _whole(self, video: int) -> NDArray[np.uint8]:
+        if video not in self._kept:
+            file = self.files[video]
+            chunks = [range(first, min(first + CHUNK, file.frames)) for first in range(0, file.frames, CHUNK)]
+            self._kept[video] = np.concatenate(
+                [crop_and_resize(decode(file.path, chunk)[0], self.resolution) for chunk in chunks]
+            )
+        return self._kept[video]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of each file's relative path, size and time of change, and of what is done to its frames."""
+        files = [[name, file.size, file.changed] for name, file in zip(self.names, self.files, strict=True)]
+        made_by = ["video_files", VERSION, self.resolution, self.frame_stride, files]
+        return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
+
+
+class VideoFiles:
+    """A folder of videos as a source; a `VideoSource`. The classes are the folders in its train split."""
+
+    def __init__(self, root: str | Path, resolution: int, frame_stride: int = 1, seed: int = 0) -> None:
+        """Look at the folder's layout; the videos themselves are opened by `split`.
+
+        Args:
+            root: folder that holds train/<class>/* and test/<class>/*.
+            resolution: height and width of the frames, in pixels.
+            frame_stride: frames of the file from one frame of a clip to the next.
+            seed: of every fixed list of windows that is drawn from the videos.
+
+        Raises:
+            ValueError: there is no such folder or split, or a number is below 1.
+        """
+        for name, value in {"resolution": resolution, "frame_stride": frame_stride}.items():
+            if value < 1:
+                raise ValueError(f"data.{name} must be at least 1, got {value}")
+        self.root = Path(root)
+        self.seed = seed
+        self.resolution = resolution
+        self.frame_stride = frame_stride
+        if not self.root.is_dir():
+            raise ValueError(f"data.root={root}: no such folder")
+        for split in ("train", "test"):
+            if not (self.root / split).is_dir():
+                raise ValueError(
+                    f"data.root={root}: has no folder {split}, it must hold train/<class>/* and test/<class>/*"
+                )
+        self.label_names = folders(self.root / "train")
+
+    def split(self, name: Split) -> VideoFilesSplit:
+        """Open every video of a split once and keep those whose first and last frame can be read.
+
+        Files that cannot be read, and classes that are not in train, are named and counted in the log.
+
+        Raises:
+            ValueError: no video is left.
+        """
+        paths: list[tuple[Path, int]] = []
+        unknown = 0
+        for folder in folders(self.root / name):
+            videos = video_paths(self.root / name / folder)
+            if folder in self.label_names:
+                paths += [(path, self.label_names.index(folder)) for path in videos]
+            else:
+                unknown += len(videos)
+                logger.warning(
+                    "left out %d videos of %s/%s: there is no such class in train", len(videos), name, folder
+                )
+        files = probe_all(paths)
+        broken = len(paths) - len(files)
+        if broken:
+            logger.warning("left out %d of %d videos of %s as unreadable", broken, len(paths), name)
+        if not files:
+            raise ValueError(
+                f"data.root={self.root}: no video is left in {name}/<class>/* "
+                f"({broken} unreadable, {unknown} of classes that are not in train; read are {' '.join(SUFFIXES)})"
+            )
+        return VideoFilesSplit(self.root, files, self.label_names, self.resolution, self.frame_stride)
+
+
+def folders(path: Path) -> list[str]:
+    """Names of the folders in a folder, in order; hidden ones are left out."""
+    return sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def video_paths(path: Path) -> list[Path]:
+    """The video files in a folder, by their suffix, in order; hidden ones are left out."""
+    return sorted(
+        entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
+    )
+
+
+def probe(path: Path, label: int) -> VideoFile | None:
+    """Open a file and read its first and last frame: None, and a line in the log, if that fails."""
+    try:
+        _, frames = decode(path, (0, -1))
+        state = path.stat()
+    except (ValueError, OSError) as error:
+        logger.warning("left out %s", error)
+        return None
+    return VideoFile(path, label, frames, state.st_size, state.st_mtime_ns)
+
+
+def probe_all(paths: Iterable[tuple[Path, int]]) -> list[VideoFile]:
+    """Probe files side by side and keep the readable ones, in their order."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return [file for file in pool.map(lambda job: probe(*job), paths) if file is not None]

@@ -1,0 +1,131 @@
+"""Write videos piece by piece, as H.264 that browsers play, and read them back.
+
+Axes: T frames, H W pixels, C = 3 colour channels.
+"""
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+
+class VideoWriter:
+    """A context manager that encodes frames as they come: memory does not grow with the length.
+
+    The file has its name only once it is whole: it is written beside it and renamed when the block ends without an
+    error. After an error nothing is left.
+    """
+
+    def __init__(self, path: str | Path, fps: float, scale: int = 1) -> None:
+        """Choose file and format; nothing is opened before the first frame.
+
+        Args:
+            path: of the mp4; its folder is made if need be.
+            fps: frames per second.
+            scale: pixels on either side that each pixel becomes (nearest neighbour: small frames stay crisp).
+
+        Raises:
+            ValueError: `fps` or `scale` is not positive.
+        """
+        if fps <= 0 or scale < 1:
+            raise ValueError(f"fps and scale must be positive, got {fps} and {scale}")
+        self.path = Path(path)
+        self.fps = Fraction(fps).limit_denominator(1001)
+        self.scale = scale
+        self._partial = self.path.with_name(f"{self.path.name}.partial")
+        self._container: av.container.OutputContainer | None = None
+        self._stream: av.VideoStream | None = None
+        self._size = (0, 0)
+
+    def __enter__(self) -> "VideoWriter":
+        """Make the folder."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def write(self, frames: NDArray[np.uint8]) -> None:
+        """Append frames.
+
+        Args:
+            frames: (T, H, W, 3) uint8, any T; H and W as in the first call.
+
+        Raises:
+            ValueError: other shape, type or size.
+        """
+        if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
+            raise ValueError(f"frames must be (T, H, W, 3) uint8, got {frames.shape} {frames.dtype}")
+        if self._stream is None:
+            self._open(frames.shape[1], frames.shape[2])
+        if frames.shape[1:3] != self._size:
+            raise ValueError(f"{self.path}: frames must stay {self._size} pixels, got {frames.shape[1:3]}")
+        assert self._stream is not None and self._container is not None
+        for frame in frames:
+            big = frame.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
+            # yuv420p halves both axes, so sizes have to be even: an odd one repeats its last row or column.
+            big = np.pad(big, ((0, big.shape[0] % 2), (0, big.shape[1] % 2), (0, 0)), mode="edge")
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(big), format="rgb24")
+            self._container.mux(self._stream.encode(picture))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the file and give it its name, or remove it after an error.
+
+        Raises:
+            ValueError: no frame was written.
+            OSError: the file could not be written, because the disk is full for instance.
+        """
+        try:
+            self._close(flush=kind is None)
+            if kind is None:
+                if self._stream is None:
+                    raise ValueError(f"{self.path}: a video needs at least one frame")
+                self._partial.replace(self.path)
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+    def _open(self, height: int, width: int) -> None:
+        self._size = (height, width)
+        # faststart puts the index first, so that a page can play the file before it is all there.
+        self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "faststart"})
+        stream = self._container.add_stream("libx264", rate=self.fps)
+        stream.height = height * self.scale + height * self.scale % 2
+        stream.width = width * self.scale + width * self.scale % 2
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1
+        self._stream = stream
+
+    def _close(self, flush: bool) -> None:
+        if self._container is None or self._stream is None:
+            return
+        try:
+            if flush:
+                self._container.mux(self._stream.encode(None))
+        finally:
+            self._container.close()
+
+
+def read_video(path: str | Path) -> NDArray[np.uint8]:
+    """Decode a whole video.
+
+    Args:
+        path: of any video file.
+
+    Returns:
+        (T, H, W, 3) uint8.
+
+    Raises:
+        ValueError: there is no such file, or it is no video.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: no such video")
+    try:
+        with av.open(str(path)) as container:
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    except (av.error.FFmpegError, IndexError) as error:
+        raise ValueError(f"{path}: cannot be read as a video") from error
+    if not frames:
+        raise ValueError(f"{path}: cannot be read as a video")
+    return np.stack(frames)

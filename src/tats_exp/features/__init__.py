@@ -1,0 +1,1 @@
+"""Fixed networks that look at pixels: features for distances, logits for labels."""

@@ -1,0 +1,131 @@
+"""Train `ShapesCNN` and write the weights that ship with the package: `python -m tats_exp.features.train_shapes_cnn`.
+
+Beside the label it learns to read off the background and the sprite's size and speed, so that its features notice when
+those go wrong too; the heads for this are thrown away.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tats_exp.data.shapes import LABEL_NAMES, LAWS, PALETTES, Scene, Shapes
+from tats_exp.features.shapes_cnn import WEIGHTS, ShapesCNN
+
+RESOLUTIONS = (16, 32, 64)
+FRAMES = 16
+TRAIN_SEED, TEST_SEED = 20220708, 20220709
+"""Worlds of their own: data sets are expected to have small seeds."""
+
+logger = logging.getLogger(__name__)
+
+
+def traits(scene: Scene) -> list[float]:
+    """What the extra heads learn of a scene, each scaled to about [-1, 1]: texture, size and speed of the sprite."""
+    return [
+        scene.wave[0] / 1.5,
+        scene.wave[1] / 1.5,
+        (scene.drift - 0.02) / 0.01,
+        (scene.radius - 0.165) / 0.025,
+        (scene.speed - 0.045) / 0.015,
+    ]
+
+
+def draw_batch(
+    size: int, resolution: int, seed: int, step: int
+) -> tuple[UInt8[Tensor, "B T H W C"], Int64[Tensor, "B"], Int64[Tensor, "B"], Float[Tensor, "B traits"]]:
+    """Clips from `size` new videos of the world, at random times.
+
+    Returns:
+        The clips, their labels, palettes and traits.
+    """
+    world = Shapes((step + 1) * size, 1, frames=100_000, resolution=resolution, seed=seed).split("train")
+    rng = np.random.default_rng([seed, step])
+    places = range(step * size, (step + 1) * size)
+    clips = [world.read(place, int(rng.integers(world.frames - FRAMES)), FRAMES) for place in places]
+    scenes = [world.scene(place) for place in places]
+    return (
+        torch.from_numpy(np.stack(clips)),
+        torch.tensor([scene.label for scene in scenes]),
+        torch.tensor([scene.palette for scene in scenes]),
+        torch.tensor([traits(scene) for scene in scenes], dtype=torch.float32),
+    )
+
+
+def train(steps: int, batch_size: int, learning_rate: float) -> ShapesCNN:
+    """Train the network from scratch; the resolution changes from step to step, every second one is the smallest.
+
+    Args:
+        steps: optimiser steps.
+        batch_size: clips of a step.
+        learning_rate: peak of the one-cycle schedule.
+
+    Returns:
+        The network in eval mode.
+    """
+    torch.manual_seed(TRAIN_SEED)
+    network = ShapesCNN().to(memory_format=torch.channels_last_3d)
+    extra = nn.Linear(network.width, len(PALETTES) + 5)
+    parameters = [*network.parameters(), *extra.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps)
+    for step in range(steps):
+        resolution = (16, 32, 16, 64)[step % 4]
+        video, labels, palettes, wanted = draw_batch(batch_size, resolution, TRAIN_SEED, step)
+        features = network.features(video)
+        palette_logits, guesses = extra(features).split([len(PALETTES), 5], dim=1)
+        label_loss = functional.cross_entropy(network.head(features), labels)
+        loss = label_loss + 0.3 * functional.cross_entropy(palette_logits, palettes)
+        loss = loss + 0.3 * functional.mse_loss(guesses, wanted)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if step % 50 == 0 or step == steps - 1:
+            logger.info("step %d of %d: label loss %.3f, loss %.3f", step, steps, label_loss.item(), loss.item())
+    return network.eval()
+
+
+@torch.inference_mode()
+def accuracy(network: ShapesCNN, resolution: int, videos: int) -> dict[str, float]:
+    """Share of clips from an unseen world whose label, shape, colour and motion law the network tells."""
+    logits, labels = [], []
+    for step in range(videos // 64):
+        video, label, _, _ = draw_batch(64, resolution, TEST_SEED, step)
+        logits.append(network(video))
+        labels.append(label)
+    guess, truth = torch.cat(logits).argmax(1), torch.cat(labels)
+    laws, colours = len(LAWS), len(LABEL_NAMES) // len(LAWS) // 2
+    right = {
+        "label": guess == truth,
+        "shape": guess // (laws * colours) == truth // (laws * colours),
+        "colour": guess // laws % colours == truth // laws % colours,
+        "law": guess % laws == truth % laws,
+    }
+    return {name: hits.double().mean().item() for name, hits in right.items()}
+
+
+def save(network: ShapesCNN, path: Path) -> None:
+    """Write the weights in half precision, as `ShapesCNN.pretrained` reads them."""
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file({name: value.half() if value.is_floating_point() else value for name, value in state.items()}, path)
+
+
+def main() -> None:
+    """Train, write the weights to where the package reads them, and report what they are worth."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    save(train(steps=1200, batch_size=64, learning_rate=4e-3), WEIGHTS)
+    network = ShapesCNN.pretrained()
+    for resolution in RESOLUTIONS:
+        shares = ", ".join(f"{name} {share:.3f}" for name, share in accuracy(network, resolution, 1024).items())
+        logger.info("%d pixels, 1024 unseen clips: %s", resolution, shares)
+
+
+if __name__ == "__main__":
+    main()

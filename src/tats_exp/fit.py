@@ -1,0 +1,177 @@
+"""The training core that both stages share: a Lightning trainer, resumable to the bit, with one log of its losses."""
+
+import csv
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch.utils.data import DataLoader, Dataset
+
+from tats_exp.data.clips import StepSampler
+from tats_exp.store import atomic
+
+CHECKPOINT = "last.ckpt"
+LOSSES = "losses.csv"
+
+Scalars = Callable[[int, dict[str, float]], None]
+"""Takes a step and its named values."""
+Steps = Callable[[int, int], None]
+"""Takes the steps done and the steps in all."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long and how a stage trains; `steps` are optimiser steps."""
+
+    steps: int
+    batch_size: int
+    accumulate: int = 1
+    gradient_clip: float = 0.0
+    log_every: int = 10
+    checkpoint_every: int = 100
+    workers: int = 0
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are whole or absent, and are read without unpickling objects."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write to a temporary name, flush to disk, rename."""
+        with atomic(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
+        """Read on the CPU, with `weights_only=True` whatever is asked."""
+        return read_checkpoint(Path(path))
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint with `weights_only=True`.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"checkpoint {path} cannot be read ({reason}); delete it to train this stage from its start"
+        ) from None
+
+
+class KeepCheckpoint(L.Callback):
+    """Keeps the latest state of the training, every so many optimiser steps."""
+
+    def __init__(self, path: Path, every: int, start_step: int) -> None:
+        self.path, self.every, self.kept = path, every, start_step
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Save once per reached multiple of `every`."""
+        step = trainer.global_step
+        if step % self.every == 0 and step != self.kept:
+            self.kept = step
+            trainer.save_checkpoint(self.path)
+
+
+class LossLog(L.Callback):
+    """Appends the logged losses to a CSV (step, key, value) and passes them on; the only place that does."""
+
+    def __init__(self, path: Path, every: int, start_step: int, scalars: Scalars, steps: Steps, total: int) -> None:
+        self.path, self.every, self.scalars, self.steps, self.total = path, every, scalars, steps, total
+        rows = [row for row in read_losses(path) if row[0] <= start_step] if path.exists() else []
+        with atomic(path) as temporary, temporary.open("w", newline="") as file:
+            csv.writer(file).writerows([("step", "key", "value"), *rows])
+        self.last = start_step
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Log every `every` optimiser steps and at the last."""
+        step = trainer.global_step
+        if step == self.last:
+            return
+        self.last = step
+        self.steps(step, self.total)
+        if step % self.every and step != self.total:
+            return
+        values = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        with self.path.open("a", newline="") as file:
+            csv.writer(file).writerows((step, key, repr(value)) for key, value in values.items())
+        self.scalars(step, values)
+
+
+def read_losses(path: Path) -> Iterator[tuple[int, str, float]]:
+    """Rows (step, key, value) of a loss log; a last line cut short by a killed process is passed over."""
+    with path.open(newline="") as file:
+        for row in csv.reader(file):
+            if len(row) == 3 and row[0].isdigit():
+                yield int(row[0]), row[1], float(row[2])
+
+
+def fit(
+    module: L.LightningModule,
+    dataset: Dataset,
+    budget: Budget,
+    folder: Path,
+    make_trainer: Callable[..., L.Trainer],
+    seed: int,
+    scalars: Scalars,
+    steps: Steps,
+) -> None:
+    """Train a module in place, going on from the checkpoint in `folder` if there is one.
+
+    The batch of step k depends on `seed` and k alone, so that a training which was stopped and resumed equals one
+    that was not, to the bit on a CPU.
+
+    Args:
+        module: trained in place; what it logs with `log_dict` becomes rows of `folder/losses.csv`.
+        dataset: map-style; its items are collated into batches.
+        budget: optimiser steps, batch size and so on.
+        folder: gets `last.ckpt` and `losses.csv`.
+        make_trainer: a partial of `lightning.pytorch.Trainer` that sets accelerator, devices and precision.
+        seed: order of the items, and the random state of the training.
+        scalars: called with (step, values) whenever losses are logged.
+        steps: called with (steps done, steps in all).
+
+    Raises:
+        ValueError: the checkpoint cannot be read.
+    """
+    checkpoint = folder / CHECKPOINT
+    start = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint.exists() else 0
+    torch.manual_seed(seed)
+    trainer = make_trainer(
+        max_steps=budget.steps,
+        accumulate_grad_batches=budget.accumulate,
+        gradient_clip_val=budget.gradient_clip or None,
+        callbacks=[
+            LossLog(folder / LOSSES, budget.log_every, start, scalars, steps, budget.steps),
+            KeepCheckpoint(checkpoint, budget.checkpoint_every, start),
+        ],
+        plugins=[AtomicCheckpoints()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    batches = StepSampler(
+        len(dataset),  # type: ignore[arg-type]
+        budget.batch_size,
+        seed,
+        start_step=start * budget.accumulate,
+        steps=budget.steps * budget.accumulate,
+    )
+    on_gpu = trainer.strategy.root_device.type == "cuda"
+    loader: DataLoader = DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=budget.workers,
+        pin_memory=on_gpu,
+        persistent_workers=budget.workers > 0,
+        multiprocessing_context="fork" if budget.workers else None,
+    )
+    trainer.fit(module, loader, ckpt_path=checkpoint if start else None, weights_only=True)

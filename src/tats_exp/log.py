@@ -1,0 +1,141 @@
+"""Where the numbers of a run go while it runs: files next to it always, Weights & Biases when chosen.
+
+Both hold the same keys. The files are what the report reads; W&B is for looking on.
+"""
+
+import csv
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import wandb
+
+from tats_exp.store import atomic, write_json
+
+Rows = Iterable[tuple[int, str, float]]
+
+
+class RunLog(Protocol):
+    """What a run tells about itself, beside the files of its folder."""
+
+    def start(self, folder: Path, name: str, group: str, tags: list[str], config: Mapping[str, Any]) -> None:
+        """Open the log of one run."""
+
+    def losses(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        """Losses of one training step."""
+
+    def curves(self, rows: list[dict[str, float]]) -> None:
+        """One row per window of the sampled videos, `window` among its keys."""
+
+    def histogram(self, key: str, counts: list[int]) -> None:
+        """How often each code occurs."""
+
+    def video(self, key: str, path: Path) -> None:
+        """A video file."""
+
+    def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
+        """Final metrics; closes the log."""
+
+
+class FilesOnly:
+    """No log beside the files."""
+
+    def start(self, folder: Path, name: str, group: str, tags: list[str], config: Mapping[str, Any]) -> None:
+        """Nothing to open."""
+
+    def losses(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        """The run folder's losses.csv holds them."""
+
+    def curves(self, rows: list[dict[str, float]]) -> None:
+        """The run folder's curves.csv holds them."""
+
+    def histogram(self, key: str, counts: list[int]) -> None:
+        """The run folder's code_histogram.csv holds them."""
+
+    def video(self, key: str, path: Path) -> None:
+        """The run folder's videos/ holds it."""
+
+    def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
+        """The run folder's metrics.json holds them."""
+
+
+class WandbLog:
+    """One W&B run per run; offline unless logged in or WANDB_MODE says otherwise.
+
+    Losses lie over the step of their own stage (`step/vqgan`, `step/transformer`), curves over `window`.
+    """
+
+    def __init__(self, project: str = "tats_exp") -> None:
+        """Name the W&B project."""
+        self.project = project
+        self.run: Any = None
+
+    def start(self, folder: Path, name: str, group: str, tags: list[str], config: Mapping[str, Any]) -> None:
+        """Open the W&B run; its files lie in `folder/wandb`."""
+        os.environ.setdefault("WANDB_SILENT", "true")
+        mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
+        self.run = wandb.init(
+            project=self.project,
+            dir=folder,
+            name=name,
+            group=group,
+            tags=tags,
+            config=dict(config),
+            mode=mode,  # type: ignore[arg-type]
+            reinit="finish_previous",
+            settings=wandb.Settings(console="off"),
+        )
+        for stage in ("vqgan", "transformer"):
+            self.run.define_metric(f"train/{stage}/*", step_metric=f"step/{stage}")
+        for key in ("fvd/*", "drift/*", "codes/*"):
+            self.run.define_metric(key, step_metric="window")
+
+    def losses(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        """One W&B row over the step of the stage."""
+        self.run.log({f"step/{stage}": step, **values})
+
+    def curves(self, rows: list[dict[str, float]]) -> None:
+        """One W&B row per window."""
+        for row in rows:
+            self.run.log(row)
+
+    def histogram(self, key: str, counts: list[int]) -> None:
+        """A W&B histogram with one bin per code."""
+        bins = list(range(len(counts) + 1))
+        if len(counts) > wandb.Histogram.MAX_LENGTH:  # W&B keeps no more bins: neighbours are joined
+            width = -(-len(counts) // wandb.Histogram.MAX_LENGTH)
+            counts = [sum(counts[i : i + width]) for i in range(0, len(counts), width)]
+            bins = [i * width for i in range(len(counts) + 1)]
+        self.run.log({key: wandb.Histogram(np_histogram=(counts, bins))})
+
+    def video(self, key: str, path: Path) -> None:
+        """Copied into the W&B run."""
+        self.run.log({key: wandb.Video(str(path), format="mp4")})
+
+    def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
+        """The final metrics become the summary; None (never happened) is left out."""
+        self.run.summary.update({key: value for key, value in values.items() if value is not None})
+        self.run.finish(exit_code=int(failed))
+
+
+def write_losses(path: Path, stages: Mapping[str, Rows]) -> None:
+    """Write the losses of all training stages as CSV: stage, step, key, value."""
+    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("stage", "step", "key", "value"))
+        for stage, rows in stages.items():
+            writer.writerows((stage, *row) for row in rows)
+
+
+def write_table(path: Path, rows: list[dict[str, float]]) -> None:
+    """Write rows that share their keys as CSV."""
+    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
+    """Write metrics.json."""
+    write_json(path, metrics)

@@ -1,0 +1,86 @@
+"""What a classifier says of the consecutive windows of one long video: does it stay the same thing?
+
+Axes: N videos, windows in time order, classes of the classifier. All take probabilities (softmax), not logits.
+"""
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+_EPSILON = 1e-20  # keeps the logarithm of a probability that underflowed finite
+
+
+def ccs(probabilities: Float[Tensor, "N windows classes"]) -> Float64[Tensor, " windows"]:
+    """Class coherence score: share of videos whose window t is still put in the class of window 0.
+
+    Args:
+        probabilities: The classifier's softmax for every window.
+
+    Returns:
+        One share in [0, 1] per window; 1 at window 0.
+
+    Raises:
+        ValueError: Values that are no probabilities.
+
+    Source:
+        Ge et al. 2022, section 4: CCS(t) = mean 1[argmax p_t = argmax p_0].
+    """
+    _check_probabilities(probabilities)
+    labels = probabilities.argmax(dim=-1)
+    return (labels == labels[:, :1]).double().mean(dim=0)
+
+
+def ics(probabilities: Float[Tensor, "N windows classes"]) -> Float64[Tensor, " windows"]:
+    """Inception coherence score: how far the classifier's opinion of window t has moved from window 0.
+
+    Args:
+        probabilities: The classifier's softmax for every window.
+
+    Returns:
+        mean KL(p_t || p_0) in nats per window; 0 at window 0, lower is more coherent.
+
+    Raises:
+        ValueError: Values that are no probabilities.
+
+    Source:
+        Ge et al. 2022, section 4, with 1e-20 inside both logarithms.
+    """
+    _check_probabilities(probabilities)
+    p = probabilities.double()
+    return _kl(p, p[:, :1]).mean(dim=0)
+
+
+def inception_score(probabilities: Float[Tensor, "N classes"]) -> Float64[Tensor, ""]:
+    """Inception score, exp E KL(p(y|x) || p(y)), over all videos in one split.
+
+    Args:
+        probabilities: The classifier's softmax for every video.
+
+    Returns:
+        A value between 1 (all videos look alike, or like nothing) and the number of classes.
+
+    Raises:
+        ValueError: Values that are no probabilities.
+
+    Source:
+        Salimans et al. 2016; one split, as Saito et al. (TGANv2) take it for video.
+    """
+    _check_probabilities(probabilities)
+    p = probabilities.double()
+    return _kl(p, p.mean(dim=0, keepdim=True)).mean().exp()
+
+
+def _kl(p: Float64[Tensor, "*N classes"], q: Float64[Tensor, "*M classes"]) -> Float64[Tensor, "*N"]:
+    return (p * ((p + _EPSILON).log() - (q + _EPSILON).log())).sum(dim=-1)
+
+
+def _check_probabilities(probabilities: Tensor) -> None:
+    if probabilities.shape[0] == 0:
+        raise ValueError("probabilities: 0 videos, at least 1 is needed")
+    sums = probabilities.double().sum(dim=-1)
+    # half precision sums to 1 within a few thousandths
+    if bool((probabilities < 0).any()) or not torch.allclose(sums, torch.ones_like(sums), atol=1e-2):
+        raise ValueError(
+            f"probabilities: rows that sum to {float(sums.min()):.3g}..{float(sums.max()):.3g}, least value "
+            f"{float(probabilities.min()):.3g}; allowed: softmax probabilities, not logits"
+        )

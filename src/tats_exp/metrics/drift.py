@@ -1,0 +1,147 @@
+"""How the windows of a long video move away from real ones: codes, pixels, and when it is past saving.
+
+Window t of the sampled videos is compared with real windows. Pixel measures are absolute here (shares of the grey
+range, one per video); what is reported is the mean over sampled videos divided by the mean over real ones, 1 being
+real.
+
+Axes: N videos, t h w latent grid, K codebook size, N T H W C pixels.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Float64, Int64, UInt8
+from torch import Tensor
+
+_GREY_LEVELS = 255.0
+
+
+def code_histograms(codes: Int64[Tensor, "N t h w"], codebook_size: int) -> Float64[Tensor, "t K"]:
+    """How often each code is used, for every place in time of a window apart.
+
+    Apart, because a window is compared with real codes *at the same place*: a code may be common at one place of the
+    window and rare at another. The mean over places is the histogram of the whole window.
+
+    Args:
+        codes: Codes of N windows.
+        codebook_size: K.
+
+    Returns:
+        Shares; every row sums to 1.
+
+    Raises:
+        ValueError: No window, or a code outside 0..K-1.
+    """
+    if codes.numel() == 0:
+        raise ValueError(f"codes: shape {tuple(codes.shape)}, at least one window is needed")
+    if int(codes.min()) < 0 or int(codes.max()) >= codebook_size:
+        raise ValueError(f"codes: {int(codes.min())}..{int(codes.max())}, allowed: 0..{codebook_size - 1}")
+    places = codes.shape[1]
+    at_place = rearrange(codes, "n t h w -> t (n h w)")
+    bins = at_place + codebook_size * torch.arange(places, device=codes.device)[:, None]
+    counts = torch.bincount(bins.flatten(), minlength=places * codebook_size)
+    return rearrange(counts, "(t k) -> t k", t=places).double() / at_place.shape[1]
+
+
+def js_divergence(p: Float[Tensor, "*batch K"], q: Float[Tensor, "*batch K"]) -> Float64[Tensor, "*batch"]:
+    """Jensen-Shannon divergence of histograms, in nats.
+
+    Histograms of few codes differ by chance alone (by some K / (8 n) each way), so compare only values taken over
+    equal numbers of windows, and with the value of real codes against real codes.
+
+    Args:
+        p: Shares that sum to 1.
+        q: Shares that sum to 1.
+
+    Returns:
+        Values between 0 (equal) and ln 2 (no code in common).
+    """
+    a, b = p.double(), q.double()
+    middle = ((a + b) / 2).clamp(min=torch.finfo(torch.float64).tiny)  # a code that neither uses adds 0, not 0 / 0
+    terms = torch.special.xlogy(a, a / middle) + torch.special.xlogy(b, b / middle)
+    return (terms.sum(dim=-1) / 2).clamp(0.0, math.log(2))
+
+
+def code_perplexity(histogram: Float[Tensor, "*batch K"]) -> Float64[Tensor, "*batch"]:
+    """How many codes are in use, effectively: exp of the entropy of a histogram.
+
+    Args:
+        histogram: Shares that sum to 1.
+
+    Returns:
+        Values between 1 (a single code) and K (all alike).
+    """
+    p = histogram.double()
+    return (-torch.special.xlogy(p, p).sum(dim=-1)).exp()
+
+
+def motion_energy(video: UInt8[Tensor, "N T H W C"]) -> Float64[Tensor, " N"]:
+    """Mean absolute difference of consecutive frames, as a share of the grey range.
+
+    Args:
+        video: Windows of at least 2 frames.
+
+    Returns:
+        One value in [0, 1] per video; 0 is a still.
+
+    Raises:
+        ValueError: Fewer than 2 frames.
+    """
+    if video.shape[1] < 2:
+        raise ValueError(f"video: {video.shape[1]} frames, motion needs at least 2")
+    return _per_video(video, lambda clip: clip.diff(dim=0).abs().mean())
+
+
+def contrast(video: UInt8[Tensor, "N T H W C"]) -> Float64[Tensor, " N"]:
+    """Spread of the pixels of a frame: their standard deviation over space, averaged over frames and channels.
+
+    Args:
+        video: Windows.
+
+    Returns:
+        One value in [0, 0.5] per video, as a share of the grey range; 0 is a frame of one colour.
+    """
+    return _per_video(video, lambda clip: clip.std(dim=(1, 2), correction=0).mean())
+
+
+def brightness(video: UInt8[Tensor, "N T H W C"]) -> Float64[Tensor, " N"]:
+    """Mean grey level over frames, space and channels.
+
+    Args:
+        video: Windows.
+
+    Returns:
+        One value in [0, 1] per video, as a share of the grey range.
+    """
+    return _per_video(video, lambda clip: clip.mean())
+
+
+def first_window_past(fvd_per_window: Sequence[float], floor: float) -> int | None:
+    """The first window where a video has collapsed: its distance above the floor has doubled.
+
+    The rule is FVD_t - floor > 2 max(FVD_0 - floor, floor / 2): a good start must double its distance to the floor, a
+    start within the floor must leave it by a whole floor.
+
+    Args:
+        fvd_per_window: Fréchet distances of consecutive windows to the reference, window 0 first.
+        floor: The distance of real videos to disjoint real ones at equal N.
+
+    Returns:
+        The index of the window, or None when no window is past.
+
+    Raises:
+        ValueError: No window, a value that is not finite, or a negative floor.
+    """
+    if not fvd_per_window or not all(math.isfinite(value) for value in fvd_per_window):
+        raise ValueError(f"fvd_per_window: {list(fvd_per_window)}, allowed: one finite value per window")
+    if not math.isfinite(floor) or floor < 0:
+        raise ValueError(f"floor: {floor}, allowed: a finite value, not negative")
+    allowed = 2 * max(fvd_per_window[0] - floor, floor / 2)
+    return next((window for window, value in enumerate(fvd_per_window) if value - floor > allowed), None)
+
+
+def _per_video(video: UInt8[Tensor, "N T H W C"], measure: Callable[[Tensor], Tensor]) -> Float64[Tensor, " N"]:
+    # video by video: a float copy of all of them would be four times as large as the set
+    return torch.stack([measure(clip.float() / _GREY_LEVELS) for clip in video]).double()

@@ -1,0 +1,197 @@
+"""The whole sweep, composed and checked before its first run starts.
+
+The runs that the launcher will start are composed here with the same pieces of Hydra, so that a mistake in the last of
+forty is told at once; and what must be the same in all of them (the clip index, the threads) is settled.
+"""
+
+import argparse
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tats_exp.config import Config, ConfigError, allowed, check, conf_dir
+from tats_exp.vqgan.padding import margins
+
+TOLD = {"swept", "threads", "reserve.training", "reserve.encoding", "store.redo_before"}
+"""Keys that the plan settles and every run is told."""
+SWEPT_BY_HYDRA = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is going to run.
+
+    Attributes:
+        name: of the question.
+        jobs: number of runs.
+        multirun: whether Hydra sweeps.
+        joblib: whether the launcher is the local one, which takes a number of runs side by side.
+        swept: keys whose values differ between the runs.
+        fixed: keys that are overridden alike in all runs.
+        reserve_training: frames that every run keeps free on either side of a training clip.
+        reserve_encoding: the same for windows that are only encoded.
+        side_by_side: runs at a time.
+        threads: CPU threads of each.
+    """
+
+    name: str
+    jobs: int
+    multirun: bool
+    joblib: bool
+    swept: list[str]
+    fixed: list[str]
+    reserve_training: int
+    reserve_encoding: int
+    side_by_side: int
+    threads: int
+
+
+def make_plan(arguments: list[str]) -> Plan:
+    """Compose and check every run that a command line asks for.
+
+    Args:
+        arguments: as given to `python -m tats_exp`.
+
+    Raises:
+        ConfigError: one of the runs cannot be composed or does not fit together; one line.
+    """
+    parser = get_args_parser()
+    parser.exit_on_error = False
+    try:
+        given, unknown = parser.parse_known_args(arguments)
+    except (argparse.ArgumentError, SystemExit) as error:
+        raise ConfigError(str(error)) from None
+    if unknown:
+        raise ConfigError(f"unknown flag {unknown[0]}; see --help")
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        overrides = _parse(given.overrides)
+        whole = _compose([o.input_line or "" for o in overrides if not o.is_sweep_override()], with_hydra=True)
+        multirun = given.multirun or str(whole.hydra.mode).endswith("MULTIRUN")
+        jobs, swept = [given.overrides], []
+        if multirun:
+            jobs, swept = _expand(whole, overrides)
+        elif any(o.is_sweep_override() for o in overrides):
+            raise ConfigError("several values for a key need a sweep: add -m")
+        configs = [check(_with_defaults(_compose(job))) for job in jobs]
+    _check_data(configs)
+    needs = [_margins(config) for config in configs]
+    joblib = "joblib" in whole.hydra.launcher._target_
+    side_by_side = _side_by_side(configs, int(whole.hydra.launcher.get("n_jobs", 1)) if multirun and joblib else 1)
+    threads = configs[0].threads or max(1, (os.cpu_count() or 1) // side_by_side)
+    return Plan(
+        name=configs[0].name,
+        jobs=len(jobs),
+        multirun=multirun,
+        joblib=joblib,
+        swept=swept,
+        fixed=sorted({o.key_or_group for o in overrides} - set(swept) | TOLD),
+        reserve_training=max(training for training, _ in needs),
+        reserve_encoding=max(encoding for _, encoding in needs),
+        side_by_side=side_by_side,
+        threads=threads,
+    )
+
+
+def _parse(lines: list[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(lines)
+    except HydraException as error:
+        raise ConfigError(str(error).splitlines()[0]) from None
+
+
+def _compose(overrides: list[str], with_hydra: bool = False) -> DictConfig:
+    """Compose one run; what Hydra says in many lines becomes one."""
+    try:
+        return compose("config", overrides=overrides, return_hydra_config=with_hydra)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_one_line(error)) from None
+
+
+def _one_line(error: Exception) -> str:
+    """What Hydra says in several lines, with the keys or options that are allowed."""
+    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    missing_option = re.search(r"Could not find '(.+)/(.+?)' Available options in '.+?': (.+?) Config search path", text)
+    if missing_option:
+        group, option, options = missing_option.groups()
+        return f"{group}={option}: no such option; {allowed(option, options.split())}"
+    unknown_key = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
+    if unknown_key:
+        path = unknown_key.group(1) or getattr(error.__cause__, "full_key", None) or unknown_key.group(2)
+        if path == "experiment":
+            return "experiment: write +experiment=NAME, with a plus"
+        parent, _, key = str(path).rpartition(".")
+        whole = compose("config")
+        section = OmegaConf.select(whole, parent) if parent else whole
+        known = [str(name) for name in section] if isinstance(section, DictConfig) else [str(name) for name in whole]
+        return f"{path}: unknown key; {allowed(key, known)}"
+    return text
+
+
+def _expand(whole: DictConfig, overrides: list[Override]) -> tuple[list[list[str]], list[str]]:
+    """The overrides of every run of a sweep, and the keys that differ between them."""
+    params = whole.hydra.sweeper.get("params") or {}
+    parsed = _parse([f"{key}={value}" for key, value in params.items()]) + overrides
+    if whole.hydra.sweeper._target_ != SWEPT_BY_HYDRA:  # it chooses the values as it goes: check the fixed part
+        return [[o.input_line or "" for o in parsed if not o.is_sweep_override()]], []
+    try:
+        jobs = BasicSweeper.split_arguments(parsed, None)[0]
+    except (HydraException, AssertionError) as error:
+        raise ConfigError(f"cannot sweep: {error}") from None
+    last = {o.key_or_group: o for o in parsed}
+    swept = [key for key, o in last.items() if o.is_sweep_override() or key in params]
+    return [list(job) for job in jobs], swept
+
+
+def _with_defaults(cfg: DictConfig) -> DictConfig:
+    """Fill in, for the check alone, what is settled for the whole sweep afterwards."""
+    filled = {key: cfg.reserve[key] or 0 for key in ("training", "encoding")}
+    return OmegaConf.merge(cfg, {"reserve": filled})  # type: ignore[return-value]
+
+
+def _check_data(configs: list[Config]) -> None:
+    """Index each data set that the sweep reads, once."""
+    seen: list[Any] = []
+    for config in configs:
+        if config.data in seen:
+            continue
+        seen.append(config.data)
+        try:
+            source = instantiate(config.data, _convert_="all")
+            for split in ("train", "test"):
+                source.split(split)
+        except Exception as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, ValueError | OSError):
+                raise ConfigError(str(cause)) from None
+            raise
+
+
+def _margins(config: Config) -> tuple[int, int]:
+    """Frames that a run needs on either side of a training clip, and of a window that it only encodes."""
+    model = config.vqgan.model
+    margin, code_margin = margins(
+        model["downsample"], model["decoder_blocks"], model["encoder_padding"], model["decoder_padding"]
+    )
+    reserve = config.reserve
+    training = max(margin + model["downsample"][0] * code_margin, reserve.training)
+    return training, max(margin, reserve.encoding)
+
+
+def _side_by_side(configs: list[Config], wanted: int) -> int:
+    """Runs at a time: as many as there are cores for on a CPU, one on a GPU, unless the launcher was told a number."""
+    if wanted > 0:
+        return min(wanted, len(configs))
+    on_gpu = torch.cuda.is_available() and configs[0].trainer.get("accelerator") != "cpu"
+    return 1 if on_gpu else min(len(configs), max(1, (os.cpu_count() or 1) // (configs[0].threads or 1)))

@@ -1,0 +1,228 @@
+"""Figures of a sweep: every seed visible, floors drawn, axes with units.
+
+Each function draws one figure from the finished runs and returns None where the runs left nothing to draw.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from tats_exp.report.film_strip import film_strip
+from tats_exp.report.headlines import Headline, headlines_in
+from tats_exp.report.runs import Group, Run
+from tats_exp.report.style import DARK, LIGHT, Ink, panels, save
+from tats_exp.report.tables import floor_cell
+
+# Key of a curve -> title and unit. A ratio to real is best at 1.
+CURVES = {
+    "codes/js_divergence": ("Code histogram against real codes", "JS divergence, nats"),
+    "codes/perplexity": ("Code perplexity", "codes in use"),
+    "drift/motion": ("Motion energy", "ratio to real"),
+    "drift/contrast": ("Contrast", "ratio to real"),
+    "drift/brightness": ("Brightness", "ratio to real"),
+    "drift/label_coherence": ("Label of window 0 kept", "share of videos"),
+}
+FLOOR_NAMES = {"real": "real vs real", "reconstruction": "reconstruction vs real", "chance": "chance"}
+FLOOR_DASHES = {"real": (0, (4, 2)), "reconstruction": (0, (1, 1.5)), "chance": (0, (4, 2))}
+LOSS_PANELS = 12
+
+
+def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Path]]:
+    """Draw every figure the runs allow, on paper (`name.png`) and for dark screens (`name_dark.png`).
+
+    Args:
+        groups: finished runs by combination of choices.
+        folder: where the PNGs go; made if need be.
+
+    Returns:
+        Name -> (light PNG, dark PNG), in reading order.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    drawings: dict[str, Callable[[list[Group], Ink], Figure | None]] = {
+        "film_strip": film_strip,
+        "curves": curves,
+        "frechet": frechet,
+        "time_agnosticity": time_agnosticity,
+        "code_histogram": code_histogram,
+        "losses": losses,
+    }
+    drawn = {}
+    for name, draw in drawings.items():
+        paths = folder / f"{name}.png", folder / f"{name}_dark.png"
+        for path, ink in zip(paths, (LIGHT, DARK), strict=True):
+            with ink.apply():
+                figure = draw(groups, ink)
+                if figure is not None:
+                    save(figure, path)
+                    drawn[name] = paths
+    return drawn
+
+
+def curves(groups: list[Group], ink: Ink) -> Figure | None:
+    """Every metric over the windows of the sampled videos: thin lines seeds, bold their mean, band one std."""
+    runs = [run for group in groups for run in group.runs]
+    keys = list(dict.fromkeys(key for run in runs for key in run.curves))
+    # Fréchet distances first: they are what the other curves explain.
+    keys.sort(key=lambda key: not key.startswith("fvd/"))
+    if not keys:
+        return None
+    figure, axes = panels(len(keys), 2, 2.5)
+    for axis, key in zip(axes, keys, strict=True):
+        for place, group in enumerate(groups):
+            _curve(axis, group, key, place, ink)
+        _floor_lines(axis, key, runs, ink)
+        network = key.removeprefix("fvd/")
+        title, unit = (f"FVD {network}", "Fréchet distance") if key.startswith("fvd/") else CURVES.get(key, (key, ""))
+        if unit == "ratio to real":
+            axis.axhline(1, color=ink.floor, linewidth=1, zorder=1)
+        _label(axis, title, _window_axis(runs), unit)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if key.startswith("fvd/"):
+            axis.set_ylim(bottom=0)
+    _legend(figure, axes)
+    return figure
+
+
+def frechet(groups: list[Group], ink: Ink) -> Figure | None:
+    """Fréchet distances as bars with a dot per seed, the floors as lines."""
+    return _bars(groups, "fvd/", ink)
+
+
+def time_agnosticity(groups: list[Group], ink: Ink) -> Figure | None:
+    """Metrics of the codes alone, as bars with a dot per seed."""
+    return _bars(groups, "codes/", ink)
+
+
+def code_histogram(groups: list[Group], ink: Ink) -> Figure | None:
+    """Shares of the codes, ordered by how often real videos use them; the first seed of every choice."""
+    columns = {"real", "generated"}
+    shown = [
+        (place, group, next(run for run in group.runs if columns <= set(run.code_histogram)))
+        for place, group in enumerate(groups)
+        if any(columns <= set(run.code_histogram) for run in group.runs)
+    ]
+    if not shown:
+        return None
+    figure, axes = panels(len(shown), 3, 2.3)
+    for axis, (place, group, run) in zip(axes, shown, strict=True):
+        real, generated = (np.asarray(run.code_histogram[column]) for column in ("real", "generated"))
+        order = np.argsort(-real, kind="stable")
+        rank = np.arange(len(real))
+        shares = [100 * counts[order] / max(counts.sum(), 1e-12) for counts in (real, generated)]
+        axis.fill_between(rank, shares[0], step="mid", color=ink.floor, alpha=0.35, linewidth=0, label="real")
+        axis.step(rank, shares[1], where="mid", color=ink.colour(place), linewidth=1.1, label="generated")
+        title = f"{group.short}, seed {run.seed}" if run.seed else group.short
+        _label(axis, title, "code, by rank among real codes", "share of codes, %")
+        axis.set_ylim(bottom=0)
+        axis.legend(loc="upper right", fontsize=8)
+    return figure
+
+
+def losses(groups: list[Group], ink: Ink) -> Figure | None:
+    """What training logged, one thin line per run."""
+    runs = [run for group in groups for run in group.runs]
+    keys = list(dict.fromkeys(key for run in runs for key in run.losses))[:LOSS_PANELS]
+    if not keys:
+        return None
+    figure, axes = panels(len(keys), 3, 2.1)
+    for axis, (stage, key) in zip(axes, keys, strict=True):
+        values: list[float] = []
+        for place, group in enumerate(groups):
+            for number, run in enumerate(run for run in group.runs if (stage, key) in run.losses):
+                steps, series = run.losses[stage, key]
+                values += series
+                label = group.short if number == 0 else None
+                axis.plot(steps, series, color=ink.colour(place), linestyle=ink.dash(place), linewidth=1, label=label)
+        if min(values) > 0 and max(values) > 20 * min(values):
+            axis.set_yscale("log")
+        _label(axis, key if key.startswith(("train/", "val/")) else f"{stage}: {key}", "step", "")
+    _legend(figure, axes)
+    return figure
+
+
+def _curve(axis: Axes, group: Group, key: str, place: int, ink: Ink) -> None:
+    series = [run.curves[key] for run in group.runs if key in run.curves]
+    if not series:
+        return
+    length = min(len(values) for values in series)
+    values = np.asarray([values[:length] for values in series])
+    colour, windows = ink.colour(place), np.arange(length)
+    mean = values.mean(axis=0)
+    if len(series) > 1:
+        for line in values:
+            axis.plot(windows, line, color=colour, linewidth=0.7, alpha=0.55)
+        std = values.std(axis=0, ddof=1)
+        axis.fill_between(windows, mean - std, mean + std, color=colour, alpha=0.14, linewidth=0)
+    marker = "o" if length == 1 else None
+    axis.plot(windows, mean, color=colour, linestyle=ink.dash(place), linewidth=2.2, marker=marker, label=group.short)
+
+
+def _bars(groups: list[Group], prefix: str, ink: Ink) -> Figure | None:
+    runs = [run for group in groups for run in group.runs]
+    shown = [headline for headline in headlines_in(runs) if headline.key.startswith(prefix)]
+    if not shown:
+        return None
+    tall = max(len(group.short) for group in groups) > 12 or len(groups) > 5
+    figure, axes = panels(len(shown), 3, 3.2 if tall else 2.7)
+    for axis, headline in zip(axes, shown, strict=True):
+        _bar_panel(axis, headline, groups, ink)
+        axis.set_xticks(range(len(groups)), [group.short for group in groups])
+        if tall:
+            axis.tick_params(axis="x", rotation=40)
+            for tick in axis.get_xticklabels():
+                tick.set_horizontalalignment("right")
+        _floor_lines(axis, headline.key, runs, ink)
+        title = " ".join(headline.title)
+        _label(axis, f"{title}  {headline.arrow}".strip(), "", headline.unit)
+    _legend(figure, axes)
+    return figure
+
+
+def _bar_panel(axis: Axes, headline: Headline, groups: list[Group], ink: Ink) -> None:
+    for place, group in enumerate(groups):
+        numbers = [number for number in headline.numbers(group.values(headline.key)) if math.isfinite(number)]
+        if not numbers:
+            continue
+        axis.bar(place, statistics.fmean(numbers), width=0.62, color=ink.colour(place), alpha=0.45, linewidth=0)
+        spread = np.linspace(-0.14, 0.14, len(numbers)) if len(numbers) > 1 else np.zeros(1)
+        dots = axis.scatter(place + spread, numbers, s=26, color=ink.colour(place), zorder=3)
+        dots.set_edgecolor(ink.paper)
+    axis.axhline(0, color=ink.floor, linewidth=0.8)
+    axis.set_xlim(-0.6, len(groups) - 0.4)
+
+
+def _floor_lines(axis: Axes, key: str, runs: list[Run], ink: Ink) -> None:
+    for kind, name in FLOOR_NAMES.items():
+        floor = floor_cell(kind, key, runs).mean
+        if floor is not None:
+            axis.axhline(floor, color=ink.floor, linestyle=FLOOR_DASHES[kind], linewidth=1.2, label=name, zorder=1)
+
+
+def _window_axis(runs: list[Run]) -> str:
+    frames = next((run.protocol["clip_length"] for run in runs if "clip_length" in run.protocol), None)
+    return f"window of {frames} frames" if frames else "window"
+
+
+def _label(axis: Axes, title: str, x: str, y: str) -> None:
+    axis.set_title(title)
+    axis.set_xlabel(x)
+    axis.set_ylabel(y)
+
+
+def _legend(figure: Figure, axes: list[Axes]) -> None:
+    entries = {
+        label: handle
+        for axis in axes
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        if not label.startswith("_")
+    }
+    if entries:
+        figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=min(len(entries), 6))

@@ -1,0 +1,230 @@
+"""The table: every seed a row, mean and spread per combination of choices, floor rows below.
+
+One `Table` is made once and written three ways: CSV with full precision for programs, Markdown for a README, aligned
+text for a terminal. The page lays out the same rows itself.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+from tats_exp.report.headlines import Headline, headlines_in
+from tats_exp.report.runs import Group, Run
+
+MISSING = "–"
+FLOORS = {
+    "real": "floor: real vs other real",
+    "reconstruction": "floor: reconstruction vs real",
+    "chance": "chance",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value of the table.
+
+    Attributes:
+        mean: the value, or the mean over seeds; infinite if the event never happened, None if not measured.
+        std: sample standard deviation (n - 1) over seeds, None below two finite values.
+        n: values that went into it.
+        never: how many of them are "never".
+        within_floor: too near the floor to count.
+    """
+
+    mean: float | None
+    std: float | None = None
+    n: int = 0
+    never: int = 0
+    within_floor: bool = False
+
+    def text(self, decimals: int) -> str:
+        """The cell as people read it: `6.71`, `5.2 ± 0.4`, `never`, `1/2 never`, `–`."""
+        if self.mean is None:
+            return MISSING
+        if self.never:
+            return "never" if self.never == self.n else f"{self.never}/{self.n} never"
+        spread = f" ± {self.std:.{decimals}f}" if self.std is not None else ""
+        return f"{self.mean + 0.0:.{decimals}f}{spread}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: a seed, the mean of a group, or a floor.
+
+    Attributes:
+        kind: what the row is.
+        group: place of its group among all groups, None for floors.
+        label: choices without the seed, or the name of the floor.
+        seed: the seed, "" in other rows.
+        n: runs that went into it.
+        cells: one per column.
+    """
+
+    kind: Literal["seed", "mean", "floor"]
+    group: int | None
+    label: str
+    seed: str
+    n: int
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns, rows, and how many decimals each column is shown with."""
+
+    columns: list[Headline]
+    rows: list[Row]
+    decimals: list[int]
+
+    def texts(self, row: Row) -> list[str]:
+        """The cells of a row as people read them."""
+        return [cell.text(decimals) for cell, decimals in zip(row.cells, self.decimals, strict=True)]
+
+
+def make_table(groups: list[Group]) -> Table:
+    """Lay out the finished runs.
+
+    Args:
+        groups: finished runs by combination of choices.
+
+    Raises:
+        ValueError: values of one column were measured under different protocols; names the fields that differ.
+    """
+    runs = [run for group in groups for run in group.runs]
+    columns = headlines_in(runs)
+    for column in columns:
+        _check_protocol(column, runs)
+    rows: list[Row] = []
+    for place, group in enumerate(groups):
+        for run in group.runs:
+            cells = [_cell(column, [run]) for column in columns]
+            rows.append(Row("seed", place, group.label, run.seed, 1, cells))
+        rows.append(Row("mean", place, group.label, "", len(group.runs), [_cell(c, group.runs) for c in columns]))
+    for kind, label in FLOORS.items():
+        cells = [floor_cell(kind, column.key, runs) for column in columns]
+        if any(cell.mean is not None for cell in cells):
+            rows.append(Row("floor", None, label, "", len(runs), cells))
+    decimals = [_decimals(column, [row.cells[place] for row in rows]) for place, column in enumerate(columns)]
+    return Table(columns, rows, decimals)
+
+
+def real_floor(key: str, runs: list[Run]) -> float | None:
+    """Mean over runs of the real-vs-real floor of a metric, None if it has none."""
+    return floor_cell("real", key, runs).mean
+
+
+def floor_cell(kind: str, key: str, runs: list[Run]) -> Cell:
+    """A floor over runs: one number where all agree (as they should for `real`), else mean and spread."""
+    floors = [floor for run in runs if (floor := run.floor(kind, key)) is not None]
+    if not floors:
+        return Cell(None)
+    same = math.isclose(min(floors), max(floors), rel_tol=1e-9)
+    return Cell(statistics.fmean(floors), None if same else statistics.stdev(floors), len(floors))
+
+
+def to_csv(table: Table, failed: list[Run]) -> str:
+    """The table with full precision; the runs that do not count follow with their reason.
+
+    Columns: kind, choices, seed, n, then each metric and its `:std`. `inf` means never, empty means not measured.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    names = [name for column in table.columns for name in (column.key, f"{column.key}:std")]
+    writer.writerow(["kind", "choices", "seed", "n", *names, "reason"])
+    for row in table.rows:
+        numbers = [
+            "" if number is None else repr(float(number)) for cell in row.cells for number in (cell.mean, cell.std)
+        ]
+        writer.writerow([row.kind, row.label, row.seed, row.n, *numbers, ""])
+    for run in failed:
+        label = " ".join(f"{key}={value}" for key, value in run.swept) or run.name
+        writer.writerow([run.state, label, run.seed, 0, *[""] * len(names), run.reason or ""])
+    return buffer.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    """The table as GitHub renders it, means in bold."""
+    heads = ["run", *(" ".join((*column.title, column.arrow)).strip() for column in table.columns)]
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * len(table.columns)]
+    for row in table.rows:
+        cells = [_row_label(row), *table.texts(row)]
+        cells = [cell.replace("|", "\\|") for cell in cells]
+        lines.append("| " + " | ".join(f"**{cell}**" if row.kind == "mean" else cell for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def to_text(table: Table) -> str:
+    """The table aligned for a terminal, numbers right, a rule between groups; no line ends in spaces."""
+    heads = [["", *(column.title[0] for column in table.columns)]]
+    heads.append(["", *(f"{column.title[1]} {column.arrow}".strip() for column in table.columns)])
+    body = [[_row_label(row), *table.texts(row)] for row in table.rows]
+    widths = [max(_width(line[place]) for line in heads + body) for place in range(len(heads[0]))]
+    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+    lines = [_aligned(head, widths) for head in heads]
+    previous: int | None = -1
+    for row, cells in zip(table.rows, body, strict=True):
+        if row.group != previous:
+            lines.append(rule)
+        previous = row.group
+        lines.append(_aligned(cells, widths))
+    return "\n".join([*lines, rule]) + "\n"
+
+
+def _check_protocol(column: Headline, runs: list[Run]) -> None:
+    # Imported here: the metrics need torch, and a report of runs without such a column does not.
+    from tats_exp.metrics.protocol import Protocol, same_protocol
+
+    if not column.protocol:
+        return
+    measured = [run for run in runs if column.key in run.values and run.protocol]
+    try:
+        protocols = [Protocol(**run.protocol) for run in measured]
+    except TypeError as error:
+        raise ValueError(f"report: metrics.json holds no protocol of this version ({error})") from error
+    try:
+        same_protocol(protocols)
+    except ValueError as error:
+        raise ValueError(f"report: {column.key} cannot stand in one column: {error}") from error
+
+
+def _cell(column: Headline, runs: list[Run]) -> Cell:
+    numbers = column.numbers([run.values[column.key] for run in runs if column.key in run.values])
+    if not numbers:
+        return Cell(None)
+    never = sum(math.isinf(number) for number in numbers)
+    std = statistics.stdev(numbers) if len(numbers) > 1 and not never else None
+    mean = statistics.fmean(numbers)
+    return Cell(mean, std, len(numbers), never, column.within_floor(mean, real_floor(column.key, runs)))
+
+
+def _decimals(column: Headline, cells: list[Cell]) -> int:
+    """Three significant digits of the largest value of a column; one decimal for places in time."""
+    means = [abs(cell.mean) for cell in cells if cell.mean is not None and math.isfinite(cell.mean)]
+    if column.never:
+        return 0 if all(mean.is_integer() for mean in means) else 1
+    if not means or max(means) == 0:
+        return 2
+    return min(3, max(0, 2 - math.floor(math.log10(max(means)))))
+
+
+def _row_label(row: Row) -> str:
+    if row.kind == "seed":
+        return f"{row.label}, seed {row.seed or '?'}"
+    return f"{row.label}, mean of {row.n}" if row.kind == "mean" else row.label
+
+
+def _width(text: str) -> int:
+    return sum(not unicodedata.combining(character) for character in text)
+
+
+def _aligned(cells: list[str], widths: list[int]) -> str:
+    first, *rest = cells
+    padded = [first + " " * (widths[0] - _width(first))]
+    padded += [" " * (width - _width(cell)) + cell for cell, width in zip(rest, widths[1:], strict=True)]
+    return "  ".join(padded).rstrip()

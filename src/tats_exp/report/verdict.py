@@ -1,0 +1,180 @@
+"""What the numbers allow to be said, and no more.
+
+Two choices are told apart by a metric only when every seed of one exceeds every seed of the other. One seed proves
+nothing; with two the report says that both seeds agree; from three on also by how much. Fréchet distances below twice
+the distance of real clips from other real clips are within the floor and do not count against each other.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from tats_exp.report.headlines import Headline, headlines_in
+from tats_exp.report.runs import Group, Run
+from tats_exp.report.tables import real_floor
+
+Outcome = Literal["apart", "same", "floor", "one seed"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One metric, two choices.
+
+    Attributes:
+        headline: the metric.
+        outcome: `apart`: every seed of `high` exceeds every seed of `low`; `same`: they overlap; `floor`: all values
+            are within the floor; `one seed`: one of the two has a single value.
+        high: the choice with the higher mean.
+        low: the other.
+        high_values: its values, one per seed; infinite means never.
+        low_values: those of the other.
+        floor: real-vs-real distance, None where the rule does not apply.
+    """
+
+    headline: Headline
+    outcome: Outcome
+    high: Group
+    low: Group
+    high_values: list[float]
+    low_values: list[float]
+    floor: float | None
+
+    @property
+    def difference(self) -> tuple[float, float] | None:
+        """Difference of the means and spread of such a difference between two runs; None if a value is "never"."""
+        if math.inf in (*self.high_values, *self.low_values) or min(len(self.high_values), len(self.low_values)) < 2:
+            return None
+        spread = math.hypot(statistics.stdev(self.high_values), statistics.stdev(self.low_values))
+        return statistics.fmean(self.high_values) - statistics.fmean(self.low_values), spread
+
+
+def find(groups: list[Group]) -> list[Finding]:
+    """Compare every pair of choices by every headline metric whose values may be compared."""
+    runs: list[Run] = [run for group in groups for run in group.runs]
+    findings = []
+    for headline in headlines_in(runs):
+        if headline.better is None:
+            continue
+        floor = real_floor(headline.key, runs) if headline.floored else None
+        for one, other in combinations(groups, 2):
+            finding = _compare(headline, one, other, floor)
+            findings += [finding] if finding else []
+    return findings
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One line of the verdict and the outcome it tells of (`note`: about the comparison itself)."""
+
+    outcome: Outcome | Literal["note"]
+    text: str
+
+
+def make_verdict(groups: list[Group]) -> list[Sentence]:
+    """The verdict metric by metric; within each, the choices that came out apart first."""
+    if not groups:
+        return [Sentence("note", "No run finished: no verdict.")]
+    if len(groups) == 1:
+        return [Sentence("note", f"One choice only ({groups[0].label}): nothing to compare.")]
+    findings = find(groups)
+    sentences: list[Sentence] = []
+    for headline in dict.fromkeys(finding.headline for finding in findings):
+        sentences += _sentences([finding for finding in findings if finding.headline == headline])
+    return sentences + _by_chance(findings)
+
+
+def _compare(headline: Headline, one: Group, other: Group, floor: float | None) -> Finding | None:
+    values = [headline.numbers(group.values(headline.key)) for group in (one, other)]
+    if not all(values):
+        return None
+    (high, high_values), (low, low_values) = sorted(
+        zip((one, other), values, strict=True), key=lambda pair: statistics.fmean(pair[1]), reverse=True
+    )
+    outcome: Outcome = "same"
+    if min(len(high_values), len(low_values)) < 2:
+        outcome = "one seed"
+    elif all(headline.within_floor(value, floor) for value in high_values + low_values):
+        outcome = "floor"
+    elif min(high_values) > max(low_values):
+        outcome = "apart"
+    return Finding(headline, outcome, high, low, high_values, low_values, floor)
+
+
+def _sentences(findings: list[Finding]) -> list[Sentence]:
+    """The findings of one metric; those with the same higher choice, and those without a difference, share a line."""
+    phrase = findings[0].headline.phrase
+    sentences = []
+    apart = [finding for finding in findings if finding.outcome == "apart"]
+    for key in dict.fromkeys((finding.high.label, _agreement(finding)) for finding in apart):
+        sentences.append(_apart([finding for finding in apart if (finding.high.label, _agreement(finding)) == key]))
+    openings: dict[Outcome, str] = {
+        "same": "no difference seen",
+        "floor": f"both within the floor (below 2 × {_number(findings[0].floor or 0.0)}), no difference seen",
+        "one seed": "one seed proves nothing",
+    }
+    for outcome, opening in openings.items():
+        pairs = [
+            f"{_side(finding.high, finding.high_values)} against {_side(finding.low, finding.low_values)}"
+            for finding in findings
+            if finding.outcome == outcome
+        ]
+        if pairs:
+            sentences.append(Sentence(outcome, _capital(f"{phrase}: {opening}: {'; '.join(pairs)}.")))
+    return sentences
+
+
+def _apart(findings: list[Finding]) -> Sentence:
+    """`Both seeds agree that padding=zero has a higher (worse) ... than padding=real (...) and ...`."""
+    first = findings[0]
+    judged = first.headline.judge(higher=True)
+    comparative = ("a later" if first.headline.never else "a higher") + (f" ({judged})" if judged else "")
+    side = _side(first.high, first.high_values, first.floor, first.headline)
+    against = " and ".join(_against(finding) for finding in findings)
+    text = f"{_agreement(first)} {side} has {comparative} {first.headline.phrase} than {against}."
+    return Sentence("apart", _capital(text))
+
+
+def _agreement(finding: Finding) -> str:
+    counts = len(finding.high_values), len(finding.low_values)
+    if counts == (2, 2):
+        return "both seeds agree that"
+    return f"all {counts[0]} seeds agree that" if counts[0] == counts[1] else "all seeds agree that"
+
+
+def _against(finding: Finding) -> str:
+    text = _side(finding.low, finding.low_values, finding.floor, finding.headline)
+    difference = finding.difference
+    if difference is None or min(len(finding.high_values), len(finding.low_values)) < 3:
+        return text
+    return f"{text[:-1]}; difference of means {_number(difference[0])} ± {_number(difference[1])})"
+
+
+def _side(group: Group, values: list[float], floor: float | None = None, headline: Headline | None = None) -> str:
+    note = "; within the floor" if headline and all(headline.within_floor(value, floor) for value in values) else ""
+    return f"{group.label} ({', '.join(_number(value) for value in values)}{note})"
+
+
+def _number(value: float) -> str:
+    if math.isinf(value):
+        return "never"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _by_chance(findings: list[Finding]) -> list[Sentence]:
+    """How often two choices that do not differ at all would come out apart: the reader's grain of salt."""
+    compared = [finding for finding in findings if finding.outcome in ("apart", "same")]
+    counts = {tuple(sorted((len(finding.high_values), len(finding.low_values)))) for finding in compared}
+    sentences = []
+    for fewer, more in sorted(counts):
+        odds = math.comb(fewer + more, fewer) / 2
+        text = f"with {fewer} seeds against {more}, two choices that do not differ at all come out apart"
+        sentences.append(Sentence("note", f"A grain of salt: {text} in 1 of {odds:.3g} comparisons."))
+    return sentences

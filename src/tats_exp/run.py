@@ -1,0 +1,188 @@
+"""One run: the stages in their order, each found in the store or made."""
+
+import logging
+import shutil
+import time
+import traceback
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from tats_exp.config import STAGES, Config, check
+from tats_exp.fit import LOSSES, Scalars, read_losses
+from tats_exp.log import RunLog, write_losses
+from tats_exp.measure import make_metrics
+from tats_exp.progress import Progress
+from tats_exp.stages import (
+    Parts,
+    make_codes,
+    make_reference,
+    make_samples,
+    make_transformer,
+    make_vqgan,
+)
+from tats_exp.store import Stage, Store, provenance, write_json
+
+logger = logging.getLogger(__name__)
+
+VERSIONS = {"reference": 1, "vqgan": 1, "codes": 1, "transformer": 1, "samples": 1, "metrics": 1}
+"""Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
+
+
+def run_job(cfg: DictConfig) -> None:
+    """Run one job of a sweep, or the only one; whatever goes wrong ends in its status.json, not in the sweep.
+
+    Args:
+        cfg: the composed root config.
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    config = check(cfg)
+    torch.set_num_threads(config.threads or torch.get_num_threads())
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning.*")
+    choices = chosen(config)
+    name = ",".join(f"{key}={value}" for key, value in choices.items()) or config.name
+    status: dict[str, Any] = {
+        "state": "running",
+        "error": None,
+        "experiment": config.name,
+        "description": config.question,
+        "choices": choices,
+    }
+    write_json(folder / "status.json", status)
+    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    log: RunLog = instantiate(config.logger)
+    log.start(folder, name, config.name, [f"{k}={v}" for k, v in choices.items()], config.model_dump())
+    progress = Progress(folder, name)
+    started = time.time()
+    try:
+        values, told = run(config, folder, log, progress)
+        status |= {"state": "finished", **told}
+    except Exception as error:
+        status |= {"state": "failed", **failure(error)}
+        (folder / "error.txt").write_text(traceback.format_exc())
+        logger.info("%s failed", name, exc_info=True)  # the console gets one line at the end
+        values = {}
+    status["seconds"] = {**status.get("seconds", {}), "total": round(time.time() - started, 1)}
+    write_json(folder / "status.json", status)
+    progress.end()
+    log.finish(values, failed=status["state"] == "failed")
+
+
+def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Go through the stages and gather in `folder` what the report reads.
+
+    Returns:
+        The final metrics, and what status.json tells about the stages.
+    """
+    parts = Parts(config, progress)
+    store = Store(Path(config.store.root), redo_from(config.store.redo), config.store.redo_before)
+
+    def stage(name: str, inputs: Mapping[str, Any], make: Any) -> Stage:
+        made = store.stage(name, VERSIONS[name], dict(inputs), make)
+        progress(name, 1, 1)
+        return made
+
+    data = {"train": parts.train.fingerprint(), "test": parts.test.fingerprint(), "data_seed": parts.data_seed}
+    drawn = {"seed": config.seed, "precision": config.trainer["precision"]}
+    network = {"network": config.metrics.network, "checksum": parts.network.checksum}
+    counts = {"frames": config.frames, "videos": config.eval_videos, "reference": config.reference_videos}
+
+    reference = stage("reference", {**data, **network, **counts}, lambda f: make_reference(parts, f))
+
+    inputs: dict[str, Any] = {**data, **drawn, "model": config.vqgan.model, "frames": config.frames}
+    inputs |= {"training": _meaningful(config.vqgan.training), "reserve": config.reserve.training}
+    vqgan = stage("vqgan", inputs, lambda f: make_vqgan(parts, f, _scalars(log, "vqgan")))
+
+    windows = {"train": config.codes.train_windows, "held_out": config.codes.held_out_windows}
+    inputs = {**data, "vqgan": vqgan.key, "windows": windows, "reserve": config.reserve.encoding}
+    codes = stage("codes", inputs, lambda f: make_codes(parts, f, vqgan.path))
+
+    inputs = {**drawn, "codes": codes.key, "condition": config.condition, "model": config.transformer.model}
+    inputs |= {"training": _meaningful(config.transformer.training)}
+    transformer = stage(
+        "transformer", inputs, lambda f: make_transformer(parts, f, codes.path, _scalars(log, "transformer"))
+    )
+
+    inputs = {"transformer": transformer.key, "sampler": config.sampler, "seed": config.seed}
+    inputs |= {"frames": config.sampled_frames, "videos": config.eval_videos}
+    samples = stage("samples", inputs, lambda f: make_samples(parts, f, vqgan.path, transformer.path, codes.path))
+
+    inputs = {"reference": reference.key, "samples": samples.key}
+    paths = (reference.path, vqgan.path, codes.path, transformer.path, samples.path)
+    metrics = stage("metrics", inputs, lambda f: make_metrics(parts, f, *paths))
+
+    losses = {name: list(read_losses(store.used[name].path / LOSSES)) for name in ("vqgan", "transformer")}
+    write_losses(folder / LOSSES, losses)
+    shutil.copytree(metrics.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("stage.json"))
+    values = tell(log, folder, {name: rows for name, rows in losses.items() if store.used[name].reused})
+    used = store.used.items()
+    told = {
+        "seconds": {name: round(made.seconds, 1) for name, made in used if not made.reused},
+        "reused": [name for name, made in used if made.reused],
+        "stages": {name: made.key for name, made in used},
+        "device": parts.device.type,
+        "version": provenance()["versions"],
+        "commit": provenance()["commit"],
+    }
+    return values, told
+
+
+def tell(log: RunLog, folder: Path, reused_losses: Mapping[str, Iterable[tuple[int, str, float]]]) -> dict[str, Any]:
+    """Tell the log what the files of a run hold, losses of stages that were not trained just now included."""
+    import csv
+    import json
+
+    for stage, rows in reused_losses.items():
+        steps: dict[int, dict[str, float]] = {}
+        for step, key, value in rows:
+            steps.setdefault(step, {})[key] = value
+        for step, values in steps.items():
+            log.losses(stage, step, values)
+    with (folder / "curves.csv").open(newline="") as file:
+        log.curves([{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)])
+    with (folder / "code_histogram.csv").open(newline="") as file:
+        shares = list(csv.DictReader(file))
+    for column in ("real", "generated"):
+        log.histogram(f"codes/histogram_{column}", [round(1e6 * float(row[column])) for row in shares])
+    for video in sorted((folder / "videos").glob("*.mp4")):
+        log.video(f"videos/{video.stem}", video)
+    return json.loads((folder / "metrics.json").read_text())["values"]
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """One line about what went wrong, and whether the user can mend it (a wrong input) or we must (a bug)."""
+    cause = error.__cause__ if isinstance(error.__cause__, ValueError | OSError) else error
+    by_user = isinstance(cause, ValueError | OSError)
+    line = " ".join(str(cause).split()) or type(cause).__name__
+    return {"error": line if by_user else f"{type(cause).__name__}: {line} (see error.txt)", "by_user": by_user}
+
+
+def chosen(config: Config) -> dict[str, str]:
+    """The choices that tell this run apart: what was swept, or padding and seed of a single run."""
+    hydra = HydraConfig.get()
+    overrides = dict(item.lstrip("+~").split("=", 1) for item in hydra.overrides.task if "=" in item)
+    keys = config.swept or ["padding", "seed"]
+    known = {"padding": str(hydra.runtime.choices.get("padding")), "seed": str(config.seed)}
+    return {key: overrides.get(key, known.get(key, "")) for key in keys}
+
+
+def redo_from(redo: list[str]) -> tuple[str, ...]:
+    """The stages to make again: those named, and all that follow the first of them."""
+    return STAGES[min(STAGES.index(name) for name in redo) :] if redo else ()
+
+
+def _meaningful(training: Any) -> dict[str, Any]:
+    """The keys of a training section that change what is trained."""
+    return training.model_dump(exclude={"log_every", "checkpoint_every"})
+
+
+def _scalars(log: RunLog, stage: str) -> Scalars:
+    return lambda step, values: log.losses(stage, step, values)

@@ -1,0 +1,16 @@
+"""From a trained transformer to codes, and from codes to video, of any length."""
+
+from tats_exp.sampling.decoding import decode_chunks, decode_stream, decode_videos
+from tats_exp.sampling.next_code import Chooser, RandomStreams, sample_codes
+from tats_exp.sampling.sliding_window import ShortClip, SlidingWindow
+
+__all__ = [
+    "Chooser",
+    "RandomStreams",
+    "ShortClip",
+    "SlidingWindow",
+    "decode_chunks",
+    "decode_stream",
+    "decode_videos",
+    "sample_codes",
+]

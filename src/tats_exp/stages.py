@@ -1,0 +1,311 @@
+"""What each stage of a run does: from what earlier stages left to files in the folder it is given.
+
+Stages exchange files only, so that each can be found in the store and redone alone. Tensors are safetensors.
+Axes: N windows, T frames, t h w latent grid, K codebook size, D features.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from jaxtyping import Int64, UInt8
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tats_exp.config import Config, Training, build_transformer, build_vqgan
+from tats_exp.data.clips import Clips, Videos, VideoSource, Window, draw_windows, read_windows, to_float
+from tats_exp.fit import CHECKPOINT, Budget, Scalars, fit
+from tats_exp.metrics.look import look
+from tats_exp.progress import Progress
+from tats_exp.sampling.decoding import decode_videos
+from tats_exp.store import atomic, write_json
+from tats_exp.transformer.training import CodeWindows, TransformerTraining
+from tats_exp.transformer.transformer import Transformer
+from tats_exp.vqgan.training import VQGANTraining
+from tats_exp.vqgan.vqgan import VQGAN
+
+logger = logging.getLogger(__name__)
+
+MODEL = "model.safetensors"
+CODES = "codes.safetensors"
+SAMPLES = "samples.safetensors"
+SHOWN = 4  # videos of each kind that are written as mp4
+
+
+@dataclass
+class Parts:
+    """What the stages of one run share: the checked config, and what it instantiates, made when first asked for."""
+
+    config: Config
+    progress: Progress
+
+    @cached_property
+    def source(self) -> VideoSource:
+        """The data set."""
+        return instantiate(self.config.data, _convert_="all")
+
+    @cached_property
+    def train(self) -> Videos:
+        """Its train split."""
+        return self.source.split("train")
+
+    @cached_property
+    def test(self) -> Videos:
+        """Its test split."""
+        return self.source.split("test")
+
+    @cached_property
+    def condition(self) -> Any:
+        """What the transformer is conditioned on."""
+        return instantiate(self.config.condition)
+
+    @cached_property
+    def network(self) -> Any:
+        """The feature network of the evaluation, in eval mode on the device."""
+        return instantiate(self.config.metrics.network, _convert_="all").to(self.device).eval()
+
+    @cached_property
+    def make_trainer(self) -> Callable[..., L.Trainer]:
+        """A partial of the Lightning trainer."""
+        return instantiate(self.config.trainer, _convert_="all")
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the trainer trains, everything else runs, too."""
+        return self.make_trainer(logger=False, enable_model_summary=False).strategy.root_device
+
+    @property
+    def data_seed(self) -> int:
+        """Seed of the split, the reference and every fixed list of windows."""
+        return self.source.seed
+
+    def vqgan(self, folder: Path) -> VQGAN:
+        """The trained VQGAN of a stage, in eval mode on the device."""
+        return cast(VQGAN, self._trained(build_vqgan(self.config), folder))
+
+    def new_transformer(self) -> Transformer:
+        """A transformer that fits the data's condition."""
+        classes = self.condition.vocabulary(len(self.train.label_names))
+        return cast(Transformer, build_transformer(self.config, classes, self.condition.length))
+
+    def transformer(self, folder: Path) -> Transformer:
+        """The trained transformer of a stage, in eval mode on the device."""
+        return cast(Transformer, self._trained(self.new_transformer(), folder))
+
+    def _trained(self, model: torch.nn.Module, folder: Path) -> torch.nn.Module:
+        model.load_state_dict(load_file(folder / MODEL))
+        return model.to(self.device).eval()
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a stage on the CPU; codes and labels, which are stored narrow, come back as int64.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        tensors = load_file(path)
+    except Exception as error:  # safetensors raises an error class of its own
+        raise ValueError(f"{path} cannot be read ({error}); delete its folder to make it again") from None
+    return {name: value.long() if value.dtype == torch.int32 else value for name, value in tensors.items()}
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors so that the file is whole or absent; int64 is narrowed to int32."""
+    narrow = {n: (v.int() if v.dtype == torch.int64 else v).contiguous().cpu() for n, v in tensors.items()}
+    with atomic(path) as temporary:
+        save_file(narrow, temporary)
+
+
+def make_reference(parts: Parts, folder: Path) -> None:
+    """Draw the reference, and as many disjoint real windows as videos will be sampled, and look at both once.
+
+    Leaves features of both (N, D), the statistics of the reference's pixels and the windows that were drawn.
+    """
+    config, videos = parts.config, parts.train
+    wanted = config.reference_videos + config.eval_videos
+    windows = draw_windows(videos, wanted, config.frames, parts.data_seed)
+    count = min(config.eval_videos, len(windows) // 2)
+    if count < 2:
+        raise ValueError(f"data: {len(windows)} windows of {config.frames} frames to compare with; 4 or more are needed")
+    if len(windows) < wanted:
+        logger.warning("reference: %d windows without overlap instead of %d", len(windows), wanted)
+    floor, reference = windows[:count], windows[count:]
+    stats, found = _features(parts, reference), _features(parts, floor)
+    save_tensors(
+        folder / "reference.safetensors",
+        {
+            "reference": stats["features"],
+            "floor": found["features"],
+            **{name: stats[name] for name in ("motion", "contrast", "brightness")},
+            "floor_windows": torch.tensor([[w.video, w.start] for w in floor]),
+        },
+    )
+
+
+def _features(parts: Parts, windows: list[Window]) -> dict[str, Tensor]:
+    """Features (N, D) and pixel statistics (N,) of real windows, a batch at a time."""
+    rows = []
+    size = parts.config.metrics.batch_size
+    for start in range(0, len(windows), size):
+        batch = read_windows(parts.train, windows[start : start + size], parts.config.frames)
+        rows.append(look(parts.network, batch, parts.device))
+        parts.progress("reference", start, len(windows))
+    return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+
+
+def make_vqgan(parts: Parts, folder: Path, scalars: Scalars) -> None:
+    """Train the VQGAN on random clips; leaves its weights and losses."""
+    config = parts.config
+    torch.manual_seed(config.seed)
+    vqgan = cast(VQGAN, build_vqgan(config))
+    clips = Clips(parts.train, config.frames, vqgan.training_margin, config.reserve.training)
+    training = config.vqgan.training
+    if config.compile:
+        vqgan.compile()
+    module = VQGANTraining(vqgan, *_optimization(training), l1_weight=training.l1_weight)
+    fit(module, clips, _budget(config, training), folder, parts.make_trainer, config.seed, scalars, _steps(parts, "vqgan"))
+    _keep(vqgan, folder)
+
+
+def make_codes(parts: Parts, folder: Path, vqgan_folder: Path) -> None:
+    """Encode a fixed list of windows once, the held-out ones also one latent frame later."""
+    config, vqgan = parts.config, parts.vqgan(vqgan_folder)
+    reserve, stride = config.reserve.encoding, vqgan.time_stride
+    seed = parts.data_seed + 1
+    train = draw_windows(parts.train, config.codes.train_windows, config.frames, seed, reserve, reserve)
+    held_out = draw_windows(parts.test, config.codes.held_out_windows, config.frames, seed, reserve, reserve + stride)
+    for name, windows, wanted in (
+        ("train", train, config.codes.train_windows),
+        ("test", held_out, config.codes.held_out_windows),
+    ):
+        if len(windows) < 2:
+            raise ValueError(
+                f"data: {len(windows)} windows of {config.frames} frames with {reserve} on either side in the {name} "
+                "split; 2 or more are needed: longer videos, a smaller frame stride or another padding"
+            )
+        if len(windows) < wanted:
+            logger.warning("codes: %d windows of the %s split instead of %d", len(windows), name, wanted)
+    total = len(train) + 2 * len(held_out)
+    done = 0
+
+    def encode(videos: Videos, windows: list[Window], shift: int) -> Int64[Tensor, "N t h w"]:
+        nonlocal done
+        codes = []
+        for start in range(0, len(windows), config.codes.batch_size):
+            batch = windows[start : start + config.codes.batch_size]
+            frames = read_windows(videos, batch, config.frames, vqgan.margin, vqgan.margin, shift)
+            with torch.inference_mode():
+                codes.append(vqgan.encode(to_float(frames.to(parts.device))).cpu())
+            done += len(batch)
+            parts.progress("codes", done, total)
+        return torch.cat(codes)
+
+    tensors = {
+        "train": encode(parts.train, train, 0),
+        "train_labels": torch.tensor([parts.train.labels[w.video] for w in train]),
+        "held_out": encode(parts.test, held_out, 0),
+        "held_out_shifted": encode(parts.test, held_out, stride),
+        "held_out_labels": torch.tensor([parts.test.labels[w.video] for w in held_out]),
+        "held_out_videos": torch.tensor([w.video for w in held_out]),
+    }
+    save_tensors(folder / CODES, tensors)
+
+
+def make_transformer(parts: Parts, folder: Path, codes_folder: Path, scalars: Scalars) -> None:
+    """Train the transformer on the kept codes; leaves its weights and losses."""
+    config = parts.config
+    torch.manual_seed(config.seed)
+    transformer = parts.new_transformer()
+    codes = load_tensors(codes_folder / CODES)
+    windows = CodeWindows(parts.condition.codes(codes["train_labels"]), codes["train"])
+    training = config.transformer.training
+    if config.compile:
+        transformer.compile()
+    module = TransformerTraining(transformer, *_optimization(training))
+    steps = _steps(parts, "transformer")
+    fit(module, windows, _budget(config, training), folder, parts.make_trainer, config.seed, scalars, steps)
+    _keep(transformer, folder)
+
+
+def make_samples(parts: Parts, folder: Path, vqgan_folder: Path, transformer_folder: Path, codes_folder: Path) -> None:
+    """Sample the codes of the videos that are measured.
+
+    A decoder that wants true latent neighbours gets `code_margin` more latent frames at both ends where the sampler
+    can make them. Every video has a random stream of its own and a label drawn as often as the training data has it.
+    """
+    config = parts.config
+    transformer = parts.transformer(transformer_folder)
+    sampler = instantiate(config.sampler, _convert_="all")
+    margin = parts.vqgan(vqgan_folder).code_margin if sampler.long else 0
+    latent_frames = config.sampled_frames // config.vqgan.model["downsample"][0] + 2 * margin
+    rng = np.random.default_rng([config.seed, 1])
+    seeds = rng.integers(2**62, size=config.eval_videos).tolist()
+    labels = torch.from_numpy(rng.choice(load_tensors(codes_folder / CODES)["train_labels"].numpy(), config.eval_videos))
+    condition = parts.condition.codes(labels).to(parts.device)
+    codes = []
+    size = config.sampling.batch_size
+    for start in range(0, config.eval_videos, size):
+
+        def advance(done: int, total: int, start: int = start) -> None:
+            made = start + size * done / total
+            parts.progress("samples", round(min(made, config.eval_videos)), config.eval_videos)
+
+        batch = slice(start, start + size)
+        with torch.inference_mode():
+            codes.append(sampler(transformer, condition[batch], latent_frames, seeds[batch], advance).cpu())
+    save_tensors(folder / SAMPLES, {"codes": torch.cat(codes), "labels": labels})
+    write_json(folder / "samples.json", {"code_margin": margin})
+
+
+def sampled_codes(folder: Path) -> tuple[Int64[Tensor, "N t h w"], bool]:
+    """Codes that a stage sampled, and whether they carry the code margin at both ends."""
+    margin = json.loads((folder / "samples.json").read_text())["code_margin"]
+    return load_tensors(folder / SAMPLES)["codes"], bool(margin)
+
+
+def decoded(parts: Parts, vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has_margin: bool) -> Any:
+    """Stream the frames of videos: an iterator over (N, f, H, W, C) uint8 chunks on the CPU."""
+    chunks = decode_videos(vqgan, codes.to(parts.device), parts.config.sampling.decode_chunk, has_margin)
+    return (cast(UInt8[Tensor, "N f H W C"], chunk.cpu()) for chunk in chunks)
+
+
+def _optimization(training: Training) -> tuple[Any, Any]:
+    optimizer = instantiate(training.optimizer, _convert_="all")
+    return optimizer, None if training.scheduler is None else instantiate(training.scheduler, _convert_="all")
+
+
+def _budget(config: Config, training: Training) -> Budget:
+    return Budget(
+        training.steps,
+        training.batch_size,
+        training.accumulate,
+        training.gradient_clip,
+        training.log_every,
+        training.checkpoint_every,
+        config.workers,
+    )
+
+
+def _steps(parts: Parts, stage: str) -> Callable[[int, int], None]:
+    return lambda done, total: parts.progress(stage, done, total)
+
+
+def _keep(model: torch.nn.Module, folder: Path) -> None:
+    """Write the weights, and only then let go of the checkpoint."""
+    save_tensors_as_they_are(folder / MODEL, model.state_dict())
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def save_tensors_as_they_are(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a state dict so that the file is whole or absent."""
+    with atomic(path) as temporary:
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary)

@@ -1,0 +1,6 @@
+"""The time-agnostic VQGAN: a clip becomes a small grid of codes, the same wherever in a clip it stands."""
+
+from tats_exp.vqgan.codebook import EMACodebook, Quantized
+from tats_exp.vqgan.vqgan import VQGAN, Reconstruction
+
+__all__ = ["VQGAN", "EMACodebook", "Quantized", "Reconstruction"]

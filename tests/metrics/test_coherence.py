@@ -1,0 +1,55 @@
+import math
+
+import pytest
+import torch
+
+from tats_exp.metrics import ccs, ics, inception_score
+
+
+def one_hot(labels: list[list[int]], classes: int) -> torch.Tensor:
+    return torch.nn.functional.one_hot(torch.tensor(labels), classes).float()
+
+
+def test_ccs_counts_videos_that_keep_their_first_class() -> None:
+    p = one_hot([[0, 0, 0, 1], [2, 2, 1, 2], [1, 1, 1, 1], [3, 0, 0, 0]], classes=4) * 0.9 + 0.025
+    assert ccs(p).tolist() == [1.0, 0.75, 0.5, 0.5]
+
+
+def test_ics_of_known_distributions() -> None:
+    p0, p1 = torch.tensor([0.5, 0.25, 0.25]), torch.tensor([0.2, 0.2, 0.6])
+    kl = sum(float(b) * math.log(float(b) / float(a)) for a, b in zip(p0, p1, strict=True))
+    probabilities = torch.stack([torch.stack([p0, p1, p0]), torch.stack([p0, p0, p0])])
+    assert ics(probabilities).tolist() == pytest.approx([0.0, kl / 2, 0.0], abs=1e-7)
+
+
+def test_ics_direction_is_window_t_against_window_0() -> None:
+    sure, unsure = torch.tensor([0.999, 0.001]), torch.tensor([0.5, 0.5])
+    away = float(ics(torch.stack([sure, unsure])[None])[1])
+    back = float(ics(torch.stack([unsure, sure])[None])[1])
+    assert away == pytest.approx(0.5 * math.log(0.5 / 0.999) + 0.5 * math.log(0.5 / 0.001), rel=1e-4)
+    assert away > back
+
+
+def test_ics_is_finite_where_a_probability_vanished() -> None:
+    value = float(ics(one_hot([[0, 1]], classes=2))[1])
+    assert value == pytest.approx(-math.log(1e-20), rel=1e-6)
+
+
+def test_inception_score_bounds() -> None:
+    every_class_once = one_hot([[k] for k in range(8)], 8)[:, 0]
+    assert float(inception_score(every_class_once)) == pytest.approx(8.0)
+    assert float(inception_score(every_class_once[:1].repeat(5, 1))) == pytest.approx(1.0)
+    assert float(inception_score(torch.full((6, 8), 1 / 8))) == pytest.approx(1.0)
+    p = torch.randn(50, 8, generator=torch.Generator().manual_seed(0)).softmax(-1)
+    assert 1.0 < float(inception_score(p)) < 8.0
+
+
+@pytest.mark.parametrize("score", [ccs, ics])
+def test_logits_are_refused(score) -> None:
+    with pytest.raises(ValueError, match="softmax probabilities, not logits"):
+        score(torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)))
+
+
+def test_half_precision_probabilities_are_accepted() -> None:
+    p = torch.randn(4, 3, 400, generator=torch.Generator().manual_seed(0)).softmax(-1)
+    assert ics(p.bfloat16()).tolist() == pytest.approx(ics(p).tolist(), rel=0.05, abs=0.01)

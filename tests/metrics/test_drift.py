@@ -1,0 +1,130 @@
+import math
+
+import pytest
+import torch
+
+from tats_exp.metrics import (
+    brightness,
+    code_histograms,
+    code_perplexity,
+    contrast,
+    first_window_past,
+    js_divergence,
+    motion_energy,
+)
+
+
+def random_codes(*shape: int, size: int = 16, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, size, shape, generator=torch.Generator().manual_seed(seed))
+
+
+def random_histograms(*shape: int, seed: int = 0) -> torch.Tensor:
+    return (3 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))).softmax(-1)
+
+
+def test_histograms_keep_places_apart() -> None:
+    codes = torch.zeros(5, 3, 2, 2, dtype=torch.int64)
+    codes[:, 1] = 2
+    codes[0, 2] = 3
+    expected = torch.tensor([[1, 0, 0, 0], [0, 0, 1, 0], [0.8, 0, 0, 0.2]])
+    assert torch.allclose(code_histograms(codes, 4), expected.double())
+
+
+def test_mean_over_places_is_the_histogram_of_everything() -> None:
+    codes = random_codes(7, 4, 3, 3)
+    whole = torch.bincount(codes.flatten(), minlength=16) / codes.numel()
+    assert torch.allclose(code_histograms(codes, 16).mean(0), whole.double())
+
+
+@pytest.mark.parametrize("wrong", [-1, 16])
+def test_code_outside_the_codebook_is_refused(wrong: int) -> None:
+    codes = random_codes(2, 4, 2, 2)
+    codes[1, 2, 0, 0] = wrong
+    with pytest.raises(ValueError, match=r"allowed: 0\.\.15"):
+        code_histograms(codes, 16)
+
+
+def test_js_bounds_and_symmetry() -> None:
+    p, q = random_histograms(50, 12, seed=0), random_histograms(50, 12, seed=1)
+    value = js_divergence(p, q)
+    assert torch.allclose(value, js_divergence(q, p))
+    assert bool((value > 0).all()) and bool((value < math.log(2)).all())
+    assert js_divergence(p, p).abs().max() < 1e-12
+    apart = torch.tensor([0.5, 0.5, 0.0, 0.0]), torch.tensor([0.0, 0.0, 0.1, 0.9])
+    assert float(js_divergence(*apart)) == pytest.approx(math.log(2), rel=1e-6)
+
+
+def test_js_is_the_mean_kl_to_the_middle() -> None:
+    p, q = random_histograms(12, seed=0).double(), random_histograms(12, seed=1).double()
+    middle = (p + q) / 2
+    expected = ((p * (p / middle).log()).sum() + (q * (q / middle).log()).sum()) / 2
+    assert float(js_divergence(p, q)) == pytest.approx(float(expected), rel=1e-10)
+
+
+def test_js_of_a_code_that_neither_uses_is_finite() -> None:
+    p, q = torch.tensor([0.25, 0.75, 0.0]), torch.tensor([0.5, 0.5, 0.0])
+    assert float(js_divergence(p, q)) == pytest.approx(float(js_divergence(p[:2], q[:2])), rel=1e-12)
+
+
+def test_perplexity_counts_codes_in_use() -> None:
+    histogram = torch.zeros(3, 10)
+    histogram[0, 4] = 1
+    histogram[1, :5] = 0.2
+    histogram[2] = 0.1
+    assert code_perplexity(histogram).tolist() == pytest.approx([1.0, 5.0, 10.0], rel=1e-6)
+
+
+def test_pixel_measures_of_known_frames() -> None:
+    video = torch.zeros(3, 4, 2, 2, 3, dtype=torch.uint8)
+    video[1] = 51
+    video[2, 1::2] = 255  # black and white frames in turn
+    assert brightness(video).tolist() == pytest.approx([0.0, 0.2, 0.5])
+    assert motion_energy(video).tolist() == pytest.approx([0.0, 0.0, 1.0])
+    assert contrast(video).tolist() == pytest.approx([0.0, 0.0, 0.0])
+    video[0, :, 0] = 255  # half of every frame white
+    assert contrast(video).tolist() == pytest.approx([0.5, 0.0, 0.0])
+
+
+def test_colour_and_change_are_not_contrast() -> None:
+    video = torch.zeros(1, 4, 5, 5, 3, dtype=torch.uint8)
+    video[..., 0] = 200
+    video[:, 2] += 50
+    assert float(contrast(video)) == 0.0
+
+
+def test_motion_does_not_wrap_around_when_pixels_darken() -> None:
+    video = torch.zeros(1, 2, 2, 2, 3, dtype=torch.uint8)
+    video[:, 0] = 10
+    assert float(motion_energy(video)) == pytest.approx(10 / 255)
+
+
+def test_motion_needs_two_frames() -> None:
+    with pytest.raises(ValueError, match="motion needs at least 2"):
+        motion_energy(torch.zeros(1, 1, 2, 2, 3, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize(
+    ("values", "floor", "expected"),
+    [
+        (
+            [5.0, 8.0, 9.1, 20.0],
+            3.0,
+            None if 20.0 - 3 <= 4 else 1,
+        ),  # start 2 above the floor: more than 4 above is past
+        ([5.0, 7.0, 7.0], 3.0, None),  # exactly doubled is not past
+        ([5.0, 7.0, 7.01, 5.0], 3.0, 2),  # the first one, even if it comes back
+        ([2.0, 5.9, 6.0], 3.0, None),  # below the floor at the start: a whole floor above it is allowed
+        ([2.0, 6.1], 3.0, 1),
+        ([0.5, 0.9], 0.0, None),
+        ([0.5, 1.1], 0.0, 1),
+        ([50.0], 1.0, None),  # a bad start is not a collapse
+    ],
+)
+def test_first_window_past(values: list[float], floor: float, expected: int | None) -> None:
+    assert first_window_past(values, floor) == expected
+
+
+@pytest.mark.parametrize(("values", "floor"), [([], 1.0), ([1.0, math.nan], 1.0), ([1.0], math.nan), ([1.0], -1.0)])
+def test_first_window_past_refuses_values_that_would_hide_a_collapse(values: list[float], floor: float) -> None:
+    with pytest.raises(ValueError, match="allowed"):
+        first_window_past(values, floor)

@@ -1,0 +1,83 @@
+"""The sliding window against the naive loop without cache, and short clips."""
+
+import pytest
+import torch
+from einops import rearrange
+
+from tats_exp.sampling import Chooser, RandomStreams, ShortClip, SlidingWindow, sample_codes
+from tests.transformer.test_transformer import small
+
+LABELS = torch.tensor([[0, 1], [2, 0], [1, 1]])
+FRAME = 4
+
+
+@torch.no_grad()
+def naive(model, context: int, stride: int, latent_frames: int, seeds: list[int]) -> torch.Tensor:
+    """Every code from a full pass over its window; the window moves on in the middle of nothing but whole strides."""
+    uniforms = RandomStreams(seeds, len(LABELS)).uniforms(latent_frames * FRAME)
+    codes = torch.zeros(len(LABELS), 0, dtype=torch.int64)
+    for n in range(latent_frames * FRAME):
+        frame = n // FRAME
+        slides = max(frame - context, 0) // stride
+        first = 0 if frame < context else slides * stride
+        window = torch.cat([codes[:, first * FRAME :], torch.zeros(len(LABELS), 1, dtype=torch.int64)], dim=1)
+        logits = model.logits(LABELS, window)[:, -1, model.condition_codes :]
+        code = Chooser(top_p=0.92)(logits, uniforms[:, n])
+        codes = torch.cat([codes, code[:, None]], dim=1)
+    return rearrange(codes, "B (t h w) -> B t h w", h=2, w=2)
+
+
+@pytest.mark.parametrize(
+    "context, stride, latent_frames", [(1, 1, 7), (3, 1, 9), (1, 3, 9), (2, 2, 7), (2, 1, 2), (3, 1, 1)]
+)
+def test_sliding_equals_the_naive_loop(context, stride, latent_frames):
+    model, seeds = small(), [3, 1, 4]
+    found = SlidingWindow(context=context, stride=stride)(model, LABELS, latent_frames, seeds)
+    assert torch.equal(found, naive(model, context, stride, latent_frames, seeds))
+
+
+def test_a_video_does_not_depend_on_its_batch_nor_its_beginning_on_its_length():
+    model, slide = small(), SlidingWindow(context=2)
+    together = slide(model, LABELS, 12, [3, 1, 4])
+    assert torch.equal(slide(model, LABELS[1:2], 12, [1]), together[1:2])
+    assert torch.equal(slide(model, LABELS, 5, [3, 1, 4]), together[:, :5])
+
+
+def test_progress_counts_latent_frames_up_to_the_end():
+    calls = []
+    SlidingWindow(context=2)(small(), LABELS, 5, [0, 1, 2], progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(2, 5), (3, 5), (4, 5), (5, 5)]
+
+
+def test_a_short_clip_is_one_window():
+    model = small()
+    clip = ShortClip(top_k=5, top_p=0.9, temperature=0.8)(model, LABELS, 4, [3, 1, 4])
+    window = sample_codes(model, LABELS, 16, top_k=5, top_p=0.9, temperature=0.8, seeds=[3, 1, 4])
+    assert torch.equal(clip, rearrange(window, "B (t h w) -> B t h w", h=2, w=2))
+
+
+@pytest.mark.parametrize(
+    "sampler, latent_frames, message",
+    [
+        (SlidingWindow(context=4), 8, "context=4 must be below the window's 4 latent frames"),
+        (SlidingWindow(context=2, stride=3), 8, "stride=3 must be at most 2"),
+        (SlidingWindow(), 0, "latent_frames=0 must be at least 1"),
+        (ShortClip(), 5, "latent_frames=5 must be at most 4"),
+    ],
+)
+def test_what_the_window_does_not_hold_is_refused(sampler, latent_frames, message):
+    with pytest.raises(ValueError, match=message):
+        sampler(small(), LABELS, latent_frames, [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"context": 0}, {"stride": 0}, {"top_p": 1.5}, {"temperature": -1.0}, {"top_k": 0}]
+)
+def test_values_out_of_range_are_refused_when_the_sampler_is_made(arguments):
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        SlidingWindow(**arguments)
+
+
+def test_an_interpolating_transformer_is_refused():
+    with pytest.raises(ValueError, match="mask='c' interpolates"):
+        SlidingWindow()(small("c"), LABELS, 4, [0, 1, 2])

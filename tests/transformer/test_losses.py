@@ -1,0 +1,22 @@
+"""The loss against the textbook formula."""
+
+import torch
+
+from tats_exp.transformer import code_nll
+
+
+def test_nll_is_the_negative_log_softmax_at_the_offset_code():
+    logits = torch.randn(3, 5, 11, generator=torch.Generator().manual_seed(0))
+    codes = torch.randint(7, (3, 5), generator=torch.Generator().manual_seed(1))
+    nll = code_nll(logits, codes, condition_codes=4)
+    for video in range(3):
+        for n in range(5):
+            scores = logits[video, n].double().exp()
+            expected = -(scores[4 + codes[video, n]] / scores.sum()).log()
+            torch.testing.assert_close(nll[video, n].double(), expected, atol=1e-5, rtol=0)
+
+
+def test_half_precision_logits_lose_nothing_in_the_loss_itself():
+    logits = torch.full((1, 1, 4096), 3.0, dtype=torch.bfloat16)
+    nll = code_nll(logits, torch.zeros(1, 1, dtype=torch.int64), condition_codes=0)
+    torch.testing.assert_close(nll, torch.full((1, 1), 4096.0).log(), atol=1e-4, rtol=0)

@@ -1,0 +1,138 @@
+"""What each padding promises about time: who sees the place of a frame, and who does not."""
+
+import pytest
+import torch
+
+from tats_exp.vqgan import VQGAN
+from tats_exp.vqgan.padding import margins
+from tests.vqgan.models import noise_video, small_vqgan
+
+CLOSE = {"rtol": 0, "atol": 1e-5}
+PADDINGS = ["zero", "replicate", "loop", "reflect", "zero_space"]
+SHAPES = [((4, 4, 4), 2), ((2, 4, 4), 1), ((4, 2, 2), 1), ((4, 8, 8), 1)]
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@torch.no_grad()
+def test_codes_move_with_the_video_inside_and_not_at_the_edge(padding: str) -> None:
+    vqgan = small_vqgan(padding, padding)
+    s = vqgan.time_stride
+    margin, _ = margins(vqgan.downsample, 2, "real", "real")
+    video = noise_video(2 * margin + 4 * s)
+    early, late = vqgan.latents(video[:, :, :-s])[:, :, 1:], vqgan.latents(video[:, :, s:])[:, :, :-1]
+    edge = margin // s
+    torch.testing.assert_close(early[:, :, edge:-edge], late[:, :, edge:-edge], **CLOSE)
+    assert (early[:, :, -1] - late[:, :, -1]).abs().max() > 1e-3, "noise has no edge that padding could guess"
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@torch.no_grad()
+def test_only_zero_padding_shows_the_place_of_a_frame_in_a_still_video(padding: str) -> None:
+    vqgan = small_vqgan(padding, padding)
+    latents = vqgan.latents(noise_video(1).expand(-1, -1, 32, -1, -1))
+    frames = vqgan.decode_latents(latents[:, :, 4:5].expand(-1, -1, 8, -1, -1))
+    for moves in (change(latents, 1), change(frames, vqgan.time_stride)):
+        assert moves > 1e-3 if padding == "zero" else moves < 1e-5
+
+
+def change(x: torch.Tensor, period: int) -> float:
+    """Largest change from a frame to the one a period later (up-sampling makes every s-th frame alike, no more)."""
+    return (x[:, :, period:] - x[:, :, :-period]).abs().max().item()
+
+
+@torch.no_grad()
+def test_halves_are_padded_apart() -> None:
+    still = noise_video(1).expand(-1, -1, 32, -1, -1)
+    still_latents = torch.randn(1, 4, 1, 2, 2, generator=torch.Generator().manual_seed(5)).expand(-1, -1, 8, -1, -1)
+    for encoder, decoder in [("zero", "replicate"), ("replicate", "zero")]:
+        vqgan = small_vqgan(encoder, decoder)
+        assert (change(vqgan.latents(still), 1) > 1e-3) == (encoder == "zero")
+        assert (change(vqgan.decode_latents(still_latents), 4) > 1e-3) == (decoder == "zero")
+
+
+@torch.no_grad()
+def test_loop_is_blind_to_where_the_cycle_is_cut() -> None:
+    vqgan = small_vqgan("loop", "loop")
+    video = noise_video(24)
+    latents = vqgan.latents(video)
+    torch.testing.assert_close(vqgan.latents(video.roll(8, 2)), latents.roll(2, 2), **CLOSE)
+    torch.testing.assert_close(
+        vqgan.decode_latents(latents.roll(2, 2)), vqgan.decode_latents(latents).roll(8, 2), **CLOSE
+    )
+
+
+def windows(length: int, margin: int, wanted: int, step: int) -> list[tuple[int, int]]:
+    """(start of the window proper, without margin; its end) of every window that fits."""
+    return [(start, start + wanted) for start in range(margin, length - margin - wanted + 1, step)]
+
+
+def spread_codebook(vqgan: VQGAN, video: torch.Tensor) -> None:
+    """Put the entries among the latents of the video, so that many codes are used."""
+    rows = vqgan.latents(video).movedim(1, -1).flatten(0, 3)
+    chosen = torch.randint(len(rows), (32,), generator=torch.Generator().manual_seed(4))
+    vqgan.codebook.embeddings.copy_(rows[chosen] + 0.1 * rows.std() * torch.randn(32, 4))
+
+
+@pytest.mark.parametrize("norm", ["batch", "frame_group"])
+@pytest.mark.parametrize("downsample,blocks", SHAPES)
+@torch.no_grad()
+def test_real_gives_every_window_the_codes_of_the_whole_video(downsample, blocks: int, norm: str) -> None:
+    vqgan = small_vqgan("real", "real", downsample, norm, blocks)
+    s, m = vqgan.time_stride, vqgan.margin
+    video = noise_video(2 * m + 5 * s)
+    spread_codebook(vqgan, video)
+    whole = vqgan.encode(video)
+    assert whole.unique().numel() >= 4
+    for start, end in windows(video.shape[2], m, 2 * s, s):
+        codes = vqgan.encode(video[:, :, start - m : end + m])
+        assert torch.equal(codes, whole[:, (start - m) // s : (end - m) // s])
+
+
+@pytest.mark.parametrize("norm", ["batch", "frame_group"])
+@pytest.mark.parametrize("downsample,blocks", SHAPES)
+@torch.no_grad()
+def test_real_decodes_every_window_as_within_the_whole(downsample, blocks: int, norm: str) -> None:
+    vqgan = small_vqgan("real", "real", downsample, norm, blocks)
+    s, m = vqgan.time_stride, vqgan.code_margin
+    codes = torch.randint(32, (1, 2 * m + 5, 2, 2), generator=torch.Generator().manual_seed(2))
+    whole = vqgan.decode(codes)
+    for start, end in windows(codes.shape[1], m, 2, 1):
+        video = vqgan.decode(codes[:, start - m : end + m])
+        torch.testing.assert_close(video, whole[:, :, (start - m) * s : (end - m) * s], **CLOSE)
+
+
+@torch.no_grad()
+def test_real_equals_other_paddings_far_from_the_ends() -> None:
+    # The weights are the same for every padding, so the inside of a long clip must be too: no frame is shifted.
+    real, zero = small_vqgan("real", "real"), small_vqgan("zero", "zero")
+    video = noise_video(2 * real.margin + 8)
+    edge = real.margin // 4
+    torch.testing.assert_close(real.latents(video), zero.latents(video)[:, :, edge:-edge], **CLOSE)
+    codes = torch.randint(32, (1, 2 * real.code_margin + 2, 2, 2), generator=torch.Generator().manual_seed(2))
+    edge = 4 * real.code_margin
+    torch.testing.assert_close(real.decode(codes), zero.decode(codes)[:, :, edge:-edge], **CLOSE)
+
+
+@pytest.mark.parametrize("norm,leaks", [("group", True), ("frame_group", False), ("batch", False)])
+@torch.no_grad()
+def test_only_group_norm_carries_a_frame_beyond_the_receptive_field(norm: str, leaks: bool) -> None:
+    vqgan = small_vqgan("replicate", "replicate", norm=norm)
+    video = noise_video(32)
+    changed = video.clone()
+    changed[:, :, -1] = 0.5
+    first = [vqgan.latents(v)[:, :, 0] for v in (video, changed)]
+    assert ((first[0] - first[1]).abs().max() > 1e-6) == leaks
+
+
+@pytest.mark.parametrize("halves", [("real", "zero"), ("zero", "real"), ("real", "real")])
+def test_group_norm_with_real_is_refused(halves: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"norm=group.*real"):
+        small_vqgan(*halves, norm="group")
+
+
+def test_batch_norm_trains_on_true_frames_alone() -> None:
+    # In `real`, a training clip cut from a still video must look still to every layer: no padded frame in between.
+    vqgan: VQGAN = small_vqgan("real", "real").train()
+    video = noise_video(1, batch=2).expand(-1, -1, 8 + 2 * vqgan.training_margin, -1, -1)
+    reconstruction = vqgan(video).video
+    assert change(reconstruction, vqgan.time_stride) < 1e-5
