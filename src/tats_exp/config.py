@@ -24,7 +24,8 @@ from tats_exp.vqgan.padding import TimePadding
 Node = dict[str, Any]
 """A section with `_target_`, checked against the parameters of its target."""
 
-STAGES = ("reference", "vqgan", "codes", "transformer", "samples", "metrics")
+StageName = Literal["reference", "vqgan", "codes", "transformer", "samples", "metrics"]
+STAGES: tuple[StageName, ...] = typing.get_args(StageName)
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
 
 # A run folder is named by its choices; a path among them must not become folders.
@@ -59,7 +60,7 @@ class StoreSection(Section):
     """Where stages keep what they made."""
 
     root: str
-    redo: list[Literal[STAGES]]  # type: ignore[valid-type]
+    redo: list[StageName]
     redo_before: float | None
 
 
@@ -178,14 +179,13 @@ def check(cfg: DictConfig) -> Config:
         ConfigError: in one line, naming the key, what was given and what is allowed.
     """
     try:
-        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        values = typing.cast(Node, OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
-    assert isinstance(values, dict)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_first_line(error, Config, values)) from None
+        raise ConfigError(_first_line(error, Config)) from None
     for path, node, supplied in _nodes(config):
         _check_node(path, node, supplied)
     _check_together(config)
@@ -294,7 +294,7 @@ def allowed(given: str, names: list[str]) -> str:
     return (f"did you mean {close[0]!r}? " if close else "") + f"allowed: {', '.join(sorted(names))}"
 
 
-def _first_line(error: ValidationError, model: type[BaseModel], values: Node) -> str:
+def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
     """The first finding of pydantic as one line that names the key and what is allowed."""
     finding = error.errors()[0]
     path = ".".join(str(part) for part in finding["loc"])

@@ -2,6 +2,7 @@
 
 import csv
 import pickle
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,9 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write to a temporary name, flush to disk, rename."""
-        with atomic(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        # Through a Python file a full disk is an OSError; torch's own writer would raise a RuntimeError.
+        with atomic(Path(path)) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         """Read on the CPU, with `weights_only=True` whatever is asked."""
@@ -174,4 +176,8 @@ def fit(
         persistent_workers=budget.workers > 0,
         multiprocessing_context="fork" if budget.workers else None,
     )
-    trainer.fit(module, loader, ckpt_path=checkpoint if start else None, weights_only=True)
+    with warnings.catch_warnings():
+        # The loader is resumable without a state: its batches follow from the step. It has no length, since Lightning
+        # would count the steps of before the checkpoint against it.
+        warnings.filterwarnings("ignore", message=".*(dataloader is not resumable|does not have many workers)")
+        trainer.fit(module, loader, ckpt_path=checkpoint if start else None, weights_only=True)

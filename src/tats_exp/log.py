@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import wandb
+import numpy as np
 
 from tats_exp.store import atomic, write_json
 
@@ -69,13 +69,17 @@ class WandbLog:
     def __init__(self, project: str = "tats_exp") -> None:
         """Name the W&B project."""
         self.project = project
+        self.wandb: Any = None
         self.run: Any = None
 
     def start(self, folder: Path, name: str, group: str, tags: list[str], config: Mapping[str, Any]) -> None:
         """Open the W&B run; its files lie in `folder/wandb`."""
+        import wandb  # here, because it takes seconds and only this log needs it
+
+        self.wandb = wandb
         os.environ.setdefault("WANDB_SILENT", "true")
-        mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
-        self.run = wandb.init(
+        mode = os.environ.get("WANDB_MODE") or ("online" if self.wandb.login(prompt=False) else "offline")
+        self.run = self.wandb.init(
             project=self.project,
             dir=folder,
             name=name,
@@ -84,7 +88,7 @@ class WandbLog:
             config=dict(config),
             mode=mode,  # type: ignore[arg-type]
             reinit="finish_previous",
-            settings=wandb.Settings(console="off"),
+            settings=self.wandb.Settings(console="off"),
         )
         for stage in ("vqgan", "transformer"):
             self.run.define_metric(f"train/{stage}/*", step_metric=f"step/{stage}")
@@ -103,15 +107,15 @@ class WandbLog:
     def histogram(self, key: str, counts: list[int]) -> None:
         """A W&B histogram with one bin per code."""
         bins = list(range(len(counts) + 1))
-        if len(counts) > wandb.Histogram.MAX_LENGTH:  # W&B keeps no more bins: neighbours are joined
-            width = -(-len(counts) // wandb.Histogram.MAX_LENGTH)
+        if len(counts) > self.wandb.Histogram.MAX_LENGTH:  # W&B keeps no more bins: neighbours are joined
+            width = -(-len(counts) // self.wandb.Histogram.MAX_LENGTH)
             counts = [sum(counts[i : i + width]) for i in range(0, len(counts), width)]
             bins = [i * width for i in range(len(counts) + 1)]
-        self.run.log({key: wandb.Histogram(np_histogram=(counts, bins))})
+        self.run.log({key: self.wandb.Histogram(np_histogram=(np.array(counts), np.array(bins)))})
 
     def video(self, key: str, path: Path) -> None:
         """Copied into the W&B run."""
-        self.run.log({key: wandb.Video(str(path), format="mp4")})
+        self.run.log({key: self.wandb.Video(str(path), format="mp4")})
 
     def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
         """The final metrics become the summary; None (never happened) is left out."""

@@ -6,7 +6,6 @@ Axes: N videos, T frames of a window, t h w latent grid, K codebook size, D feat
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from einops import rearrange
@@ -41,7 +40,9 @@ FPS = 12
 SHOWN_HEIGHT = 96  # pixels; smaller videos are enlarged for the eye
 
 
-def make_metrics(parts: Parts, folder: Path, reference: Path, vqgan: Path, codes: Path, transformer: Path, samples: Path) -> None:
+def make_metrics(
+    parts: Parts, folder: Path, reference: Path, vqgan: Path, codes: Path, transformer: Path, samples: Path
+) -> None:
     """Measure a run.
 
     Leaves metrics.json (values, floors, protocol), curves.csv, code_histogram.csv and videos/.
@@ -57,7 +58,9 @@ def make_metrics(parts: Parts, folder: Path, reference: Path, vqgan: Path, codes
 
     floor = float(frechet_distance(real["reference"], real["floor"]))
     rebuilt = _reconstruct(parts, model, real["floor_windows"])
-    reconstruction = torch.cat([look(parts.network, batch, parts.device)["features"] for batch in rebuilt.split(_batch(parts))])
+    reconstruction = torch.cat(
+        [look(parts.network, batch, parts.device)["features"] for batch in rebuilt.split(_batch(parts))]
+    )
     reconstruction_fvd = float(frechet_distance(real["reference"], reconstruction))
 
     seen = list(_look_along(parts, model, sampled, has_margin))
@@ -123,10 +126,7 @@ def _window_curves(
                 f"fvd/{parts.network.name}": float(frechet_distance(real["reference"], window["features"])),
                 "codes/js_divergence": float(js_divergence(real_histogram, histogram).mean()),
                 "codes/perplexity": float(code_perplexity(histogram.mean(dim=0))),
-                **{
-                    f"drift/{name}": _ratio(window[name], real[name])
-                    for name in ("motion", "contrast", "brightness")
-                },
+                **{f"drift/{name}": _ratio(window[name], real[name]) for name in ("motion", "contrast", "brightness")},
                 "drift/label_coherence": float(coherence[t]),
             }
         )

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tats_exp.config import Config, ConfigError, allowed, check, conf_dir
+from tats_exp.data.clips import Clips
 from tats_exp.vqgan.padding import margins
 
 TOLD = {"swept", "threads", "reserve.training", "reserve.encoding", "store.redo_before"}
@@ -79,14 +80,16 @@ def make_plan(arguments: list[str]) -> Plan:
         overrides = _parse(given.overrides)
         whole = _compose([o.input_line or "" for o in overrides if not o.is_sweep_override()], with_hydra=True)
         multirun = given.multirun or str(whole.hydra.mode).endswith("MULTIRUN")
-        jobs, swept = [given.overrides], []
+        jobs: list[list[str]] = [given.overrides]
+        swept: list[str] = []
         if multirun:
             jobs, swept = _expand(whole, overrides)
         elif any(o.is_sweep_override() for o in overrides):
             raise ConfigError("several values for a key need a sweep: add -m")
         configs = [check(_with_defaults(_compose(job))) for job in jobs]
-    _check_data(configs)
     needs = [_margins(config) for config in configs]
+    reserve_training, reserve_encoding = (max(need) for need in zip(*needs, strict=True))
+    _check_data(configs, reserve_training, reserve_encoding)
     joblib = "joblib" in whole.hydra.launcher._target_
     side_by_side = _side_by_side(configs, int(whole.hydra.launcher.get("n_jobs", 1)) if multirun and joblib else 1)
     threads = configs[0].threads or max(1, (os.cpu_count() or 1) // side_by_side)
@@ -97,8 +100,8 @@ def make_plan(arguments: list[str]) -> Plan:
         joblib=joblib,
         swept=swept,
         fixed=sorted({o.key_or_group for o in overrides} - set(swept) | TOLD),
-        reserve_training=max(training for training, _ in needs),
-        reserve_encoding=max(encoding for _, encoding in needs),
+        reserve_training=reserve_training,
+        reserve_encoding=reserve_encoding,
         side_by_side=side_by_side,
         threads=threads,
     )
@@ -122,7 +125,9 @@ def _compose(overrides: list[str], with_hydra: bool = False) -> DictConfig:
 def _one_line(error: Exception) -> str:
     """What Hydra says in several lines, with the keys or options that are allowed."""
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    missing_option = re.search(r"Could not find '(.+)/(.+?)' Available options in '.+?': (.+?) Config search path", text)
+    missing_option = re.search(
+        r"Could not find '(.+)/(.+?)' Available options in '.+?': (.+?) Config search path", text
+    )
     if missing_option:
         group, option, options = missing_option.groups()
         return f"{group}={option}: no such option; {allowed(option, options.split())}"
@@ -160,17 +165,18 @@ def _with_defaults(cfg: DictConfig) -> DictConfig:
     return OmegaConf.merge(cfg, {"reserve": filled})  # type: ignore[return-value]
 
 
-def _check_data(configs: list[Config]) -> None:
-    """Index each data set that the sweep reads, once."""
+def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: int) -> None:
+    """Index each data set that the sweep reads, once, and see that its clips fit."""
     seen: list[Any] = []
     for config in configs:
-        if config.data in seen:
+        wanted = (config.data, config.frames)
+        if wanted in seen:
             continue
-        seen.append(config.data)
+        seen.append(wanted)
         try:
             source = instantiate(config.data, _convert_="all")
-            for split in ("train", "test"):
-                source.split(split)
+            Clips(source.split("train"), config.frames, reserve=reserve_training)
+            Clips(source.split("test"), config.frames, reserve=reserve_encoding)
         except Exception as error:
             cause = error.__cause__ or error
             if isinstance(cause, ValueError | OSError):

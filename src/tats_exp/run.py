@@ -1,11 +1,14 @@
 """One run: the stages in their order, each found in the store or made."""
 
+import csv
+import errno
+import json
 import logging
 import shutil
 import time
 import traceback
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from tats_exp.config import STAGES, Config, check
+from tats_exp.config import STAGES, Config, StageName, check
 from tats_exp.fit import LOSSES, Scalars, read_losses
 from tats_exp.log import RunLog, write_losses
 from tats_exp.measure import make_metrics
@@ -137,9 +140,6 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
 
 def tell(log: RunLog, folder: Path, reused_losses: Mapping[str, Iterable[tuple[int, str, float]]]) -> dict[str, Any]:
     """Tell the log what the files of a run hold, losses of stages that were not trained just now included."""
-    import csv
-    import json
-
     for stage, rows in reused_losses.items():
         steps: dict[int, dict[str, float]] = {}
         for step, key, value in rows:
@@ -162,6 +162,8 @@ def failure(error: BaseException) -> dict[str, Any]:
     cause = error.__cause__ if isinstance(error.__cause__, ValueError | OSError) else error
     by_user = isinstance(cause, ValueError | OSError)
     line = " ".join(str(cause).split()) or type(cause).__name__
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        line += "; make room and start the same command again, finished stages are kept"
     return {"error": line if by_user else f"{type(cause).__name__}: {line} (see error.txt)", "by_user": by_user}
 
 
@@ -174,7 +176,7 @@ def chosen(config: Config) -> dict[str, str]:
     return {key: overrides.get(key, known.get(key, "")) for key in keys}
 
 
-def redo_from(redo: list[str]) -> tuple[str, ...]:
+def redo_from(redo: Sequence[StageName]) -> tuple[str, ...]:
     """The stages to make again: those named, and all that follow the first of them."""
     return STAGES[min(STAGES.index(name) for name in redo) :] if redo else ()
 

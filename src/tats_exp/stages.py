@@ -6,7 +6,7 @@ Axes: N windows, T frames, t h w latent grid, K codebook size, D features.
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from jaxtyping import Int64, UInt8
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from tats_exp.config import Config, Training, build_transformer, build_vqgan
@@ -122,7 +122,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors so that the file is whole or absent; int64 is narrowed to int32."""
     narrow = {n: (v.int() if v.dtype == torch.int64 else v).contiguous().cpu() for n, v in tensors.items()}
     with atomic(path) as temporary:
-        save_file(narrow, temporary)
+        temporary.write_bytes(save(narrow))
 
 
 def make_reference(parts: Parts, folder: Path) -> None:
@@ -135,7 +135,7 @@ def make_reference(parts: Parts, folder: Path) -> None:
     windows = draw_windows(videos, wanted, config.frames, parts.data_seed)
     count = min(config.eval_videos, len(windows) // 2)
     if count < 2:
-        raise ValueError(f"data: {len(windows)} windows of {config.frames} frames to compare with; 4 or more are needed")
+        raise ValueError(f"data: {len(windows)} windows of {config.frames} frames to compare with; 4 are the least")
     if len(windows) < wanted:
         logger.warning("reference: %d windows without overlap instead of %d", len(windows), wanted)
     floor, reference = windows[:count], windows[count:]
@@ -172,7 +172,8 @@ def make_vqgan(parts: Parts, folder: Path, scalars: Scalars) -> None:
     if config.compile:
         vqgan.compile()
     module = VQGANTraining(vqgan, *_optimization(training), l1_weight=training.l1_weight)
-    fit(module, clips, _budget(config, training), folder, parts.make_trainer, config.seed, scalars, _steps(parts, "vqgan"))
+    steps = _steps(parts, "vqgan")
+    fit(module, clips, _budget(config, training), folder, parts.make_trainer, config.seed, scalars, steps)
     _keep(vqgan, folder)
 
 
@@ -249,7 +250,8 @@ def make_samples(parts: Parts, folder: Path, vqgan_folder: Path, transformer_fol
     latent_frames = config.sampled_frames // config.vqgan.model["downsample"][0] + 2 * margin
     rng = np.random.default_rng([config.seed, 1])
     seeds = rng.integers(2**62, size=config.eval_videos).tolist()
-    labels = torch.from_numpy(rng.choice(load_tensors(codes_folder / CODES)["train_labels"].numpy(), config.eval_videos))
+    train_labels = load_tensors(codes_folder / CODES)["train_labels"]
+    labels = torch.from_numpy(rng.choice(train_labels.numpy(), config.eval_videos))
     condition = parts.condition.codes(labels).to(parts.device)
     codes = []
     size = config.sampling.batch_size
@@ -272,10 +274,12 @@ def sampled_codes(folder: Path) -> tuple[Int64[Tensor, "N t h w"], bool]:
     return load_tensors(folder / SAMPLES)["codes"], bool(margin)
 
 
-def decoded(parts: Parts, vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has_margin: bool) -> Any:
-    """Stream the frames of videos: an iterator over (N, f, H, W, C) uint8 chunks on the CPU."""
+def decoded(
+    parts: Parts, vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has_margin: bool
+) -> Iterator[UInt8[Tensor, "N f H W C"]]:
+    """Stream the frames of videos, chunk after chunk, to the CPU."""
     chunks = decode_videos(vqgan, codes.to(parts.device), parts.config.sampling.decode_chunk, has_margin)
-    return (cast(UInt8[Tensor, "N f H W C"], chunk.cpu()) for chunk in chunks)
+    return (chunk.cpu() for chunk in chunks)
 
 
 def _optimization(training: Training) -> tuple[Any, Any]:
@@ -301,11 +305,7 @@ def _steps(parts: Parts, stage: str) -> Callable[[int, int], None]:
 
 def _keep(model: torch.nn.Module, folder: Path) -> None:
     """Write the weights, and only then let go of the checkpoint."""
-    save_tensors_as_they_are(folder / MODEL, model.state_dict())
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    with atomic(folder / MODEL) as temporary:
+        temporary.write_bytes(save(weights))
     (folder / CHECKPOINT).unlink(missing_ok=True)
-
-
-def save_tensors_as_they_are(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write a state dict so that the file is whole or absent."""
-    with atomic(path) as temporary:
-        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary)

@@ -67,7 +67,7 @@ def write_video(path: Path, frames: int, decay: float, seed: int, videos: int = 
 
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:size, :size]
-    with VideoWriter(path, fps=16, scale=6) as writer:
+    with VideoWriter(path, fps=16.0, scale=6) as writer:
         for frame in range(frames):
             fade = 1 - np.exp(-decay * frame)
             row = []

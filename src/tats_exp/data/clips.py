@@ -313,7 +313,3 @@ class StepSampler(Sampler[list[int]]):
         """Batches of the steps that are left."""
         for step in range(self.start_step, self.steps):
             yield self.batch(step)
-
-    def __len__(self) -> int:
-        """Number of steps that are left."""
-        return max(0, self.steps - self.start_step)

@@ -9,6 +9,7 @@ Axes: T frames, H W pixels, C colour channels.
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +59,10 @@ def square_cover(dx: Pixels, dy: Pixels, radius: float, pixel: float) -> Pixels:
 
     Arguments as `disc_cover`.
     """
-    half = radius * np.sqrt(np.pi) / 2
-    return np.clip((half - np.abs(dx)) / pixel + 0.5, 0, 1) * np.clip((half - np.abs(dy)) / pixel + 0.5, 0, 1)
+    half = radius * math.sqrt(math.pi) / 2
+    columns: Pixels = np.clip((half - np.abs(dx)) / pixel + 0.5, 0, 1)
+    rows: Pixels = np.clip((half - np.abs(dy)) / pixel + 0.5, 0, 1)
+    return columns * rows
 
 
 @dataclass(frozen=True)
@@ -99,18 +102,18 @@ class Scene:
         Both laws share one distribution of speeds, and an orbit turns through more than 2 radians in 16 frames: a clip
         shows which law it follows, a single pair of frames does not.
         """
-        direction = rng.uniform(0, 2 * np.pi)
+        direction = rng.uniform(0, 2 * math.pi)
         cycles = rng.uniform(0.7, 1.5)
         return cls(
             label=label,
             radius=rng.uniform(0.14, 0.19),
             speed=rng.uniform(0.03, 0.06),
-            heading=rng.uniform(0.25, np.pi / 2 - 0.25),
-            turn=rng.uniform(0.13, 0.22) * rng.choice([-1, 1]),
+            heading=rng.uniform(0.25, math.pi / 2 - 0.25),
+            turn=rng.uniform(0.13, 0.22) * float(rng.choice([-1, 1])),
             centre=(rng.uniform(), rng.uniform()),
             phases=(rng.uniform(0, 2), rng.uniform(0, 2)),
             palette=int(rng.integers(len(PALETTES))),
-            wave=(cycles * np.cos(direction), cycles * np.sin(direction)),
+            wave=(cycles * math.cos(direction), cycles * math.sin(direction)),
             drift=rng.uniform(0.01, 0.03),
             texture_phase=rng.uniform(),
         )
@@ -119,12 +122,12 @@ class Scene:
         """Centre of the sprite (x, y) at each time; the whole sprite is always inside the frame."""
         if LAWS[self.label % 2] == "bounce":
             room = 1 - 2 * self.radius
-            along_x = triangle(self.phases[0] + times * (self.speed * np.cos(self.heading) / room))
-            along_y = triangle(self.phases[1] + times * (self.speed * np.sin(self.heading) / room))
+            along_x = triangle(self.phases[0] + times * (self.speed * math.cos(self.heading) / room))
+            along_y = triangle(self.phases[1] + times * (self.speed * math.sin(self.heading) / room))
             return self.radius + room * along_x, self.radius + room * along_y
         reach = self.radius + abs(self.turn)
         centre_x, centre_y = (reach + (1 - 2 * reach) * place for place in self.centre)
-        angle = np.pi * self.phases[0] + times * (self.speed / self.turn)
+        angle = math.pi * self.phases[0] + times * (self.speed / self.turn)
         return centre_x + abs(self.turn) * np.cos(angle), centre_y + abs(self.turn) * np.sin(angle)
 
     def render(self, times: Times, resolution: int) -> NDArray[np.uint8]:
@@ -142,8 +145,7 @@ class Scene:
 
         # The frame's own phase is reduced in float64: float32 would lose it after some ten thousand frames.
         drifted = ((self.texture_phase - self.drift * times) % 1).astype(np.float32)[:, None, None]
-        wave_x, wave_y = (np.float32(cycles) for cycles in self.wave)
-        swing = 0.5 + 0.5 * np.sin(np.float32(2 * np.pi) * (wave_x * column + wave_y * row + drifted))
+        swing = 0.5 + 0.5 * np.sin(2 * math.pi * (self.wave[0] * column + self.wave[1] * row + drifted))
 
         x, y = (place.astype(np.float32)[:, None, None] for place in self.positions(times))
         shape, colour = divmod(self.label // 2, len(COLOURS))
@@ -155,7 +157,7 @@ class Scene:
         frames = np.empty((*cover.shape, 3), dtype=np.uint8)
         for channel in range(3):
             ground = dark[channel] + (light[channel] - dark[channel]) * swing
-            frames[..., channel] = ground + (sprite[channel] - ground) * cover + np.float32(0.5)
+            frames[..., channel] = ground + (sprite[channel] - ground) * cover + 0.5
         return frames
 
 

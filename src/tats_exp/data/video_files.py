@@ -76,7 +76,7 @@ def decode(path: Path, indices: Sequence[int]) -> tuple[NDArray[np.uint8], int]:
     try:
         return reader.get_batch(list(indices)).asnumpy(), len(reader)
     except (decord.DECORDError, RuntimeError, IndexError) as error:
-        raise ValueError(f"{path}: damaged, frames {indices[0]} to {indices[-1]} cannot be read") from error
+        raise ValueError(f"{path}: damaged, some of its frames cannot be decoded") from error
 
 
 def crop_and_resize(frames: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:

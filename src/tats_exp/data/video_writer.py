@@ -19,7 +19,7 @@ class VideoWriter:
     error. After an error nothing is left.
     """
 
-    def __init__(self, path: str | Path, fps: float, scale: int = 1) -> None:
+    def __init__(self, path: str | Path, fps: float | int, scale: int = 1) -> None:
         """Choose file and format; nothing is opened before the first frame.
 
         Args:

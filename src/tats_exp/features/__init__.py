@@ -1,1 +1,5 @@
 """Fixed networks that look at pixels: features for distances, logits for labels."""
+
+from tats_exp.features.shapes_cnn import ShapesCNN
+
+__all__ = ["ShapesCNN"]

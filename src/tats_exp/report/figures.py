@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tats_exp.report.film_strip import film_strip
+from tats_exp.report.film_strip import film_strip, read_strips
 from tats_exp.report.headlines import Headline, headlines_in
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.style import DARK, LIGHT, Ink, panels, save
@@ -46,8 +46,9 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
         Name -> (light PNG, dark PNG), in reading order.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    strips = read_strips(groups)
     drawings: dict[str, Callable[[list[Group], Ink], Figure | None]] = {
-        "film_strip": film_strip,
+        "film_strip": lambda _, ink: film_strip(strips, ink),
         "curves": curves,
         "frechet": frechet,
         "time_agnosticity": time_agnosticity,
@@ -119,7 +120,7 @@ def code_histogram(groups: list[Group], ink: Ink) -> Figure | None:
         shares = [100 * counts[order] / max(counts.sum(), 1e-12) for counts in (real, generated)]
         axis.fill_between(rank, shares[0], step="mid", color=ink.floor, alpha=0.35, linewidth=0, label="real")
         axis.step(rank, shares[1], where="mid", color=ink.colour(place), linewidth=1.1, label="generated")
-        title = f"{group.short}, seed {run.seed}" if run.seed else group.short
+        title = f"{group.label}, seed {run.seed}" if run.seed else group.label
         _label(axis, title, "code, by rank among real codes", "share of codes, %")
         axis.set_ylim(bottom=0)
         axis.legend(loc="upper right", fontsize=8)
@@ -139,7 +140,7 @@ def losses(groups: list[Group], ink: Ink) -> Figure | None:
             for number, run in enumerate(run for run in group.runs if (stage, key) in run.losses):
                 steps, series = run.losses[stage, key]
                 values += series
-                label = group.short if number == 0 else None
+                label = group.label if number == 0 else None
                 axis.plot(steps, series, color=ink.colour(place), linestyle=ink.dash(place), linewidth=1, label=label)
         if min(values) > 0 and max(values) > 20 * min(values):
             axis.set_yscale("log")
@@ -162,7 +163,7 @@ def _curve(axis: Axes, group: Group, key: str, place: int, ink: Ink) -> None:
         std = values.std(axis=0, ddof=1)
         axis.fill_between(windows, mean - std, mean + std, color=colour, alpha=0.14, linewidth=0)
     marker = "o" if length == 1 else None
-    axis.plot(windows, mean, color=colour, linestyle=ink.dash(place), linewidth=2.2, marker=marker, label=group.short)
+    axis.plot(windows, mean, color=colour, linestyle=ink.dash(place), linewidth=2.2, marker=marker, label=group.label)
 
 
 def _bars(groups: list[Group], prefix: str, ink: Ink) -> Figure | None:
@@ -174,7 +175,7 @@ def _bars(groups: list[Group], prefix: str, ink: Ink) -> Figure | None:
     figure, axes = panels(len(shown), 3, 3.2 if tall else 2.7)
     for axis, headline in zip(axes, shown, strict=True):
         _bar_panel(axis, headline, groups, ink)
-        axis.set_xticks(range(len(groups)), [group.short for group in groups])
+        axis.set_xticks(range(len(groups)), [group.short.replace(", ", "\n") for group in groups])
         if tall:
             axis.tick_params(axis="x", rotation=40)
             for tick in axis.get_xticklabels():

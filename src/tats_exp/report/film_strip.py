@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -10,29 +12,52 @@ from tats_exp.report.style import Ink
 
 FRAMES = 10
 WIDTH = 10.0
-LABEL_WIDTH = 1.3
+LABEL_WIDTH = 1.6
 
 
-def film_strip(groups: list[Group], ink: Ink) -> Figure | None:
-    """Frames of the first sampled video of every choice (its first seed that has one), real frames on top.
+@dataclass(frozen=True)
+class Strip:
+    """A few frames of one video.
+
+    Attributes:
+        label: what it shows.
+        group: place of its choice among all, None for the data.
+        numbers: which frames.
+        frames: the frames, square, uint8 (H, W, 3).
+    """
+
+    label: str
+    group: int | None
+    numbers: list[int]
+    frames: list[np.ndarray]
+
+
+def read_strips(groups: list[Group]) -> list[Strip]:
+    """Frames of the data, then of every choice (its first seed with a readable video); [] if no choice has any."""
+    samples = [_strip(group.label, place, group.runs, "samples") for place, group in enumerate(groups)]
+    data = _strip("data", None, [run for group in groups for run in group.runs], "real")
+    found = [strip for strip in samples if strip is not None]
+    return [data, *found] if found and data is not None else found
+
+
+def film_strip(strips: list[Strip], ink: Ink) -> Figure | None:
+    """One row of frames per strip, each with its frame number; None without strips.
 
     Args:
-        groups: finished runs by combination of choices.
+        strips: as read by `read_strips`.
         ink: how it looks.
     """
-    samples = [(group.short, ink.colour(place), _first(group.runs, "samples")) for place, group in enumerate(groups)]
-    real = ("real video", ink.text, _first([run for group in groups for run in group.runs], "real"))
-    strips = [(label, colour, strip) for label, colour, strip in [real, *samples] if strip is not None]
-    if all(strip is None for _, _, strip in samples):
+    if not strips:
         return None
     cell = (WIDTH - LABEL_WIDTH) / FRAMES
     height = len(strips) * (cell + 0.16) + 0.3
     figure = Figure(figsize=(WIDTH, height))
-    for row, (label, colour, (numbers, frames)) in enumerate(strips):
+    for row, strip in enumerate(strips):
         bottom = height - 0.05 - (row + 1) * (cell + 0.16)
         middle = (bottom + cell / 2) / height
-        figure.text(LABEL_WIDTH / WIDTH - 0.012, middle, label, ha="right", va="center", color=colour, weight="bold")
-        for column, (number, frame) in enumerate(zip(numbers, frames, strict=True)):
+        name = figure.text(LABEL_WIDTH / WIDTH - 0.012, middle, strip.label.replace(" ", "\n"), ha="right", va="center")
+        name.set(color=ink.text if strip.group is None else ink.colour(strip.group), weight="bold")
+        for column, (number, frame) in enumerate(zip(strip.numbers, strip.frames, strict=True)):
             left = LABEL_WIDTH + column * cell
             axis = figure.add_axes((left / WIDTH, bottom / height, 0.94 * cell / WIDTH, 0.94 * cell / height))
             axis.imshow(frame, interpolation="nearest")
@@ -42,20 +67,19 @@ def film_strip(groups: list[Group], ink: Ink) -> Figure | None:
     return figure
 
 
-def _first(runs: list[Run], video: str) -> tuple[list[int], list[np.ndarray]] | None:
-    """Frame numbers and square frames of the leftmost video in the first readable file; None if there is none."""
-    # Imported here: reading video needs the data package, and most reports are looked at, not made.
+def _strip(label: str, group: int | None, runs: list[Run], video: str) -> Strip | None:
+    """The leftmost video in the first readable file of that name; None if there is none."""
+    # Imported here: reading video needs the data package, and many reports have none to read.
     from tats_exp.data.video_writer import read_video
 
     for path in (run.video(video) for run in runs):
         if path is None:
             continue
         try:
-            frames = np.asarray(read_video(path))
+            frames = read_video(path)
         except (OSError, ValueError):
             continue
-        if len(frames):
-            numbers = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int)
-            side = frames.shape[1]
-            return numbers.tolist(), [frames[number, :, :side] for number in numbers]
+        numbers = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int).tolist()
+        side = frames.shape[1]
+        return Strip(label, group, numbers, [frames[number, :, :side] for number in numbers])
     return None

@@ -15,12 +15,16 @@
     const share = Math.min(lead.currentTime / lead.duration, 0.9999);
     slider.value = share;
     const percent = `${Math.round(100 * share)} %`;
-    output.textContent = windows > 1 ? `window ${Math.floor(share * windows)} of 0 … ${windows - 1}` : percent;
+    output.textContent = windows > 1 ? `window ${Math.floor(share * windows)} / ${windows - 1}` : percent;
   };
+  // A small lag is made up by playing a little faster, which cannot stutter as a jump does.
   const follow = (tolerance) => {
     for (const video of videos) {
       if (video === lead || !visible.has(video) || video.seeking || !same(video)) continue;
-      if (Math.abs(video.currentTime - lead.currentTime) > tolerance) video.currentTime = lead.currentTime;
+      const lag = lead.currentTime - video.currentTime;
+      if (playing && Math.abs(lag) > lead.duration - 1) continue;  // one of the two has just begun again
+      if (Math.abs(lag) > tolerance) video.currentTime = lead.currentTime;
+      else video.playbackRate = 1 + lag;
     }
   };
   const apply = () => {
@@ -34,7 +38,7 @@
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries) visible[entry.isIntersecting ? "add" : "delete"](entry.target);
     apply();
-    follow(0.05);
+    follow(0.3);
   }, { rootMargin: "200px" });
   videos.forEach((video) => watcher.observe(video));
 
@@ -47,6 +51,6 @@
     show();
   });
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) playing = false;
-  setInterval(() => { if (playing) { follow(0.12); show(); } }, 200);
+  setInterval(() => { if (playing) { follow(0.3); show(); } }, 200);
   apply();
 })();

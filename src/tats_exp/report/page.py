@@ -62,7 +62,7 @@ def make_page(
         _left_out([run for run in runs if run.state != "finished"]),
         _verdict(verdict, groups),
         _table(table, groups),
-        videos_section(groups, [chip(group, place) for place, group in enumerate(groups)]),
+        videos_section(groups, [chip(group, place, group.label) for place, group in enumerate(groups)]),
         *(_figure(name, paths) for name, paths in figures.items()),
         _measured(groups),
         _times(runs),
@@ -161,12 +161,17 @@ def _table(table: Table, groups: list[Group]) -> str:
 
 def _line(table: Table, row: Row, head: str) -> str:
     cells = "".join(
-        f'<td class="within">{text}</td>' if cell.within_floor else f"<td>{text}</td>"
+        f'<td class="within">{_spread(text)}</td>' if cell.within_floor else f"<td>{_spread(text)}</td>"
         for cell, text in zip(row.cells, table.texts(row), strict=True)
     )
     names = {"seed": escape(row.seed or "?"), "mean": f"mean of {row.n}"}
     name = f'<td class="left">{names[row.kind]}</td>' if row.kind in names else ""
     return f'<tr class="{row.kind}">{head}{name}{cells}</tr>'
+
+
+def _spread(text: str) -> str:
+    mean, sign, spread = text.partition(" ± ")
+    return f'{mean}<span class="spread">{sign}{spread}</span>' if sign else text
 
 
 def _figure(name: str, paths: tuple[Path, Path]) -> str:

@@ -242,16 +242,20 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 def _columns(path: Path) -> dict[str, list[float]]:
     rows = _rows(path)
-    try:
-        return {key: [float(row[key] or "nan") for row in rows] for key in (rows[0] if rows else ())}
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path.name}: {error}") from error
+    return {key: [_float(path, row[key] or "nan") for row in rows] for key in (rows[0] if rows else ())}
 
 
 def _losses(path: Path) -> dict[tuple[str, str], Series]:
     losses: dict[tuple[str, str], Series] = {}
     for row in _rows(path):
         steps, values = losses.setdefault((row["stage"], row["key"]), ([], []))
-        steps.append(float(row["step"]))
-        values.append(float(row["value"]))
+        steps.append(_float(path, row["step"]))
+        values.append(_float(path, row["value"]))
     return losses
+
+
+def _float(path: Path, text: str) -> float:
+    try:
+        return float(text)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path.name}: {text!r} is no number") from error

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)))
 
@@ -80,7 +81,7 @@ LIGHT = Ink(
     text="#22262b",
     faint="#e3e6ea",
     floor="#767d86",
-    colours=("#0072b2", "#d55e00", "#009e73", "#b5519a", "#c98a00", "#3f9fd4", "#4b4f55"),
+    colours=("#0072b2", "#d55e00", "#009e73", "#b5519a", "#bd8000", "#2f92c9", "#4b4f55"),
 )
 DARK = Ink(
     name="dark",
@@ -93,14 +94,18 @@ DARK = Ink(
 
 
 def panels(count: int, columns: int, height: float, width: float = 10.0) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels in rows of `columns`, each `height` inches high."""
+    """A figure with `count` panels in rows of `columns`, each `height` inches high; in pairs, an odd first is wide."""
     columns = min(columns, count)
+    wide = columns == 2 and count % 2 == 1
     rows = -(-count // columns)
-    figure = Figure(figsize=(width, rows * height + 0.35), layout="constrained")
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for spare in axes[count:]:
-        spare.set_axis_off()
-    return figure, axes[:count]
+    # Padded so that the title of a panel stays clear of the axis label of the panel above.
+    layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
+    figure = Figure(figsize=(width, rows * height + 0.35), layout=layout)
+    grid = figure.add_gridspec(rows, columns)
+    places = [grid[cell // columns, cell % columns] for cell in range(rows * columns)]
+    if wide:
+        places = [grid[0, :], *places[2:]]
+    return figure, [figure.add_subplot(place) for place in places[:count]]
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 Two choices are told apart by a metric only when every seed of one exceeds every seed of the other. One seed proves
 nothing; with two the report says that both seeds agree; from three on also by how much. Fréchet distances below twice
-the distance of real clips from other real clips are within the floor and do not count against each other.
+the distance of real clips from other real clips are within the floor: among themselves they count as equal.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Finding:
 
     Attributes:
         headline: the metric.
-        outcome: `apart`: every seed of `high` exceeds every seed of `low`; `same`: they overlap; `floor`: all values
-            are within the floor; `one seed`: one of the two has a single value.
+        outcome: `apart`: every seed of `high` exceeds every seed of `low` and the floor; `same`: they overlap;
+            `floor`: all values are within the floor; `one seed`: one of the two has a single value.
         high: the choice with the higher mean.
         low: the other.
         high_values: its values, one per seed; infinite means never.
@@ -99,7 +99,7 @@ def _compare(headline: Headline, one: Group, other: Group, floor: float | None) 
         outcome = "one seed"
     elif all(headline.within_floor(value, floor) for value in high_values + low_values):
         outcome = "floor"
-    elif min(high_values) > max(low_values):
+    elif min(high_values) > max(low_values) and not headline.within_floor(min(high_values), floor):
         outcome = "apart"
     return Finding(headline, outcome, high, low, high_values, low_values, floor)
 
@@ -111,20 +111,35 @@ def _sentences(findings: list[Finding]) -> list[Sentence]:
     apart = [finding for finding in findings if finding.outcome == "apart"]
     for key in dict.fromkeys((finding.high.label, _agreement(finding)) for finding in apart):
         sentences.append(_apart([finding for finding in apart if (finding.high.label, _agreement(finding)) == key]))
+    double = f"2 × {_number(findings[0].floor or 0.0)}"
+    clamped = any(finding.headline.within_floor(min(finding.low_values), finding.floor) for finding in findings)
     openings: dict[Outcome, str] = {
-        "same": "no difference seen",
-        "floor": f"both within the floor (below 2 × {_number(findings[0].floor or 0.0)}), no difference seen",
-        "one seed": "one seed proves nothing",
+        "same": "no difference seen" + (f" (distances below {double} count as equal)" if clamped else ""),
+        "floor": f"all within the floor (below {double}), no difference seen",
+        "one seed": "one seed proves nothing about a difference",
     }
     for outcome, opening in openings.items():
-        pairs = [
-            f"{_side(finding.high, finding.high_values)} against {_side(finding.low, finding.low_values)}"
-            for finding in findings
-            if finding.outcome == outcome
-        ]
-        if pairs:
-            sentences.append(Sentence(outcome, _capital(f"{phrase}: {opening}: {'; '.join(pairs)}.")))
+        alike = [finding for finding in findings if finding.outcome == outcome]
+        if alike:
+            sentences.append(Sentence(outcome, _capital(f"{phrase}: {opening} {_between(alike)}.")))
     return sentences
+
+
+def _between(findings: list[Finding]) -> str:
+    """The choices compared: `between a and b`, `among a, b, c` if each is compared with each, else pair by pair."""
+    sides: dict[str, str] = {}
+    for finding in findings:
+        sides[finding.high.label] = _side(finding.high, finding.high_values)
+        sides[finding.low.label] = _side(finding.low, finding.low_values)
+    if len(sides) > 2 and len(findings) == math.comb(len(sides), 2):
+        return f"among {_listed(list(sides.values()))}"
+    if len(sides) > 3:
+        # Told pair by pair, many values would bury the pairs; the table has them.
+        sides = {label: label for label in sides}
+    against: dict[str, list[str]] = {}
+    for finding in findings:
+        against.setdefault(finding.high.label, []).append(sides[finding.low.label])
+    return "; ".join(f"between {sides[high]} and {_listed(lows, 'or')}" for high, lows in against.items())
 
 
 def _apart(findings: list[Finding]) -> Sentence:
@@ -133,7 +148,7 @@ def _apart(findings: list[Finding]) -> Sentence:
     judged = first.headline.judge(higher=True)
     comparative = ("a later" if first.headline.never else "a higher") + (f" ({judged})" if judged else "")
     side = _side(first.high, first.high_values, first.floor, first.headline)
-    against = " and ".join(_against(finding) for finding in findings)
+    against = _listed([_against(finding) for finding in findings])
     text = f"{_agreement(first)} {side} has {comparative} {first.headline.phrase} than {against}."
     return Sentence("apart", _capital(text))
 
@@ -150,12 +165,20 @@ def _against(finding: Finding) -> str:
     difference = finding.difference
     if difference is None or min(len(finding.high_values), len(finding.low_values)) < 3:
         return text
-    return f"{text[:-1]}; difference of means {_number(difference[0])} ± {_number(difference[1])})"
+    return f"{text[:-1]}; means differ by {_number(difference[0])} ± {_number(difference[1])})"
 
 
 def _side(group: Group, values: list[float], floor: float | None = None, headline: Headline | None = None) -> str:
+    """A choice with its values, both of two seeds or the range of more: whether ranges overlap is the whole test."""
     note = "; within the floor" if headline and all(headline.within_floor(value, floor) for value in values) else ""
+    if len(values) > 2:
+        values = sorted({min(values), max(values)})
+        return f"{group.label} ({' … '.join(_number(value) for value in values)}{note})"
     return f"{group.label} ({', '.join(_number(value) for value in values)}{note})"
+
+
+def _listed(items: list[str], last: str = "and") -> str:
+    return f" {last} ".join(filter(None, (", ".join(items[:-1]), items[-1])))
 
 
 def _number(value: float) -> str:

@@ -15,9 +15,7 @@ MakeOptimizer = Callable[..., torch.optim.Optimizer]
 MakeScheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
 
 
-def optimizer_and_scheduler(
-    optimizer: torch.optim.Optimizer, scheduler: MakeScheduler | None
-) -> OptimizerLRScheduler:
+def optimizer_and_scheduler(optimizer: torch.optim.Optimizer, scheduler: MakeScheduler | None) -> OptimizerLRScheduler:
     """What Lightning wants to be told: the optimiser, and a scheduler that is stepped with it."""
     if scheduler is None:
         return optimizer

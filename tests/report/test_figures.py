@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tats_exp.report import figures
+from tats_exp.report.runs import Group, Run
+from tats_exp.report.style import DARK, LIGHT, panels
+
+
+def group(name: str, curves: list[list[float]], values: list[float] | None = None) -> Group:
+    runs = [
+        Run(
+            Path("nowhere"),
+            f"{name}{seed}",
+            "finished",
+            choices={"seed": str(seed)},
+            curves={"fvd/net": curve},
+            values={"fvd/net/last": values[seed]} if values else {},
+            floors={"real": {"fvd/net": 1.5}},
+            protocol={"clip_length": 16},
+        )
+        for seed, curve in enumerate(curves)
+    ]
+    return Group(f"padding={name}", name, {"padding": name}, runs)
+
+
+def test_a_curve_shows_every_seed_their_mean_and_the_floor() -> None:
+    seeds = [[2.0, 3.0, 5.0], [3.0, 4.0, 8.0]]
+    with LIGHT.apply():
+        figure = figures.curves([group("zero", seeds)], LIGHT)
+    lines = {tuple(np.asarray(line.get_ydata(), dtype=float)) for line in figure.axes[0].get_lines()}
+    assert {(2.0, 3.0, 5.0), (3.0, 4.0, 8.0), (2.5, 3.5, 6.5), (1.5, 1.5)} == lines
+    assert figure.axes[0].get_ylabel() == "Fréchet distance" and "net" in figure.axes[0].get_title(loc="left")
+    assert figure.axes[0].get_xlabel() == "window of 16 frames"
+
+
+def test_seeds_of_different_length_share_the_windows_both_have() -> None:
+    figure = figures.curves([group("zero", [[1.0, 2.0, 3.0], [3.0, 4.0]])], LIGHT)
+    bold = max(figure.axes[0].get_lines(), key=lambda line: line.get_linewidth())
+    assert np.asarray(bold.get_ydata()).tolist() == [2.0, 3.0]
+
+
+def test_bars_are_means_and_dots_are_seeds() -> None:
+    figure = figures.frechet([group("zero", [[1.0]] * 3, [2.0, 4.0, 9.0])], LIGHT)
+    (axis,) = figure.axes
+    assert axis.patches[0].get_height() == pytest.approx(5.0)
+    assert sorted(axis.collections[0].get_offsets()[:, 1]) == [2.0, 4.0, 9.0]
+
+
+def test_nothing_measured_draws_nothing(tmp_path: Path) -> None:
+    empty = [Group("all runs", "all runs", {}, [Run(Path("nowhere"), "a", "finished")])]
+    assert figures.draw_figures(empty, tmp_path) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ink", [LIGHT, DARK])
+def test_every_colour_stands_out_from_its_paper(ink) -> None:
+    for colour in (*ink.colours, ink.text, ink.floor):
+        lighter, darker = sorted((_luminance(colour), _luminance(ink.paper)), reverse=True)
+        # What WCAG 2 asks of graphics that carry meaning.
+        assert (lighter + 0.05) / (darker + 0.05) >= 3
+
+
+def _luminance(colour: str) -> float:
+    channels = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    linear = np.where(channels <= 0.03928, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_an_odd_first_panel_of_pairs_spans_the_row() -> None:
+    figure, axes = panels(3, 2, 2.0)
+    figure.canvas.draw()
+    widths = [axis.get_position().width for axis in axes]
+    assert widths[0] > 1.8 * widths[1] and widths[1] == pytest.approx(widths[2], rel=0.1)

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from tats_exp.report import make_report
+from tats_exp.report.__main__ import main
+from tests.report.sweep import PROTOCOL, write_run
+
+FVD = "fvd/shapes_cnn/last"
+
+
+def test_table_verdict_and_page_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for padding, value in (("zero", 9.0), ("real", 4.0)):
+        for seed in range(2):
+            write_run(tmp_path / f"{padding}{seed}", {"padding": padding, "seed": str(seed)}, {FVD: value + seed})
+    write_run(tmp_path / "lost", {"padding": "loop", "seed": "0"}, state="failed", error="disk full")
+    assert main([str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "padding=zero, mean of 2" in out and "9.5 ± 0.7" in out and "floor: real vs other real" in out
+    assert "Both seeds agree that padding=zero" in out
+    assert "padding=loop seed=0 (failed): disk full" in out
+    assert str(tmp_path / "report" / "index.html") in out.splitlines()[-1]
+
+
+def test_making_the_report_prints_nothing_and_again_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "a", {"seed": "0"}, {FVD: 2.0})
+    make_report(tmp_path)
+    first = {path: path.read_bytes() for path in (tmp_path / "report").glob("*.*")}
+    make_report(tmp_path)
+    assert capsys.readouterr().out == ""
+    assert {path.name for path in first} == {"index.html", "table.csv", "table.md", "verdict.txt"}
+    assert {path: path.read_bytes() for path in (tmp_path / "report").glob("*.*")} == first
+
+
+def test_a_sweep_in_which_everything_failed_still_gets_its_page(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"seed": "0"}, state="failed", error="no readable video")
+    report = make_report(tmp_path)
+    assert "no readable video" in report.page.read_text() and "no readable video" in report.text()
+    assert report.verdict == ["No run finished: no verdict."]
+
+
+def test_what_cannot_be_reported_is_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mixed = tmp_path / "mixed"
+    write_run(mixed / "a", {"seed": "0"}, {FVD: 2.0})
+    write_run(mixed / "b", {"seed": "1"}, {FVD: 2.0}, protocol=PROTOCOL | {"split": "test"})
+    (tmp_path / "empty").mkdir()
+    for folder, reason in ((tmp_path / "missing", "no folder"), (tmp_path / "empty", "no runs"), (mixed, "split")):
+        assert main([str(folder)]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == "" and captured.err.count("\n") == 1 and reason in captured.err
+        assert not (folder / "report").exists()

@@ -1,0 +1,98 @@
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tats_exp.report import make_report
+from tests.report.sweep import demo_sweep, write_run, write_video
+
+VOID = {"meta", "img", "source", "input", "br"}
+
+
+class Balance(HTMLParser):
+    """Collects what is referred to, and fails on tags that do not match."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.references: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        self.references += [value or "" for name, value in attributes if name in ("src", "href", "srcset")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sweep")
+    demo_sweep(folder, {"real": 0.02, "zero": 0.45}, seeds=2, windows=4, frames=24)
+    write_run(folder / "jobs" / "bad", {"padding": "loop", "seed": "0"}, state="failed", error="<b>disk</b> full")
+    make_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def html(sweep: Path) -> str:
+    return (sweep / "report" / "index.html").read_text()
+
+
+def test_the_page_is_well_formed_and_needs_nothing_from_outside(html: str) -> None:
+    parser = Balance()
+    parser.feed(html)
+    assert parser.open == []
+    assert parser.references and all(reference.startswith("data:") for reference in parser.references)
+    assert not re.search(r"https?://|@import|url\(", html)
+
+
+def test_every_sampled_video_is_embedded_as_it_is(html: str, sweep: Path) -> None:
+    for path in sweep.glob("jobs/*/videos/samples.mp4"):
+        assert base64.b64encode(path.read_bytes()).decode() in html
+
+
+def test_failed_jobs_are_named_with_their_error_and_cannot_inject_markup(html: str) -> None:
+    assert "padding=loop seed=0" in html
+    assert "&lt;b&gt;disk&lt;/b&gt; full" in html and "<b>disk</b>" not in html
+
+
+def test_figures_lie_next_to_the_page_in_both_inks(sweep: Path) -> None:
+    names = {path.name for path in (sweep / "report" / "figures").iterdir()}
+    for figure in ("film_strip", "curves", "frechet", "time_agnosticity", "code_histogram", "losses"):
+        assert {f"{figure}.png", f"{figure}_dark.png"} <= names
+
+
+def test_what_does_not_fit_is_counted_and_not_dropped_in_silence(sweep: Path) -> None:
+    from tats_exp.report.runs import group_runs, load_runs
+    from tats_exp.report.videos import videos_section
+
+    groups = group_runs(load_runs(sweep))
+    sizes = [path.stat().st_size for path in sweep.glob("jobs/*/videos/samples.mp4")]
+    section = videos_section(groups, ["real", "zero"], limit=max(sizes))
+    left_out = int(re.search(r"(\d+) more videos", section)[1])
+    # 4 samples, the data once, 2 reconstructions of the first seed.
+    assert section.count("<video") + left_out == 7 and section.count("<video") >= 1
+    assert "more videos" not in videos_section(groups, ["real", "zero"])
+
+
+def test_a_label_inside_a_longer_one_keeps_its_own_colour(tmp_path: Path) -> None:
+    for place, padding in enumerate(("zero", "zero_space")):
+        for seed in range(2):
+            choices = {"padding": padding, "seed": str(seed)}
+            write_run(tmp_path / f"{padding}{seed}", choices, {"codes/unchanged": 0.5 + place / 4 + seed / 100})
+    html = make_report(tmp_path).page.read_text()
+    verdict = html.split('<ul class="verdict">')[1].split("</ul>")[0]
+    assert 'var(--c0)">padding=zero</span>' in verdict and 'var(--c1)">padding=zero_space</span>' in verdict
+
+
+def test_a_broken_video_costs_its_strip_and_nothing_else(tmp_path: Path) -> None:
+    for seed in range(2):
+        run = write_run(tmp_path / f"s{seed}", {"seed": str(seed)}, {"codes/unchanged": 0.5})
+        write_video(run / "videos" / "samples.mp4", 4, 0.0, seed)
+    (tmp_path / "s0" / "videos" / "samples.mp4").write_bytes(b"no video")
+    assert make_report(tmp_path).page.is_file()
+    assert (tmp_path / "report" / "figures" / "film_strip.png").is_file()

@@ -1,0 +1,115 @@
+import csv
+import io
+import statistics
+from pathlib import Path
+
+import pytest
+
+from tats_exp.report.runs import group_runs, load_runs
+from tats_exp.report.tables import Table, make_table, to_csv, to_markdown, to_text
+from tests.report.sweep import PROTOCOL, write_run
+
+FVD = "fvd/shapes_cnn/last"
+
+
+def sweep(folder: Path, values: dict[str, list[float | None]], key: str = FVD) -> Table:
+    for padding, seeds in values.items():
+        for seed, value in enumerate(seeds):
+            write_run(folder / f"{padding}-{seed}", {"padding": padding, "seed": str(seed)}, {key: value})
+    return make_table(group_runs(load_runs(folder)))
+
+
+def rows_of(table: Table) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(to_csv(table, []))))
+
+
+def test_every_seed_is_a_row_and_means_use_the_sample_deviation(tmp_path: Path) -> None:
+    values = {"real": [2.0, 3.5, 2.75], "zero": [9.0, 11.0]}
+    rows = rows_of(sweep(tmp_path, values))
+    for padding, expected in values.items():
+        mine = [row for row in rows if row["choices"] == f"padding={padding}"]
+        assert [float(row[FVD]) for row in mine if row["kind"] == "seed"] == expected
+        (mean,) = [row for row in mine if row["kind"] == "mean"]
+        assert float(mean[FVD]) == pytest.approx(statistics.mean(expected))
+        assert float(mean[f"{FVD}:std"]) == pytest.approx(statistics.stdev(expected))
+        assert int(mean["n"]) == len(expected)
+
+
+def test_one_seed_has_no_spread(tmp_path: Path) -> None:
+    table = sweep(tmp_path, {"real": [2.0]})
+    assert table.rows[1].kind == "mean" and table.rows[1].cells[0].std is None
+    assert "±" not in to_text(table)
+
+
+def test_both_floors_are_rows(tmp_path: Path) -> None:
+    rows = {
+        row["choices"]: row[FVD] for row in rows_of(sweep(tmp_path, {"real": [2.0, 3.0]})) if row["kind"] == "floor"
+    }
+    assert rows == {"floor: real vs other real": "1.7", "floor: reconstruction vs real": "2.1"}
+
+
+def test_values_below_twice_the_floor_are_marked(tmp_path: Path) -> None:
+    table = sweep(tmp_path, {"real": [3.39, 3.41]})
+    assert [row.cells[0].within_floor for row in table.rows if row.kind == "seed"] == [True, False]
+
+
+def test_never_is_said_and_never_averaged(tmp_path: Path) -> None:
+    table = sweep(tmp_path, {"a": [None, None], "b": [4.0, None], "c": [4.0, 5.0]}, "drift/first_window")
+    means = [table.texts(row)[0] for row in table.rows if row.kind == "mean"]
+    assert means == ["never", "1/2 never", "4.5 ± 0.7"]
+
+
+def test_a_metric_that_a_run_lacks_is_a_gap_and_not_a_zero(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"seed": "0"}, {FVD: 4.0, "codes/unchanged": 1.0})
+    write_run(tmp_path / "b", {"seed": "1"}, {FVD: None, "codes/unchanged": 0.5})
+    table = make_table(group_runs(load_runs(tmp_path)))
+    place = [column.key for column in table.columns].index(FVD)
+    mean = next(row for row in table.rows if row.kind == "mean").cells[place]
+    assert (mean.mean, mean.n) == (4.0, 1)
+    assert "–" in to_text(table)
+
+
+def test_distances_always_carry_their_network(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"seed": "0"}, {"fvd/i3d/last": 3.0, "fvd/shapes_cnn/last": 4.0})
+    table = make_table(group_runs(load_runs(tmp_path)))
+    assert [" ".join(column.title) for column in table.columns] == ["FVD i3d last window", "FVD shapes_cnn last window"]
+
+
+def test_mixed_protocols_in_one_column_are_refused_by_field(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"seed": "0"}, {FVD: 1.0})
+    write_run(tmp_path / "b", {"seed": "1"}, {FVD: 1.0}, protocol=PROTOCOL | {"n_real": 64})
+    with pytest.raises(ValueError, match=r"fvd/shapes_cnn/last.*n_real") as error:
+        make_table(group_runs(load_runs(tmp_path)))
+    assert "\n" not in str(error.value) and "resolution" not in str(error.value)
+
+
+def test_different_protocols_in_different_columns_are_fine(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"metrics": "shapes_cnn"}, {FVD: 1.0})
+    write_run(tmp_path / "b", {"metrics": "i3d"}, {"fvd/i3d/last": 90.0}, protocol=PROTOCOL | {"features": "i3d"})
+    assert len(make_table(group_runs(load_runs(tmp_path))).columns) == 2
+
+
+def test_text_columns_line_up(tmp_path: Path) -> None:
+    lines = to_text(sweep(tmp_path, {"real": [2.0, 3.0], "zero_space": [120.0, 7.0]})).splitlines()
+    body = [line for line in lines if line and "─" not in line]
+    assert len({len(line) for line in body}) == 1
+    assert not any(line.endswith(" ") for line in lines)
+
+
+def test_markdown_has_one_cell_per_column(tmp_path: Path) -> None:
+    table = sweep(tmp_path, {"a|b": [2.0, 3.0]})
+    lines = to_markdown(table).splitlines()
+    assert {line.replace("\\|", "").count("|") for line in lines} == {len(table.columns) + 2}
+    assert "**2.50 ± 0.71**" in to_markdown(table)
+
+
+def test_failed_runs_stand_in_the_csv_with_their_reason(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"padding": "zero", "seed": "3"}, state="failed", error="disk full, twice")
+    runs = load_runs(tmp_path)
+    (row,) = csv.DictReader(io.StringIO(to_csv(make_table([]), runs)))
+    assert (row["kind"], row["choices"], row["seed"], row["reason"]) == (
+        "failed",
+        "padding=zero",
+        "3",
+        "disk full, twice",
+    )

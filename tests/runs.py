@@ -1,0 +1,38 @@
+"""Commands as a user types them, for tests that run whole jobs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+QUICK = ("scale=smoke", "logger=csv", "trainer=cpu")
+
+
+def tats_exp(folder: Path, *arguments: str, module: str = "tats_exp", timeout: float = 300) -> subprocess.CompletedProcess:
+    """Run `python -m tats_exp` in a folder of its own, quick and without W&B unless told otherwise."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"},
+    )
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    """Start `python -m tats_exp` and go on."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tats_exp", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """Run folders below a folder, oldest first."""
+    return sorted((path.parent for path in folder.rglob("status.json")), key=lambda path: path.stat().st_mtime)

@@ -1,0 +1,126 @@
+"""Resumed training equals uninterrupted training, to the bit: weights, codebook, optimiser, losses."""
+
+from functools import partial
+from pathlib import Path
+
+import lightning.pytorch as L
+import pytest
+import torch
+
+from tats_exp.data.clips import Clips
+from tats_exp.data.shapes import Shapes
+from tats_exp.fit import CHECKPOINT, LOSSES, Budget, fit, read_checkpoint, read_losses
+from tats_exp.transformer import Transformer
+from tats_exp.transformer.training import CodeWindows, TransformerTraining
+from tats_exp.vqgan import VQGAN, EMACodebook
+from tats_exp.vqgan.training import VQGANTraining
+
+TRAINER = partial(L.Trainer, accelerator="cpu", devices=1)
+ADAM = partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.9))
+ADAMW = partial(torch.optim.AdamW, lr=1e-3, weight_decay=0.01)
+ONE_CYCLE = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=2e-3, total_steps=6)
+
+
+class Stopped(Exception):
+    """What a kill is to a process is this to a test."""
+
+
+def vqgan_module(scheduler: object = ONE_CYCLE) -> VQGANTraining:
+    torch.manual_seed(0)
+    codebook = EMACodebook(size=16, dim=4, restart_below=0.5)
+    model = VQGAN(codebook, n_hiddens=4, downsample=(4, 4, 4), decoder_blocks=1)
+    return VQGANTraining(model, ADAM, scheduler, l1_weight=4.0)
+
+
+def transformer_module() -> TransformerTraining:
+    torch.manual_seed(0)
+    return TransformerTraining(Transformer(0, 16, (4, 2, 2), layers=1, heads=2, width=8), ADAMW, ONE_CYCLE)
+
+
+def clips() -> Clips:
+    return Clips(Shapes(train_videos=8, test_videos=1, frames=40, resolution=8, seed=0).split("train"), 16)
+
+
+def code_windows() -> CodeWindows:
+    torch.manual_seed(1)
+    return CodeWindows(torch.zeros(32, 1, dtype=torch.int64), torch.randint(16, (32, 4, 2, 2)))
+
+
+def train(module: L.LightningModule, data, folder: Path, stop_at: int | None = None, **budget: int) -> list:
+    logged = []
+
+    def steps(done: int, total: int) -> None:
+        if done == stop_at:
+            raise Stopped
+
+    folder.mkdir(exist_ok=True)
+    fit(
+        module,
+        data,
+        Budget(**{"steps": 6, "batch_size": 4, "gradient_clip": 1.0, "log_every": 1, "checkpoint_every": 2, **budget}),
+        folder,
+        TRAINER,
+        seed=3,
+        scalars=lambda step, values: logged.append((step, values)),
+        steps=steps,
+    )
+    return logged
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 5])
+@pytest.mark.parametrize("make, data", [(vqgan_module, clips), (transformer_module, code_windows)])
+def test_stopped_and_resumed_is_never_stopped(tmp_path: Path, make, data, stop_at: int) -> None:
+    whole = make()
+    train(whole, data(), tmp_path / "whole")
+    with pytest.raises(Stopped):
+        train(make(), data(), tmp_path / "parts", stop_at=stop_at)
+    resumed = make()
+    with torch.no_grad():  # the checkpoint must bring everything
+        for tensor in resumed.state_dict().values():
+            tensor.zero_()
+    if stop_at == 1:
+        resumed = make()  # no checkpoint yet: it starts again from its own weights
+    train(resumed, data(), tmp_path / "parts")
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    assert list(read_losses(tmp_path / "whole" / LOSSES)) == list(read_losses(tmp_path / "parts" / LOSSES))
+
+
+def test_resuming_inside_accumulation_draws_the_same_batches(tmp_path: Path) -> None:
+    whole, resumed = vqgan_module(), vqgan_module()
+    train(whole, clips(), tmp_path / "whole", accumulate=2)
+    with pytest.raises(Stopped):
+        train(vqgan_module(), clips(), tmp_path / "parts", stop_at=3, accumulate=2)
+    train(resumed, clips(), tmp_path / "parts", accumulate=2)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_workers_do_not_change_what_is_trained(tmp_path: Path) -> None:
+    alone, served = vqgan_module(), vqgan_module()
+    train(alone, clips(), tmp_path / "alone")
+    train(served, clips(), tmp_path / "served", workers=2)
+    for name, tensor in alone.state_dict().items():
+        assert torch.equal(tensor, served.state_dict()[name]), name
+
+
+def test_losses_are_the_same_with_and_without_a_listener(tmp_path: Path) -> None:
+    logged = train(vqgan_module(), clips(), tmp_path)
+    rows = list(read_losses(tmp_path / LOSSES))
+    assert [(step, key, value) for step, values in logged for key, value in values.items()] == rows
+    assert {step for step, _, _ in rows} == set(range(1, 7))
+
+
+def test_a_truncated_checkpoint_is_one_line(tmp_path: Path) -> None:
+    train(vqgan_module(), clips(), tmp_path)
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(ValueError, match=r"cannot be read .*delete it to train this stage from its start") as error:
+        read_checkpoint(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"global_step": Path("anything")}, tmp_path / CHECKPOINT)
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_checkpoint(tmp_path / CHECKPOINT)

@@ -1,0 +1,157 @@
+"""Whole runs, as a user starts them: killed and started again, side by side, with and without a logger, on bad input."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from runs import QUICK, run_folders, start, tats_exp
+
+pytestmark = pytest.mark.slow
+# Long enough to be killed in the middle, with a checkpoint every few steps.
+LONGER = ("vqgan.training.steps=60", "transformer.training.steps=200")
+
+
+def metrics(folder: Path) -> dict:
+    return json.loads((run_folders(folder)[-1] / "metrics.json").read_text())
+
+
+def wait_for(pattern: str, folder: Path, process: subprocess.Popen) -> None:
+    end = time.monotonic() + 120
+    while not list(folder.glob(pattern)):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end, f"{pattern} never came"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("untouched")
+    result = tats_exp(folder, *QUICK, *LONGER)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_a_run_leaves_what_the_report_reads(untouched: Path) -> None:
+    run = run_folders(untouched)[-1]
+    status = json.loads((run / "status.json").read_text())
+    assert status["state"] == "finished" and status["choices"] == {"padding": "replicate", "seed": "0"}
+    values = json.loads((run / "metrics.json").read_text())["values"]
+    assert 0 <= values["codes/unchanged"] <= 1 and values["fvd/shapes_cnn/last"] > 0
+    assert len((run / "curves.csv").read_text().splitlines()) == 1 + 48 // 16
+    for name in ("samples", "real", "reconstruction"):
+        assert (run / "videos" / f"{name}.mp4").stat().st_size > 0
+    assert (run.parent / "report" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("stage", ["vqgan", "transformer"])
+def test_killed_in_training_and_started_again_is_never_killed(untouched: Path, tmp_path: Path, stage: str) -> None:
+    process = start(tmp_path, *QUICK, *LONGER)
+    wait_for(f"runs/store/{stage}/*.partial/last.ckpt", tmp_path, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list(tmp_path.glob(f"runs/store/{stage}/*/model.safetensors")), "killed too late"
+    result = tats_exp(tmp_path, *QUICK, *LONGER)
+    assert result.returncode == 0, result.stderr
+    assert metrics(tmp_path) == metrics(untouched)
+
+
+def test_two_runs_at_once_share_the_stages(untouched: Path, tmp_path: Path) -> None:
+    processes = [start(tmp_path, *QUICK, *LONGER, f"name=run_{i}") for i in range(2)]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    statuses = [json.loads((run / "status.json").read_text()) for run in run_folders(tmp_path)]
+    for stage in ("vqgan", "transformer"):
+        assert sum(stage in status["reused"] for status in statuses) == 1
+    assert statuses[0]["stages"] == statuses[1]["stages"]
+    assert metrics(tmp_path) == metrics(untouched)
+
+
+def test_everything_is_reused_and_one_stage_can_be_redone(untouched: Path) -> None:
+    before = metrics(untouched)
+    again = tats_exp(untouched, *QUICK, *LONGER)
+    assert again.returncode == 0, again.stderr
+    status = json.loads((run_folders(untouched)[-1] / "status.json").read_text())
+    assert sorted(status["reused"]) == sorted(["reference", "vqgan", "codes", "transformer", "samples", "metrics"])
+    redone = tats_exp(untouched, *QUICK, *LONGER, "store.redo=[samples]")
+    assert redone.returncode == 0, redone.stderr
+    status = json.loads((run_folders(untouched)[-1] / "status.json").read_text())
+    assert sorted(status["reused"]) == sorted(["reference", "vqgan", "codes", "transformer"])
+    assert metrics(untouched) == before
+
+
+def test_wandb_changes_no_number_and_leaves_a_readable_run(untouched: Path, tmp_path: Path) -> None:
+    result = tats_exp(tmp_path, "scale=smoke", "trainer=cpu", *LONGER)
+    assert result.returncode == 0, result.stderr
+    assert metrics(tmp_path) == metrics(untouched)
+    (folder,) = run_folders(tmp_path)[-1].glob("wandb/offline-run-*")
+    (file,) = folder.glob("*.wandb")
+    wandb = Path(sys.executable).with_name("wandb")
+    read = subprocess.run([wandb, "leet", "inspect", "--json", "--summary", file], capture_output=True, text=True)
+    assert read.returncode == 0, read.stderr
+    for key, value in metrics(untouched)["values"].items():
+        if value is not None:
+            assert key in read.stdout
+    assert len(list(folder.glob("files/media/videos/**/*.mp4"))) == 3
+
+
+def test_a_sweep_with_a_condition_and_a_failing_run(tmp_path: Path) -> None:
+    """A decoder too wide for its memory fails alone: the others finish, the report names it."""
+    options = ("-m", "padding=replicate,real", "condition=label", "name=mixed", "hydra.launcher.n_jobs=2")
+    options += ("vqgan.training.batch_size=2,99999999",)
+    result = tats_exp(tmp_path, *QUICK, *options)
+    assert result.returncode == 1, result.stderr
+    states = [json.loads((run / "status.json").read_text())["state"] for run in run_folders(tmp_path)]
+    assert sorted(states) == ["failed", "failed", "finished", "finished"]
+    page = next(tmp_path.glob("runs/mixed/*/report/index.html")).read_text()
+    assert "99999999" in page
+    again = tats_exp(tmp_path, str(next(tmp_path.glob("runs/mixed/*"))), module="tats_exp.report")
+    assert again.returncode == 0 and "padding=real" in again.stdout
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
+    """Files may not grow beyond a limit, which fails in the same calls as a full disk."""
+    limit = 60_000
+    result = subprocess.run(
+        [sys.executable, "-m", "tats_exp", *QUICK],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert result.returncode == 2, result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("tats_exp:")]
+    assert len(lines) == 1 and "File too large" in lines[0] and "make room" in lines[0]
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.rglob("model.safetensors")) and not list(tmp_path.rglob("*.tmp"))
+    assert tats_exp(tmp_path, *QUICK).returncode == 0
+
+
+def test_one_frame_size_trains_on_files(tmp_path: Path) -> None:
+    """The same job on video files that the test writes: two classes, a broken one and a short one left out."""
+    import numpy as np
+
+    from tats_exp.data.shapes import Shapes
+    from tats_exp.data.video_writer import VideoWriter
+
+    source = Shapes(train_videos=8, test_videos=4, frames=60, resolution=32, seed=0)
+    for split in ("train", "test"):
+        videos = source.split(split)
+        for index in range(len(videos.names)):
+            path = tmp_path / "videos" / split / f"class_{index % 2}" / f"{index}.mp4"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with VideoWriter(path, 12) as writer:
+                writer.write(videos.read(index, 0, 8 if index == 3 else 60))
+    (tmp_path / "videos" / "train" / "class_0" / "broken.mp4").write_text("no video")
+    options = ("data=video_files", "data.root=videos", "reference_videos=6", "eval_videos=4")
+    result = tats_exp(tmp_path, *QUICK, *options)
+    assert result.returncode == 0, result.stderr
+    assert "broken.mp4" in result.stderr and "1 of 9 videos" in result.stderr
+    assert "too short" in result.stderr
+    assert np.isfinite(metrics(tmp_path)["values"]["fvd/shapes_cnn/last"])
