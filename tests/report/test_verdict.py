@@ -57,7 +57,7 @@ def test_two_seeds_never_get_a_difference_and_three_do() -> None:
     three = [group("zero", [5.0, 6.0, 7.0]), group("real", [1.0, 2.0, 3.0])]
     assert "±" not in said(two, "apart")[0]
     text = said(three, "apart")[0]
-    assert text.startswith("All 3 seeds agree") and "(1 … 3; means differ by 4 ± 1.41)" in text
+    assert text.startswith("All 3 seeds agree") and "(1 … 3; means differ by 4 ± 1.4)" in text
 
 
 def test_distances_within_the_floor_count_as_equal() -> None:
@@ -107,3 +107,26 @@ def test_choices_that_are_all_alike_are_told_once() -> None:
     groups = [group(name, [1.0, 2.0 + place]) for place, name in enumerate("abcd")]
     (text,) = said(groups, "same")
     assert text.count("padding=") == 4 and "among" in text
+
+
+def test_one_low_choice_is_told_once() -> None:
+    groups = [group("zero", [0.1, 0.2]), *(group(name, [0.5, 0.6]) for name in "abc")]
+    (text,) = said(groups, "apart")
+    assert "padding=zero (0.1, 0.2) has a lower (better) place-probe accuracy than padding=a" in text
+    assert all(f"padding={name} (0.5, 0.6)" in text for name in "abc")
+
+
+def test_no_pair_that_came_out_apart_is_left_untold_or_told_twice() -> None:
+    groups = [group(f"p{place}", [float(place), place + 0.5]) for place in range(5)]
+    told = 0
+    for text in said(groups, "apart"):
+        told += text.count("padding=") - 1
+    assert told == 10 and len(said(groups, "apart")) == 4
+
+
+def test_bad_reconstruction_is_told_and_good_is_not() -> None:
+    key = "fvd/net/reconstruction"
+    bad = said([group("zero", [70.0, 75.0], key, 1.7), group("real", [2.0, 2.5], key, 1.7)], "note")
+    assert any("up to 75 where real against real is 1.7" in text for text in bad)
+    good = said([group("zero", [3.0, 3.3], key, 1.7), group("real", [2.0, 2.5], key, 1.7)], "note")
+    assert not any("reconstructions" in text for text in good)

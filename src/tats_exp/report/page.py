@@ -194,14 +194,14 @@ def _measured(groups: list[Group]) -> str:
 
 
 def _times(runs: list[Run]) -> str:
-    stages = list(dict.fromkeys(stage for run in runs for stage in (*run.seconds, *run.reused)))
+    stages = [s for s in dict.fromkeys(s for run in runs for s in (*run.seconds, *run.reused)) if s != "total"]
     if not stages:
         return ""
     heads = "".join(f"<th>{escape(stage)}</th>" for stage in stages)
     lines = ""
     for run in runs:
         cells = "".join(f"<td>{_seconds(run, stage)}</td>" for stage in stages)
-        total = f"{sum(run.seconds.values()):,.0f} s"
+        total = f"{run.seconds.get('total', sum(run.seconds.values())):,.0f} s"
         lines += f"<tr><th>{escape(run.label)}</th>{cells}<td><b>{total}</b></td></tr>"
     return (
         '<section><h2>How long each stage took</h2><div class="scroll"><table><thead><tr><th class="left">run</th>'

@@ -30,7 +30,7 @@ class Run:
         state: only a `finished` run enters tables, figures and verdicts.
         reason: one line that says why a run is not `finished`; None if it is.
         choices: the swept values, the seed included, e.g. `{"padding": "zero", "seed": "0"}`.
-        seconds: wall time of each stage that ran.
+        seconds: wall time of each stage that ran; "total" is that of the run.
         reused: stages taken from the store instead of run.
         protocol: the flat evaluation protocol of the run's metrics.
         values: the final metrics; None where a metric is defined as "never happened".

@@ -204,13 +204,13 @@ def _cell(column: Headline, runs: list[Run]) -> Cell:
 
 
 def _decimals(column: Headline, cells: list[Cell]) -> int:
-    """Three significant digits of the largest value of a column; one decimal for places in time."""
+    """Three significant digits of a column's largest value, one decimal at least: floors are small beside it."""
     means = [abs(cell.mean) for cell in cells if cell.mean is not None and math.isfinite(cell.mean)]
     if column.never:
         return 0 if all(mean.is_integer() for mean in means) else 1
     if not means or max(means) == 0:
         return 2
-    return min(3, max(0, 2 - math.floor(math.log10(max(means)))))
+    return min(3, max(1, 2 - math.floor(math.log10(max(means)))))
 
 
 def _row_label(row: Row) -> str:

@@ -84,7 +84,7 @@ def make_verdict(groups: list[Group]) -> list[Sentence]:
     sentences: list[Sentence] = []
     for headline in dict.fromkeys(finding.headline for finding in findings):
         sentences += _sentences([finding for finding in findings if finding.headline == headline])
-    return sentences + _by_chance(findings)
+    return sentences + _by_chance(findings) + _by_reconstruction(findings)
 
 
 def _compare(headline: Headline, one: Group, other: Group, floor: float | None) -> Finding | None:
@@ -105,12 +105,10 @@ def _compare(headline: Headline, one: Group, other: Group, floor: float | None) 
 
 
 def _sentences(findings: list[Finding]) -> list[Sentence]:
-    """The findings of one metric; those with the same higher choice, and those without a difference, share a line."""
+    """The findings of one metric; those about the same choice, and those without a difference, share a line."""
     phrase = findings[0].headline.phrase
-    sentences = []
     apart = [finding for finding in findings if finding.outcome == "apart"]
-    for key in dict.fromkeys((finding.high.label, _agreement(finding)) for finding in apart):
-        sentences.append(_apart([finding for finding in apart if (finding.high.label, _agreement(finding)) == key]))
+    sentences = [_apart(told, from_above) for told, from_above in _told(apart)]
     double = f"2 × {_number(findings[0].floor or 0.0)}"
     clamped = any(finding.headline.within_floor(min(finding.low_values), finding.floor) for finding in findings)
     openings: dict[Outcome, str] = {
@@ -142,14 +140,33 @@ def _between(findings: list[Finding]) -> str:
     return "; ".join(f"between {sides[high]} and {_listed(lows, 'or')}" for high, lows in against.items())
 
 
-def _apart(findings: list[Finding]) -> Sentence:
+def _told(findings: list[Finding]) -> list[tuple[list[Finding], bool]]:
+    """Findings that share a sentence, told from the higher choice (True) or from the lower one.
+
+    The subject with the most left to say speaks next: "zero is below a, b and c" beats three sentences about zero.
+    """
+    told = []
+    while findings:
+        lines: dict[tuple[bool, str, str], list[Finding]] = {}
+        for finding in findings:
+            for from_above, subject in ((True, finding.high), (False, finding.low)):
+                lines.setdefault((from_above, subject.label, _agreement(finding)), []).append(finding)
+        (from_above, _, _), line = max(lines.items(), key=lambda item: len(item[1]))
+        told.append((line, from_above))
+        findings = [finding for finding in findings if finding not in line]
+    return told
+
+
+def _apart(findings: list[Finding], from_above: bool) -> Sentence:
     """`Both seeds agree that padding=zero has a higher (worse) ... than padding=real (...) and ...`."""
     first = findings[0]
-    judged = first.headline.judge(higher=True)
-    comparative = ("a later" if first.headline.never else "a higher") + (f" ({judged})" if judged else "")
-    side = _side(first.high, first.high_values, first.floor, first.headline)
-    against = _listed([_against(finding) for finding in findings])
-    text = f"{_agreement(first)} {side} has {comparative} {first.headline.phrase} than {against}."
+    judged = first.headline.judge(higher=from_above)
+    words = ("a later", "an earlier") if first.headline.never else ("a higher", "a lower")
+    comparative = words[0 if from_above else 1] + (f" ({judged})" if judged else "")
+    sides = [(first.high, first.high_values), (first.low, first.low_values)]
+    subject = _side(*sides[0 if from_above else 1], first.floor, first.headline)
+    against = _listed([_against(finding, from_above) for finding in findings])
+    text = f"{_agreement(first)} {subject} has {comparative} {first.headline.phrase} than {against}."
     return Sentence("apart", _capital(text))
 
 
@@ -160,12 +177,13 @@ def _agreement(finding: Finding) -> str:
     return f"all {counts[0]} seeds agree that" if counts[0] == counts[1] else "all seeds agree that"
 
 
-def _against(finding: Finding) -> str:
-    text = _side(finding.low, finding.low_values, finding.floor, finding.headline)
+def _against(finding: Finding, from_above: bool) -> str:
+    other = (finding.low, finding.low_values) if from_above else (finding.high, finding.high_values)
+    text = _side(*other, finding.floor, finding.headline)
     difference = finding.difference
     if difference is None or min(len(finding.high_values), len(finding.low_values)) < 3:
         return text
-    return f"{text[:-1]}; means differ by {_number(difference[0])} ± {_number(difference[1])})"
+    return f"{text[:-1]}; means differ by {_number(difference[0])} ± {difference[1]:.2g})"
 
 
 def _side(group: Group, values: list[float], floor: float | None = None, headline: Headline | None = None) -> str:
@@ -200,4 +218,21 @@ def _by_chance(findings: list[Finding]) -> list[Sentence]:
         odds = math.comb(fewer + more, fewer) / 2
         text = f"with {fewer} seeds against {more}, two choices that do not differ at all come out apart"
         sentences.append(Sentence("note", f"A grain of salt: {text} in 1 of {odds:.3g} comparisons."))
+    return sentences
+
+
+def _by_reconstruction(findings: list[Finding]) -> list[Sentence]:
+    """A VQGAN whose own reconstructions are far from real video hides drift: samples start from its error."""
+    worst: dict[Headline, tuple[float, float]] = {}
+    for finding in findings:
+        values = finding.high_values
+        if finding.headline.key.endswith("/reconstruction") and finding.floor is not None:
+            known = worst.get(finding.headline, (0.0, 0.0))
+            worst[finding.headline] = max(known, (max(values), finding.floor))
+    hidden = "every distance of a sampled video starts from there, and drift below it stays hidden"
+    sentences = []
+    for headline, (value, floor) in worst.items():
+        if not headline.within_floor(value, floor):
+            far = f"{headline.phrase} is up to {_number(value)} where real against real is {_number(floor)}"
+            sentences.append(Sentence("note", f"A grain of salt: {far}; {hidden}."))
     return sentences

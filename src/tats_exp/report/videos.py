@@ -31,7 +31,7 @@ def videos_section(groups: list[Group], names: list[str], limit: int = EMBED_BYT
         return ""
     real = next((path for run in runs if (path := run.video("real")) is not None), None)
     first = _grid("the data", embed.figure(real, "real video, never through a model") if real else "")
-    reconstructions = _row(groups, names, seeds[0], "reconstruction", "through the VQGAN and back", embed)
+    reconstructions = _row(groups, names, seeds[0], "reconstruction", "real above, reconstructed below", embed)
     left = f'<p class="note">{embed.left_out} more videos are left out of this page; they lie in the run folders.</p>'
     windows = max((len(curve) for run in runs for curve in run.curves.values()), default=0)
     return (
