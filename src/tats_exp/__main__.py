@@ -20,7 +20,8 @@ from tats_exp.run import run_job
 
 def main() -> None:
     """Entry point; exits with 0, with 2 when the user's input is wrong, with 1 when a run failed for another reason."""
-    arguments = sys.argv[1:]
+    # Hydra reads no override behind its flags: those without a value go first.
+    arguments = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
     if any(flag in arguments for flag in ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i")):
         _hydra()
         return
