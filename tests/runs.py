@@ -8,7 +8,9 @@ from pathlib import Path
 QUICK = ("scale=smoke", "logger=csv", "trainer=cpu")
 
 
-def tats_exp(folder: Path, *arguments: str, module: str = "tats_exp", timeout: float = 300) -> subprocess.CompletedProcess:
+def tats_exp(
+    folder: Path, *arguments: str, module: str = "tats_exp", timeout: float = 300
+) -> subprocess.CompletedProcess:
     """Run `python -m tats_exp` in a folder of its own, quick and without W&B unless told otherwise."""
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import run_folders, tats_exp
 
+from runs import run_folders, tats_exp
 from tats_exp.sampling import SlidingWindow
 from tats_exp.transformer import Transformer
 from tats_exp.vqgan import VQGAN, EMACodebook

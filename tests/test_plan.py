@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from runs import tats_exp
 
+from runs import tats_exp
 from tats_exp.config import ConfigError, build_transformer, build_vqgan, check, conf_dir
 from tats_exp.plan import make_plan
 
@@ -38,7 +38,7 @@ SCALES = sorted(path.stem for path in (conf_dir() / "scale").glob("*.yaml"))
         (["vqgan.model.downsample=[4,3,3]"], "downsample"),
         (["sampler.context=4"], "context=4 must be below"),
         (["sampler.top_k=1000"], "top_k=1000 must be at most 128"),
-        (["sampler.top_p=0"], "top_p=0"),
+        (["sampler.top_p=0.0"], "top_p=0.0"),
         (["transformer.model.width=97"], "width=97 must be a multiple of heads=4"),
         (["vqgan.training.optimizer.lr=fast"], "'fast'"),
         (["trainer.precision=7"], "precision"),

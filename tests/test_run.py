@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from runs import QUICK, run_folders, start, tats_exp
 
 pytestmark = pytest.mark.slow

@@ -86,7 +86,7 @@ class WandbLog:
             group=group,
             tags=tags,
             config=dict(config),
-            mode=mode,  # type: ignore[arg-type]
+            mode=mode,
             reinit="finish_previous",
             settings=self.wandb.Settings(console="off"),
         )

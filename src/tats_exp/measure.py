@@ -90,7 +90,7 @@ def make_metrics(
         clip_length=parts.config.frames,
         frame_stride=parts.train.frame_stride,
         resolution=parts.train.resolution,
-        resize="none" if parts.config.data["_target_"].endswith("Shapes") else "centre crop, area",
+        resize=parts.train.resize,
         codec="none",
         data=parts.train.fingerprint(),
         seed=parts.data_seed,

@@ -59,6 +59,7 @@ class Videos(Protocol):
         lengths: the length of each video in source frames.
         frame_stride: source frames from one clip frame to the next.
         resolution: height and width of every frame, in pixels.
+        resize: in words, how frames came to that resolution; it is part of every protocol.
     """
 
     names: list[str]
@@ -67,6 +68,7 @@ class Videos(Protocol):
     lengths: list[int]
     frame_stride: int
     resolution: int
+    resize: str
 
     def read(self, video: int, start: int, frames: int) -> NDArray[np.uint8]:
         """Read `frames` frames of one video: start, start + frame_stride, ...

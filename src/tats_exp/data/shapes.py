@@ -165,6 +165,7 @@ class ShapesVideos:
     """One split of the world; a `Videos`. Video i has label i mod 16, so labels are as balanced as can be."""
 
     frame_stride = 1
+    resize = "none"
 
     def __init__(self, split: Split, videos: int, frames: int, resolution: int, seed: int) -> None:
         """Lay out a split. Arguments as `Shapes`; nothing is rendered yet."""

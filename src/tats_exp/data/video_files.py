@@ -111,6 +111,7 @@ class VideoFilesSplit:
         self.label_names = label_names
         self.resolution = resolution
         self.frame_stride = frame_stride
+        self.resize = "centre crop, bilinear with antialiasing"
         self.names = [file.path.relative_to(root).as_posix() for file in files]
         self.labels = [file.label for file in files]
         self.lengths = [file.frames for file in files]

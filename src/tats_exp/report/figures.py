@@ -226,4 +226,5 @@ def _legend(figure: Figure, axes: list[Axes]) -> None:
         if not label.startswith("_")
     }
     if entries:
-        figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=min(len(entries), 6))
+        columns = max(1, 120 // (6 + max(map(len, entries))))  # some 120 letters fit beside each other
+        figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=columns)

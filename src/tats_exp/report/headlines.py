@@ -79,6 +79,7 @@ HEADLINES = (
         never=True,
         protocol=True,
     ),
+    Headline("codes/js_divergence/last", ("code JS", "last"), "code JS divergence of the last window", "nats", "lower"),
     # Codes of different tokenizers are different alphabets: their likelihoods are shown, never compared.
     Headline("val/transformer/nll", ("held-out", "NLL"), "held-out NLL", "nats per code", None),
 )
