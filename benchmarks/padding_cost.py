@@ -1,4 +1,4 @@
-"""What each time padding costs a training step of the VQGAN, relative to replicate: `python benchmarks/padding_cost.py`.
+"""What each time padding costs a training step of the VQGAN: `python benchmarks/padding_cost.py`.
 
 Toy size, one thread. The paddings take turns step by step, so that a machine whose speed drifts treats all alike;
 medians are compared.

@@ -43,9 +43,7 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         make(int(sys.argv[1]))
     else:
-        print(
-            "| frames | sampling, s | decoding and writing, s | peak memory of the process, MiB |\n|---:|---:|---:|---:|",
-            flush=True,
-        )
+        print("| frames | sampling, s | decoding and writing, s | peak memory, MiB |")
+        print("|---:|---:|---:|---:|", flush=True)
         for length in LENGTHS:
             subprocess.run([sys.executable, __file__, str(length)], check=True)

@@ -21,7 +21,7 @@ ADAMW = partial(torch.optim.AdamW, lr=1e-3, weight_decay=0.01)
 ONE_CYCLE = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=2e-3, total_steps=6)
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """What a kill is to a process is this to a test."""
 
 
@@ -51,7 +51,7 @@ def train(module: L.LightningModule, data, folder: Path, stop_at: int | None = N
 
     def steps(done: int, total: int) -> None:
         if done == stop_at:
-            raise Stopped
+            raise StoppedError
 
     folder.mkdir(exist_ok=True)
     fit(
@@ -72,7 +72,7 @@ def train(module: L.LightningModule, data, folder: Path, stop_at: int | None = N
 def test_stopped_and_resumed_is_never_stopped(tmp_path: Path, make, data, stop_at: int) -> None:
     whole = make()
     train(whole, data(), tmp_path / "whole")
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(make(), data(), tmp_path / "parts", stop_at=stop_at)
     resumed = make()
     with torch.no_grad():  # the checkpoint must bring everything
@@ -89,7 +89,7 @@ def test_stopped_and_resumed_is_never_stopped(tmp_path: Path, make, data, stop_a
 def test_resuming_inside_accumulation_draws_the_same_batches(tmp_path: Path) -> None:
     whole, resumed = vqgan_module(), vqgan_module()
     train(whole, clips(), tmp_path / "whole", accumulate=2)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(vqgan_module(), clips(), tmp_path / "parts", stop_at=3, accumulate=2)
     train(resumed, clips(), tmp_path / "parts", accumulate=2)
     for name, tensor in whole.state_dict().items():

@@ -1,4 +1,4 @@
-"""Whole runs, as a user starts them: killed and started again, side by side, with and without a logger, on bad input."""
+"""Whole runs, as a user starts them: killed and started again, side by side, with and without a logger."""
 
 import json
 import os

@@ -1,0 +1,38 @@
+"""The wheel carries the config groups, the weights and the page's style, and runs outside of a checkout."""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.slow
+def test_a_wheel_in_a_bare_environment_finds_its_config(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT]
+    built = subprocess.run(build, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    installed = subprocess.run([python, "-m", "pip", "install", "--no-deps", wheel], capture_output=True, text=True)
+    assert installed.returncode == 0, installed.stderr
+    # What it depends on is taken from this environment; the package itself must not be.
+    (site,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    here = [path for path in sys.path if path.endswith("site-packages")]
+    code = (
+        f"import sys; sys.path[1:1] = [{str(site)!r}]; sys.path += {here!r}; "
+        "from tats_exp.config import conf_dir; import tats_exp; from tats_exp.features import ShapesCNN; "
+        "from tats_exp.plan import make_plan; from tats_exp.report import page; from pathlib import Path; "
+        f"assert tats_exp.__file__.startswith({str(site)!r}), tats_exp.__file__; "
+        f"assert str(conf_dir()).startswith({str(site)!r}), conf_dir(); "
+        "ShapesCNN.pretrained(); "
+        "assert Path(page.__file__).with_name('page.css').is_file(); "
+        "print(make_plan(['+experiment=padding_ablation', 'scale=smoke']).jobs)"
+    )
+    ran = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip() == "6"
