@@ -1,7 +1,5 @@
 """Shapes of every annotated tensor are checked in tests, and one thread per process keeps parallel tests fair."""
 
-import logging
-
 import pytest
 import torch
 from jaxtyping import install_import_hook
@@ -16,7 +14,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "gpu" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
-
-
-for name in ("lightning.pytorch", "lightning.fabric"):
-    logging.getLogger(name).setLevel(logging.ERROR)

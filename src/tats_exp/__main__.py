@@ -29,19 +29,32 @@ def main() -> None:
         plan = make_plan(arguments)
     except (ConfigError, HydraException) as error:
         sys.exit(_refuse(str(error)))
-    folder = Path("runs") / plan.name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    folder = _new_folder(Path("runs") / plan.name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
     print(f"{plan.name}: {plan.jobs} run{'s' * (plan.jobs > 1)}, {plan.side_by_side} at a time -> {folder}", flush=True)
     sys.argv = [sys.argv[0], *arguments, *_overrides(plan, folder)]
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors are told by us
     started = time.time()
     broken = None
     try:
         with ProgressBar(folder, plan.jobs):
             _hydra()
-    except KeyboardInterrupt:
-        sys.exit("tats_exp: interrupted; start the same command again to go on from the last checkpoints")
+    except (KeyboardInterrupt, SystemExit):
+        sys.exit("tats_exp: stopped; start the same command again to go on from the last checkpoints")
     except Exception as error:  # a worker that was killed ends the launcher, what has finished stays
         broken = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     sys.exit(_conclude(folder, time.time() - started, broken))
+
+
+def _new_folder(folder: Path) -> Path:
+    """Make a folder that nobody has yet; two commands of one second get two."""
+    for number in range(1, 1000):
+        path = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise OSError(f"cannot make a folder {folder}")
 
 
 def _hydra() -> None:
@@ -77,7 +90,11 @@ def _conclude(folder: Path, seconds: float, broken: str | None) -> int:
     if broken:
         print(f"tats_exp: {broken}; start the same command again, finished stages are kept", file=sys.stderr)
     if len(failed) < len(statuses):
-        print(f"\n{make_report(folder).text()}\n\n{seconds / 60:.1f} minutes")
+        try:
+            print(f"\n{make_report(folder).text()}\n\n{seconds / 60:.1f} minutes")
+        except (ValueError, OSError) as error:
+            print(f"tats_exp: no report: {error}", file=sys.stderr)
+            return 2
     if broken or any(not status.get("by_user") for status in failed):
         return 1
     return 2 if failed else 0
@@ -89,5 +106,4 @@ def _refuse(message: str) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     main()

@@ -27,6 +27,10 @@ Node = dict[str, Any]
 StageName = Literal["reference", "vqgan", "codes", "transformer", "samples", "metrics"]
 STAGES: tuple[StageName, ...] = typing.get_args(StageName)
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
+COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask"}
+"""Parameters of the transformer that follow from the rest of the config."""
+TRAINER_KEYS = {"accelerator", "devices", "precision", "strategy", "benchmark", "deterministic", "num_nodes"}
+"""What a trainer section may set: where and how to compute. Budgets are `training` sections, which the store hashes."""
 
 # A run folder is named by its choices; a path among them must not become folders.
 OmegaConf.register_new_resolver("folder_name", lambda text: str(text).replace("/", "_") or "run", replace=True)
@@ -122,7 +126,7 @@ class Metrics(Section):
 class Config(Section):
     """One run, checked. See conf/config.yaml for what each key means."""
 
-    name: str = Field(pattern=r"^[\w.-]+$")
+    name: str = Field(pattern=r"^\w[\w.-]*$")
     question: str | None
     seed: int = Field(ge=0)
     frames: int = Field(ge=1)
@@ -206,17 +210,17 @@ def build_transformer(config: Config, condition_codes: int, condition_length: in
         condition_length=condition_length,
         video_codes=config.vqgan.model["codebook"]["size"],
         window=config.latent_grid,
+        mask="causal",
     )
 
 
 def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
     """Every section with a target: its path, itself, and the parameters that the code supplies."""
-    computed = {"condition_codes", "condition_length", "video_codes", "window"}
     found: list[tuple[str, Node, set[str]]] = [
         ("data", config.data, set()),
         ("condition", config.condition, set()),
         ("vqgan.model", config.vqgan.model, set()),
-        ("transformer.model", config.transformer.model, computed),
+        ("transformer.model", config.transformer.model, COMPUTED),
         ("sampler", config.sampler, set()),
         ("metrics.network", config.metrics.network, set()),
         ("trainer", config.trainer, set()),
@@ -243,8 +247,8 @@ def _check_node(path: str, node: Node, supplied: set[str]) -> None:
     for key, value in node.items():
         if key in INSTANTIATE_KEYS:
             continue
-        if key not in takes:
-            names = [name for name in takes if name not in supplied]
+        names = [name for name in takes if name not in supplied]
+        if key not in names:
             raise ConfigError(f"{path}.{key}: unknown key; {allowed(key, names)}")
         if isinstance(value, dict) and "_target_" in value:
             _check_node(f"{path}.{key}", value, set())
@@ -270,14 +274,18 @@ def _is_plain(hint: Any) -> bool:
 
 def _check_together(config: Config) -> None:
     """What no section can tell alone; the models are built without memory, on the meta device."""
-    if config.frames < 2 * config.vqgan.model["downsample"][0]:
-        raise ConfigError(f"frames={config.frames}: a window needs two latent frames or more")
+    _check_trainer(config.trainer)
+    if int(config.data.get("seed", 0)) < 0:
+        raise ConfigError(f"data.seed={config.data['seed']} must be 0 or more")
     try:
         with torch.device("meta"):
             vqgan: Any = build_vqgan(config)
             vqgan.check_clip(config.frames, config.resolution)
+            if config.frames < 2 * vqgan.time_stride:
+                raise ValueError(f"frames={config.frames}: a window needs two latent frames or more")
             vqgan.check_clip(config.sampled_frames, config.resolution)
             build_transformer(config, condition_codes=1, condition_length=1)
+            _check_optimizers(config)
         sampler = instantiate(config.sampler, _convert_="all")
         sampler.check(config.latent_grid[0], config.vqgan.model["codebook"]["size"])
     except ValueError as error:
@@ -286,6 +294,34 @@ def _check_together(config: Config) -> None:
         raise ConfigError(str(error.__cause__ or error).splitlines()[0]) from None
     if config.sampled_frames % config.frames:
         raise ConfigError(f"long_frames={config.long_frames} must be a multiple of frames={config.frames}")
+
+
+def _check_trainer(trainer: Node) -> None:
+    """Refuse what would change a training behind the store's back, and devices that are not there."""
+    for key in trainer:
+        if key not in TRAINER_KEYS | INSTANTIATE_KEYS:
+            raise ConfigError(f"trainer.{key}: not to be set here; {allowed(key, sorted(TRAINER_KEYS))}")
+    for key in ("accelerator", "devices", "precision"):
+        if key not in trainer:
+            raise ConfigError(f"trainer.{key} is missing")
+    if trainer["devices"] != 1:
+        raise ConfigError(f"trainer.devices={trainer['devices']}: a run uses one device; allowed: 1")
+    try:
+        instantiate(trainer, _convert_="all")(logger=False, enable_model_summary=False, enable_checkpointing=False)
+    except Exception as error:  # Lightning has an error class of its own, and raises others, too
+        raise ConfigError(f"trainer: {' '.join(str(error.__cause__ or error).split())}") from None
+
+
+def _check_optimizers(config: Config) -> None:
+    """Build both optimisers and schedulers on a weight of no substance."""
+    for name, training in (("vqgan", config.vqgan.training), ("transformer", config.transformer.training)):
+        weight = nn.Parameter(torch.zeros(1))
+        try:
+            optimizer = instantiate(training.optimizer, _convert_="all")([weight])
+            if training.scheduler is not None:
+                instantiate(training.scheduler, _convert_="all")(optimizer)
+        except (ValueError, TypeError, IndexError) as error:
+            raise ConfigError(f"{name}.training.optimizer: {error}") from None
 
 
 def allowed(given: str, names: list[str]) -> str:

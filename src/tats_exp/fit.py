@@ -1,9 +1,10 @@
 """The training core that both stages share: a Lightning trainer, resumable to the bit, with one log of its losses."""
 
 import csv
+import logging
 import pickle
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from tats_exp.data.clips import StepSampler
 from tats_exp.store import atomic
+
+# Lightning announces hardware and products at every trainer it makes; errors still come through.
+for _name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 CHECKPOINT = "last.ckpt"
 LOSSES = "losses.csv"
@@ -89,6 +94,8 @@ class LossLog(L.Callback):
     def __init__(self, path: Path, every: int, start_step: int, scalars: Scalars, steps: Steps, total: int) -> None:
         self.path, self.every, self.scalars, self.steps, self.total = path, every, scalars, steps, total
         rows = [row for row in read_losses(path) if row[0] <= start_step] if path.exists() else []
+        for step, values in by_step(rows).items():
+            scalars(step, values)
         with atomic(path) as temporary, temporary.open("w", newline="") as file:
             csv.writer(file).writerows([("step", "key", "value"), *rows])
         self.last = start_step
@@ -114,6 +121,14 @@ def read_losses(path: Path) -> Iterator[tuple[int, str, float]]:
         for row in csv.reader(file):
             if len(row) == 3 and row[0].isdigit():
                 yield int(row[0]), row[1], float(row[2])
+
+
+def by_step(rows: Iterable[tuple[int, str, float]]) -> dict[int, dict[str, float]]:
+    """Gather rows (step, key, value) into the values of each step."""
+    steps: dict[int, dict[str, float]] = {}
+    for step, key, value in rows:
+        steps.setdefault(step, {})[key] = value
+    return steps
 
 
 def fit(
@@ -183,3 +198,5 @@ def fit(
         # would count the steps of before the checkpoint against it.
         warnings.filterwarnings("ignore", message=".*(dataloader is not resumable|does not have many workers)")
         trainer.fit(module, loader, ckpt_path=checkpoint if start else None, weights_only=True)
+    if trainer.global_step != budget.steps:
+        raise RuntimeError(f"training ended at step {trainer.global_step} of {budget.steps}")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tats_exp.store import atomic, write_json
+from tats_exp.store import atomic
 
 Rows = Iterable[tuple[int, str, float]]
 
@@ -138,8 +138,3 @@ def write_table(path: Path, rows: list[dict[str, float]]) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-
-
-def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
-    """Write metrics.json."""
-    write_json(path, metrics)

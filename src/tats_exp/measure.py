@@ -65,9 +65,11 @@ def make_metrics(
 
     seen = list(_look_along(parts, model, sampled, has_margin))
     size = _codebook_size(parts)
-    same_count = min(count, len(real_codes["train"]), len(real_codes["held_out"]))
-    histograms = [code_histograms(real_codes[split][:same_count], size) for split in ("train", "held_out")]
-    curves = _window_curves(parts, real, histograms[0], seen, _inner(model, sampled, has_margin)[:same_count])
+    inner = _inner(model, sampled, has_margin)
+    same_count = min(count, len(real_codes["train"]))  # divergences of histograms compare at equal counts only
+    train_histogram = code_histograms(real_codes["train"][:same_count], size)
+    held_out_histogram = code_histograms(real_codes["held_out"][:same_count], size)
+    curves = _window_curves(parts, real, train_histogram, seen, inner[:same_count])
     distances = [row[fvd] for row in curves]
     values: dict[str, float | None] = {
         f"{fvd}/window_0": distances[0],
@@ -76,7 +78,7 @@ def make_metrics(
         f"{fvd}/reconstruction": reconstruction_fvd,
         "drift/first_window": first_window_past(distances, floor),
         "memorisation/nearest_sample": float(nearest_distance(seen[0]["features"], real["reference"]).mean()),
-        "memorisation/nearest_real": float(nearest_distance(real["floor"], real["reference"]).mean()),
+        "memorisation/nearest_other_real": float(nearest_distance(real["floor"], real["reference"]).mean()),
         **{f"{key}/last": curves[-1][key] for key in curves[-1] if key.startswith(("codes/", "drift/"))},
         **_code_values(parts, parts.transformer(transformer), real_codes),
     }
@@ -96,12 +98,12 @@ def make_metrics(
         seed=parts.data_seed,
     )
     floors = {
-        "real": {fvd: floor, "codes/js_divergence": float(js_divergence(*histograms).mean())},
+        "real": {fvd: floor, "codes/js_divergence": float(js_divergence(train_histogram, held_out_histogram).mean())},
         "reconstruction": {fvd: reconstruction_fvd},
         "chance": {"codes/place_probe": 1 / grid[0]},
     }
     write_table(folder / "curves.csv", curves)
-    _write_histogram(folder / "code_histogram.csv", real_codes["train"], sampled, size)
+    _write_histogram(folder / "code_histogram.csv", real_codes["train"], inner, size)
     _write_videos(parts, model, folder / "videos", sampled, has_margin, real["floor_windows"], rebuilt)
     values = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
     write_json(folder / "metrics.json", {"values": values, "floors": floors, "protocol": protocol.as_dict()})

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tats_exp.config import Config, ConfigError, allowed, check, conf_dir
-from tats_exp.data.clips import Clips
+from tats_exp.data.clips import Clips, draw_windows
 from tats_exp.vqgan.padding import margins
 
 TOLD = {"swept", "threads", "reserve.training", "reserve.encoding", "store.redo_before"}
@@ -74,6 +74,8 @@ def make_plan(arguments: list[str]) -> Plan:
         given, unknown = parser.parse_known_args(arguments)
     except (argparse.ArgumentError, SystemExit) as error:
         raise ConfigError(str(error)) from None
+    if given.config_name or given.config_path or given.config_dir:
+        raise ConfigError("the configuration is the one that ships with tats_exp: --config-... is not taken")
     if unknown:
         raise ConfigError(f"unknown flag {unknown[0]}; see --help")
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
@@ -175,8 +177,12 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
         seen.append(wanted)
         try:
             source = instantiate(config.data, _convert_="all")
-            Clips(source.split("train"), config.frames, reserve=reserve_training)
-            Clips(source.split("test"), config.frames, reserve=reserve_encoding)
+            train, test = source.split("train"), source.split("test")
+            Clips(train, config.frames, reserve=reserve_training)
+            Clips(test, config.frames, reserve=reserve_encoding + config.vqgan.model["downsample"][0])
+            windows = len(draw_windows(train, 4, config.frames, seed=0))
+            if windows < 4:
+                raise ValueError(f"data: {windows} windows of {config.frames} frames to compare with; 4 are the least")
         except Exception as error:
             cause = error.__cause__ or error
             if isinstance(cause, ValueError | OSError):

@@ -18,9 +18,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from tats_exp.config import STAGES, Config, StageName, check
-from tats_exp.fit import LOSSES, Scalars, read_losses
+from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
 from tats_exp.log import RunLog, write_losses
 from tats_exp.measure import make_metrics
+from tats_exp.plan import TOLD
 from tats_exp.progress import Progress
 from tats_exp.stages import (
     Parts,
@@ -36,6 +37,10 @@ logger = logging.getLogger(__name__)
 
 VERSIONS = {"reference": 1, "vqgan": 1, "codes": 1, "transformer": 1, "samples": 1, "metrics": 1}
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
+NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
+    key.split(".")[0] for key in TOLD
+}
+"""Overrides that do not tell single runs apart, or that the padding and the seed tell already."""
 
 
 def run_job(cfg: DictConfig) -> None:
@@ -47,8 +52,6 @@ def run_job(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     config = check(cfg)
     torch.set_num_threads(config.threads or torch.get_num_threads())
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning.*")
     choices = chosen(config)
     name = ",".join(f"{key}={value}" for key, value in choices.items()) or config.name
@@ -62,10 +65,10 @@ def run_job(cfg: DictConfig) -> None:
     write_json(folder / "status.json", status)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     log: RunLog = instantiate(config.logger)
-    log.start(folder, name, config.name, [f"{k}={v}" for k, v in choices.items()], config.model_dump())
     progress = Progress(folder, name)
     started = time.time()
     try:
+        log.start(folder, name, config.name, [f"{k}={v}" for k, v in choices.items()], config.model_dump())
         values, told = run(config, folder, log, progress)
         status |= {"state": "finished", **told}
     except Exception as error:
@@ -93,19 +96,20 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
         progress(name, 1, 1)
         return made
 
-    data = {"train": parts.train.fingerprint(), "test": parts.test.fingerprint(), "data_seed": parts.data_seed}
+    train, test = {"train": parts.train.fingerprint()}, {"test": parts.test.fingerprint()}
+    drawn_by = {"data_seed": parts.data_seed}
     drawn = {"seed": config.seed, "precision": config.trainer["precision"]}
     network = {"network": config.metrics.network, "checksum": parts.network.checksum}
     counts = {"frames": config.frames, "videos": config.eval_videos, "reference": config.reference_videos}
 
-    reference = stage("reference", {**data, **network, **counts}, lambda f: make_reference(parts, f))
+    reference = stage("reference", {**train, **drawn_by, **network, **counts}, lambda f: make_reference(parts, f))
 
-    inputs: dict[str, Any] = {**data, **drawn, "model": config.vqgan.model, "frames": config.frames}
+    inputs: dict[str, Any] = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
     inputs |= {"training": _meaningful(config.vqgan.training), "reserve": config.reserve.training}
     vqgan = stage("vqgan", inputs, lambda f: make_vqgan(parts, f, _scalars(log, "vqgan")))
 
     windows = {"train": config.codes.train_windows, "held_out": config.codes.held_out_windows}
-    inputs = {**data, "vqgan": vqgan.key, "windows": windows, "reserve": config.reserve.encoding}
+    inputs = {**train, **test, **drawn_by, "vqgan": vqgan.key, "windows": windows, "reserve": config.reserve.encoding}
     codes = stage("codes", inputs, lambda f: make_codes(parts, f, vqgan.path))
 
     inputs = {**drawn, "codes": codes.key, "condition": config.condition, "model": config.transformer.model}
@@ -141,10 +145,7 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
 def tell(log: RunLog, folder: Path, reused_losses: Mapping[str, Iterable[tuple[int, str, float]]]) -> dict[str, Any]:
     """Tell the log what the files of a run hold, losses of stages that were not trained just now included."""
     for stage, rows in reused_losses.items():
-        steps: dict[int, dict[str, float]] = {}
-        for step, key, value in rows:
-            steps.setdefault(step, {})[key] = value
-        for step, values in steps.items():
+        for step, values in by_step(rows).items():
             log.losses(stage, step, values)
     with (folder / "curves.csv").open(newline="") as file:
         log.curves([{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)])
@@ -168,12 +169,14 @@ def failure(error: BaseException) -> dict[str, Any]:
 
 
 def chosen(config: Config) -> dict[str, str]:
-    """The choices that tell this run apart: what was swept, or padding and seed of a single run."""
-    hydra = HydraConfig.get()
-    overrides = dict(item.lstrip("+~").split("=", 1) for item in hydra.overrides.task if "=" in item)
-    keys = config.swept or ["padding", "seed"]
-    known = {"padding": str(hydra.runtime.choices.get("padding")), "seed": str(config.seed)}
-    return {key: overrides.get(key, known.get(key, "")) for key in keys}
+    """The choices that tell this run apart: what was swept, or of a single run padding, seed and all it overrides."""
+    overrides = dict(item.lstrip("+~").split("=", 1) for item in HydraConfig.get().overrides.task if "=" in item)
+    if config.swept:
+        return {**{key: overrides.get(key, "") for key in config.swept}, "seed": str(config.seed)}
+    padding = config.padding
+    halves = padding.encoder if padding.encoder == padding.decoder else f"{padding.encoder}/{padding.decoder}"
+    rest = {key: value for key, value in overrides.items() if key.split(".")[0] not in NO_CHOICE}
+    return {"padding": halves, "seed": str(config.seed), **rest}
 
 
 def redo_from(redo: Sequence[StageName]) -> tuple[str, ...]:

@@ -101,8 +101,20 @@ class Parts:
         return cast(Transformer, self._trained(self.new_transformer(), folder))
 
     def _trained(self, model: torch.nn.Module, folder: Path) -> torch.nn.Module:
-        model.load_state_dict(load_file(folder / MODEL))
+        model.load_state_dict(read_tensors(folder / MODEL))
         return model.to(self.device).eval()
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a stage on the CPU, as they were written.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors raises an error class of its own
+        raise ValueError(f"{path} cannot be read ({error}); delete its folder to make it again") from None
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -111,10 +123,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: the file is damaged.
     """
-    try:
-        tensors = load_file(path)
-    except Exception as error:  # safetensors raises an error class of its own
-        raise ValueError(f"{path} cannot be read ({error}); delete its folder to make it again") from None
+    tensors = read_tensors(path)
     return {name: value.long() if value.dtype == torch.int32 else value for name, value in tensors.items()}
 
 
@@ -134,8 +143,6 @@ def make_reference(parts: Parts, folder: Path) -> None:
     wanted = config.reference_videos + config.eval_videos
     windows = draw_windows(videos, wanted, config.frames, parts.data_seed)
     count = min(config.eval_videos, len(windows) // 2)
-    if count < 2:
-        raise ValueError(f"data: {len(windows)} windows of {config.frames} frames to compare with; 4 are the least")
     if len(windows) < wanted:
         logger.warning("reference: %d windows without overlap instead of %d", len(windows), wanted)
     floor, reference = windows[:count], windows[count:]
@@ -164,6 +171,8 @@ def _features(parts: Parts, windows: list[Window]) -> dict[str, Tensor]:
 
 def make_vqgan(parts: Parts, folder: Path, scalars: Scalars) -> None:
     """Train the VQGAN on random clips; leaves its weights and losses."""
+    if (folder / MODEL).exists():  # killed between its last write and the end of the stage
+        return
     config = parts.config
     torch.manual_seed(config.seed)
     vqgan = cast(VQGAN, build_vqgan(config))
@@ -188,11 +197,6 @@ def make_codes(parts: Parts, folder: Path, vqgan_folder: Path) -> None:
         ("train", train, config.codes.train_windows),
         ("test", held_out, config.codes.held_out_windows),
     ):
-        if len(windows) < 2:
-            raise ValueError(
-                f"data: {len(windows)} windows of {config.frames} frames with {reserve} on either side in the {name} "
-                "split; 2 or more are needed: longer videos, a smaller frame stride or another padding"
-            )
         if len(windows) < wanted:
             logger.warning("codes: %d windows of the %s split instead of %d", len(windows), name, wanted)
     total = len(train) + 2 * len(held_out)
@@ -223,6 +227,8 @@ def make_codes(parts: Parts, folder: Path, vqgan_folder: Path) -> None:
 
 def make_transformer(parts: Parts, folder: Path, codes_folder: Path, scalars: Scalars) -> None:
     """Train the transformer on the kept codes; leaves its weights and losses."""
+    if (folder / MODEL).exists():  # killed between its last write and the end of the stage
+        return
     config = parts.config
     torch.manual_seed(config.seed)
     transformer = parts.new_transformer()

@@ -80,6 +80,8 @@ class Store:
         begun = time.time()
         make(partial)
         record = {"recipe": recipe, "begun": begun, "finished": time.time(), **provenance()}
+        for leftover in partial.glob(".*.tmp"):  # of a write that was killed
+            leftover.unlink()
         write_json(partial / "stage.json", record)
         if folder.is_dir():
             old = folder.with_name(f"{folder.name}.old")
@@ -141,4 +143,7 @@ def _commit() -> str | None:
     if not (checkout / ".git").exists():
         return None
     describe = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12"]
-    return subprocess.run(describe, capture_output=True, text=True).stdout.strip() or None
+    try:
+        return subprocess.run(describe, capture_output=True, text=True).stdout.strip() or None
+    except OSError:  # there is no git
+        return None

@@ -145,7 +145,7 @@ class VideoFilesSplit:
     def fingerprint(self) -> str:
         """SHA-256 of each file's relative path, size and time of change, and of what is done to its frames."""
         files = [[name, file.size, file.changed] for name, file in zip(self.names, self.files, strict=True)]
-        made_by = ["video_files", VERSION, self.resolution, self.frame_stride, files]
+        made_by = ["video_files", VERSION, self.resolution, self.frame_stride, self.label_names, files]
         return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
 

@@ -43,10 +43,8 @@ class VQGANTraining(L.LightningModule):
     def training_step(self, batch: ClipItem, batch_idx: int) -> Tensor:
         """Reconstruct the middle of each clip (B, margin + T + margin, H, W, C); returns the total loss."""
         video = to_float(batch["video"])
-        margin = self.vqgan.training_margin
         reconstruction = self.vqgan(video)
-        target = video[:, :, margin : video.shape[2] - margin]
-        losses = vqgan_losses(reconstruction, target, self.l1_weight)
+        losses = vqgan_losses(reconstruction, self.vqgan.middle(video), self.l1_weight)
         logged = {**losses, "code_perplexity": reconstruction.perplexity}
         self.log_dict({f"train/vqgan/{name}": value.detach() for name, value in logged.items()})
         return losses["total"]
