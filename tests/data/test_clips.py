@@ -28,6 +28,7 @@ class Counting:
     lengths: list[int]
     frame_stride: int = 1
     resolution: int = 2
+    resize: str = "none"
     names: list[str] = field(init=False)
     labels: list[int] = field(init=False)
     label_names: list[str] = field(default_factory=lambda: ["even", "odd"])
