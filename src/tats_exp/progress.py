@@ -14,7 +14,7 @@ from tats_exp.store import write_json
 
 FILE = "progress.json"
 # Rough shares of a run's time, measured at toy scale; they move the bar, nothing else.
-SHARES = {"reference": 2, "vqgan": 60, "codes": 4, "transformer": 22, "samples": 6, "metrics": 6}
+SHARES = {"reference": 1, "vqgan": 53, "codes": 2, "transformer": 26, "samples": 5, "metrics": 13}
 
 
 class Progress:
@@ -45,7 +45,7 @@ class ProgressBar:
         self.folder, self.jobs, self.over = folder, jobs, threading.Event()
         self.bar: Any = tqdm(
             total=100 * jobs,
-            bar_format="{percentage:3.0f}%|{bar:24}| {elapsed}<{remaining} {postfix}",
+            bar_format="{percentage:3.0f}%|{bar:24}| {elapsed}<{remaining} {desc}",
             disable=not sys.stderr.isatty(),
         )
         self.thread = threading.Thread(target=self._watch, daemon=True)
@@ -70,7 +70,7 @@ class ProgressBar:
             done = sum(100 * state["fraction"] for state in states)
             running = " | ".join(f"{s['name']} {s['text']}" for s in states if s["text"])
             self.bar.n = round(done, 1)
-            self.bar.set_postfix_str(running)
+            self.bar.set_description_str(running)
             if self.bar.disable and running and time.monotonic() - shown > every:
                 shown = time.monotonic()
                 print(f"{done / self.jobs:3.0f}%  {running}", file=sys.stderr, flush=True)
