@@ -1,6 +1,6 @@
 """Train `ShapesCNN` and write the weights that ship with the package: `python -m tats_exp.features.train_shapes_cnn`.
 
-Some 20 minutes on one CPU core, of which 6 go into rendering; a GPU is used if there is one.
+The shipped weights took 141 s on an H100; one CPU core should take some 20 minutes (an estimate).
 
 Beside the label it learns to read off the background and the sprite's size and speed, so that its features notice when
 those go wrong too; the heads for this are thrown away.
