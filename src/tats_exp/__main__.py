@@ -89,7 +89,7 @@ def _conclude(folder: Path, seconds: float, broken: str | None) -> int:
         print(f"tats_exp: {choices} failed: {status['error'] or 'the process was killed'}", file=sys.stderr)
     if broken:
         print(f"tats_exp: {broken}; start the same command again, finished stages are kept", file=sys.stderr)
-    if len(failed) < len(statuses):
+    if statuses:
         try:
             print(f"\n{make_report(folder).text()}\n\n{seconds / 60:.1f} minutes")
         except (ValueError, OSError) as error:

@@ -119,6 +119,8 @@ class WandbLog:
 
     def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
         """The final metrics become the summary; None (never happened) is left out."""
+        if self.run is None:  # it could not even be opened, which is what failed
+            return
         self.run.summary.update({key: value for key, value in values.items() if value is not None})
         self.run.finish(exit_code=int(failed))
 
