@@ -117,9 +117,16 @@ class Sampling(Section):
 
 
 class Metrics(Section):
-    """The feature network of the evaluation."""
+    """How videos are measured: the networks that look at them, counts and repeats."""
 
     network: Node
+    classifier: Node | None
+    videos: int = Field(ge=2)
+    reference_videos: int = Field(ge=2)
+    repeats: int = Field(ge=1)
+    split: Literal["train", "all"]
+    windows: Literal["all", "ends"]
+    resamples: int = Field(ge=0)
     batch_size: int = Field(ge=1)
 
 
@@ -159,6 +166,11 @@ class Config(Section):
         return self.frames // time, self.resolution // height, self.resolution // width
 
     @property
+    def sampled_videos(self) -> int:
+        """Videos that are sampled: those of every repeat of the evaluation."""
+        return self.metrics.videos * self.metrics.repeats
+
+    @property
     def sampled_frames(self) -> int:
         """Frames of a sampled video: one window where the sampler makes no more."""
         return self.long_frames if getattr(get_object(self.sampler["_target_"]), "long", False) else self.frames
@@ -182,18 +194,30 @@ def check(cfg: DictConfig) -> Config:
     Raises:
         ConfigError: in one line, naming the key, what was given and what is allowed.
     """
+    config = validated(cfg, Config)
+    for path, node, supplied in _nodes(config):
+        check_node(path, node, supplied)
+    _check_together(config)
+    return config
+
+
+SectionType = typing.TypeVar("SectionType", bound=Section)
+
+
+def validated(cfg: DictConfig, model: type[SectionType]) -> SectionType:
+    """The values of a root config, typed; its sections with `_target_` are not looked into.
+
+    Raises:
+        ConfigError: in one line, naming the key, what was given and what is allowed.
+    """
     try:
-        values = typing.cast(Node, OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
+        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     try:
-        config = Config.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_first_line(error, Config)) from None
-    for path, node, supplied in _nodes(config):
-        _check_node(path, node, supplied)
-    _check_together(config)
-    return config
+        raise ConfigError(_first_line(error, model)) from None
 
 
 def build_vqgan(config: Config) -> nn.Module:
@@ -222,7 +246,7 @@ def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
         ("vqgan.model", config.vqgan.model, set()),
         ("transformer.model", config.transformer.model, COMPUTED),
         ("sampler", config.sampler, set()),
-        ("metrics.network", config.metrics.network, set()),
+        *network_nodes(config.metrics),
         ("trainer", config.trainer, set()),
         ("logger", config.logger, set()),
     ]
@@ -233,7 +257,13 @@ def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
     return found
 
 
-def _check_node(path: str, node: Node, supplied: set[str]) -> None:
+def network_nodes(metrics: Metrics) -> list[tuple[str, Node, set[str]]]:
+    """The networks of an evaluation: path, section, and the parameters that the code supplies."""
+    found: list[tuple[str, Node, set[str]]] = [("metrics.network", metrics.network, set())]
+    return found if metrics.classifier is None else [*found, ("metrics.classifier", metrics.classifier, set())]
+
+
+def check_node(path: str, node: Node, supplied: set[str]) -> None:
     """Hold a section against the parameters of its target, and the sections inside it against theirs."""
     if "_target_" not in node:
         raise ConfigError(f"{path}._target_ is missing: name the class or function to build")
@@ -251,7 +281,7 @@ def _check_node(path: str, node: Node, supplied: set[str]) -> None:
         if key not in names:
             raise ConfigError(f"{path}.{key}: unknown key; {allowed(key, names)}")
         if isinstance(value, dict) and "_target_" in value:
-            _check_node(f"{path}.{key}", value, set())
+            check_node(f"{path}.{key}", value, set())
         elif key in hints and _is_plain(hints[key]):
             try:
                 TypeAdapter(hints[key]).validate_python(value)

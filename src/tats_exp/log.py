@@ -34,6 +34,9 @@ class RunLog(Protocol):
     def video(self, key: str, path: Path) -> None:
         """A video file."""
 
+    def protocol(self, protocol: Mapping[str, str | int]) -> None:
+        """How the metrics were measured."""
+
     def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
         """Final metrics; closes the log."""
 
@@ -55,6 +58,9 @@ class FilesOnly:
 
     def video(self, key: str, path: Path) -> None:
         """The run folder's videos/ holds it."""
+
+    def protocol(self, protocol: Mapping[str, str | int]) -> None:
+        """The run folder's metrics.json holds it."""
 
     def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
         """The run folder's metrics.json holds them."""
@@ -92,7 +98,7 @@ class WandbLog:
         )
         for stage in ("vqgan", "transformer"):
             self.run.define_metric(f"train/{stage}/*", step_metric=f"step/{stage}")
-        for key in ("fvd/*", "drift/*", "codes/*"):
+        for key in ("fvd/*", "kvd/*", "is/*", "ccs/*", "ics/*", "drift/*", "codes/*"):
             self.run.define_metric(key, step_metric="window")
 
     def losses(self, stage: str, step: int, values: Mapping[str, float]) -> None:
@@ -116,6 +122,10 @@ class WandbLog:
     def video(self, key: str, path: Path) -> None:
         """Copied into the W&B run."""
         self.run.log({key: self.wandb.Video(str(path), format="mp4")})
+
+    def protocol(self, protocol: Mapping[str, str | int]) -> None:
+        """Part of the summary, as `protocol.<field>`."""
+        self.run.summary.update({"protocol": dict(protocol)})
 
     def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
         """The final metrics become the summary; None (never happened) is left out."""

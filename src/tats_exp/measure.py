@@ -4,40 +4,36 @@ Axes: N videos, T frames of a window, t h w latent grid, K codebook size, D feat
 """
 
 import math
-from collections.abc import Iterator
+import statistics
 from pathlib import Path
 
 import torch
-from einops import rearrange
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import Window, draw_windows, read_windows, to_float
-from tats_exp.data.video_writer import VideoWriter
+from tats_exp.data.clips import Window, read_along, read_windows, to_float
+from tats_exp.data.video_writer import write_row
 from tats_exp.log import write_table
 from tats_exp.metrics import (
     Protocol,
-    ccs,
     code_histograms,
     code_perplexity,
-    first_window_past,
-    frechet_distance,
     js_divergence,
-    look,
     nearest_distance,
     place_probe,
     share_unchanged,
     shift_nll_gap,
     windows,
 )
-from tats_exp.stages import CODES, SHOWN, Parts, decoded, load_tensors, sampled_codes
+from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, joined
+from tats_exp.metrics.look import look, pixels
+from tats_exp.metrics.trend import bootstrap_code_slope, slope
+from tats_exp.stages import CODES, SHOWN, Parts, decoded, sampled_codes
 from tats_exp.store import write_json
+from tats_exp.tensors import load_tensors
 from tats_exp.transformer.losses import code_nll
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
-
-FPS = 12
-SHOWN_HEIGHT = 96  # pixels; smaller videos are enlarged for the eye
 
 
 def make_metrics(
@@ -50,94 +46,107 @@ def make_metrics(
     model = parts.vqgan(vqgan)
     real = load_tensors(reference / "reference.safetensors")
     real_codes = load_tensors(codes / CODES)
+    evaluation = Evaluation(parts.network.name, (parts.classifier or parts.network).name, real)
+    total = evaluation.repeats * evaluation.count
     sampled, has_margin = sampled_codes(samples)
-    count = len(real["floor"])
-    sampled = sampled[:count]
-    name = parts.network.name
-    fvd = f"fvd/{name}"
-
-    floor = float(frechet_distance(real["reference"], real["floor"]))
-    rebuilt = _reconstruct(parts, model, real["floor_windows"])
-    reconstruction = torch.cat(
-        [look(parts.network, batch, parts.device)["features"] for batch in rebuilt.split(_batch(parts))]
-    )
-    reconstruction_fvd = float(frechet_distance(real["reference"], reconstruction))
-
-    seen = list(_look_along(parts, model, sampled, has_margin))
+    sampled = sampled[:total]
     size = _codebook_size(parts)
+
+    rebuilt = _reconstruct(parts, model, real["floor_windows"])
+    looks = [look(parts.network, batch, parts.device) for batch in rebuilt.split(_batch(parts))]
+    reconstruction = evaluation.distances(torch.cat([seen["features"] for seen in looks]))
+
+    seen = _look_along(parts, model, sampled, has_margin)
     inner = _inner(model, sampled, has_margin)
-    same_count = min(count, len(real_codes["train"]))  # divergences of histograms compare at equal counts only
+    same_count = min(total, len(real_codes["train"]))  # divergences of histograms compare at equal counts only
     train_histogram = code_histograms(real_codes["train"][:same_count], size)
     held_out_histogram = code_histograms(real_codes["held_out"][:same_count], size)
-    curves = _window_curves(parts, real, train_histogram, seen, inner[:same_count])
-    distances = [row[fvd] for row in curves]
-    values: dict[str, float | None] = {
-        f"{fvd}/window_0": distances[0],
-        f"{fvd}/last": distances[-1],
-        f"{fvd}/growth": distances[-1] - distances[0],
-        f"{fvd}/reconstruction": reconstruction_fvd,
-        "drift/first_window": first_window_past(distances, floor),
-        "memorisation/nearest_sample": float(nearest_distance(seen[0]["features"], real["reference"]).mean()),
-        "memorisation/nearest_other_real": float(nearest_distance(real["floor"], real["reference"]).mean()),
-        **{f"{key}/last": curves[-1][key] for key in curves[-1] if key.startswith(("codes/", "drift/"))},
+    rows = evaluation.rows(seen)
+    for row, more in zip(rows, _code_rows(parts, train_histogram, inner[:same_count], len(rows)), strict=True):
+        row |= more
+    values = {
+        **evaluation.values(rows, seen, parts.config.metrics.resamples, parts.data_seed),
+        **{f"{key}/reconstruction": statistics.fmean(found) for key, found in reconstruction.items()},
+        **_code_slope(parts, train_histogram, inner[:same_count], [row["codes/js_divergence"] for row in rows]),
+        **_memorisation(parts, real, seen[0]["features"]),
         **_code_values(parts, parts.transformer(transformer), real_codes),
     }
-    grid = parts.config.latent_grid
-    protocol = Protocol(
-        features=name,
-        checksum=parts.network.checksum,
-        n_real=len(real["reference"]),
-        n_generated=count,
-        split="train",
-        clip_length=parts.config.frames,
-        frame_stride=parts.train.frame_stride,
-        resolution=parts.train.resolution,
-        resize=parts.train.resize,
-        codec="none",
-        data=parts.train.fingerprint(),
-        seed=parts.data_seed,
-    )
     floors = {
-        "real": {fvd: floor, "codes/js_divergence": float(js_divergence(train_histogram, held_out_histogram).mean())},
-        "reconstruction": {fvd: reconstruction_fvd},
-        "chance": {"codes/place_probe": 1 / grid[0]},
+        "real": {
+            **evaluation.floors(),
+            "codes/js_divergence": float(js_divergence(train_histogram, held_out_histogram).mean()),
+        },
+        "reconstruction": {key: statistics.fmean(found) for key, found in reconstruction.items()},
+        "chance": {"codes/place_probe": 1 / parts.config.latent_grid[0]},
     }
-    write_table(folder / "curves.csv", curves)
+    write_table(folder / "curves.csv", rows)
     _write_histogram(folder / "code_histogram.csv", real_codes["train"], inner, size)
     _write_videos(parts, model, folder / "videos", sampled, has_margin, real["floor_windows"], rebuilt)
     values = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
-    write_json(folder / "metrics.json", {"values": values, "floors": floors, "protocol": protocol.as_dict()})
+    found = {"values": values, "floors": floors, "notes": evaluation.notes}
+    write_json(folder / "metrics.json", {**found, "protocol": _protocol(parts, evaluation).as_dict()})
 
 
-def _window_curves(
-    parts: Parts,
-    real: dict[str, Tensor],
-    real_histogram: Float64[Tensor, "t K"],
-    seen: list[dict[str, Tensor]],
-    sampled: Int64[Tensor, "N time h w"],
+def _protocol(parts: Parts, evaluation: Evaluation) -> Protocol:
+    metrics = parts.config.metrics
+    return Protocol(
+        features=parts.network.name,
+        checksum=parts.network.checksum,
+        precision=parts.network.precision,
+        n_real=evaluation.real["reference"].shape[1],
+        n_generated=evaluation.count,
+        repeats=evaluation.repeats,
+        split=metrics.split,
+        clip_length=parts.config.frames,
+        frame_stride=parts.train.frame_stride,
+        resolution=f"{parts.train.resolution}x{parts.train.resolution}",
+        resize=parts.train.resize,
+        codec_real=parts.real.codec,
+        codec_generated="none",
+        data=parts.real.fingerprint(),
+        seed=parts.data_seed,
+    )
+
+
+def _code_rows(
+    parts: Parts, real_histogram: Float64[Tensor, "t K"], sampled: Int64[Tensor, "N time h w"], count: int
 ) -> list[dict[str, float]]:
-    """One row per window of the sampled videos."""
+    """What the codes of every window of the sampled videos say."""
     size, frames = _codebook_size(parts), parts.config.latent_grid[0]
-    coherence = ccs(torch.stack([window["probabilities"] for window in seen], dim=1))
     rows = []
-    for t, window in enumerate(seen):
+    for t in range(count):
         histogram = code_histograms(sampled[:, t * frames : (t + 1) * frames], size)
         rows.append(
             {
-                "window": t,
-                f"fvd/{parts.network.name}": float(frechet_distance(real["reference"], window["features"])),
                 "codes/js_divergence": float(js_divergence(real_histogram, histogram).mean()),
                 "codes/perplexity": float(code_perplexity(histogram.mean(dim=0))),
-                **{f"drift/{name}": _ratio(window[name], real[name]) for name in ("motion", "contrast", "brightness")},
-                "drift/label_coherence": float(coherence[t]),
             }
         )
     return rows
 
 
-def _ratio(sampled: Float64[Tensor, " N"], real: Float64[Tensor, " M"]) -> float:
-    """Mean of the sampled over mean of the real; nan where the real is 0 (stills do not move)."""
-    return float(sampled.mean() / real.mean()) if real.mean() > 0 else math.nan
+def _code_slope(
+    parts: Parts, real_histogram: Float64[Tensor, "t K"], sampled: Int64[Tensor, "N time h w"], curve: list[float]
+) -> Values:
+    """How fast the codes of the sampled videos move away from real ones, nats a window."""
+    if len(curve) < FEW_WINDOWS:
+        return {}
+    key, resamples = "codes/js_divergence/slope", parts.config.metrics.resamples
+    values: Values = {key: slope(curve)}
+    if resamples:
+        windows = sampled.split(parts.config.latent_grid[0], dim=1)[: len(curve)]
+        low, high = bootstrap_code_slope(real_histogram, windows, resamples, parts.data_seed)
+        values |= {f"{key}/low": low, f"{key}/high": high}
+    return values
+
+
+def _memorisation(parts: Parts, real: dict[str, Tensor], sampled: Float[Tensor, "N D"]) -> dict[str, float | None]:
+    """How near samples, and held-out windows, come to the windows of the train split; a copy is much nearer."""
+    if parts.config.metrics.split != "train":  # the held-out windows may be among the reference
+        return {}
+    training = real["reference"].flatten(0, 1)
+    nearest = {"sample": sampled, "held_out": real["held_out"]}
+    return {f"memorisation/nearest_{name}": float(nearest_distance(f, training).mean()) for name, f in nearest.items()}
 
 
 @torch.inference_mode()
@@ -175,17 +184,21 @@ def _nll(
     return total / codes.numel()
 
 
-def _look_along(
-    parts: Parts, vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has_margin: bool
-) -> Iterator[dict[str, Tensor]]:
+def _look_along(parts: Parts, vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has_margin: bool) -> list[Look]:
     """What is kept of every window of all sampled videos, window by window; a few videos are decoded at a time."""
-    batches: list[list[dict[str, Tensor]]] = []
-    for start in range(0, len(codes), _batch(parts)):
+    count = parts.config.sampled_frames // parts.config.frames
+    ends = parts.config.metrics.windows == "ends"
+
+    def looks(start: int) -> list[Look]:
         chunks = decoded(parts, vqgan, codes[start : start + _batch(parts)], has_margin)
-        batches.append([look(parts.network, window, parts.device) for window in windows(chunks, parts.config.frames)])
+        seen = []
+        for t, window in enumerate(windows(chunks, parts.config.frames)):
+            skipped = ends and 0 < t < count - 1
+            seen.append(pixels(window) if skipped else look(parts.network, window, parts.device, parts.classifier))
         parts.progress("metrics", start, len(codes))
-    for same_window in zip(*batches, strict=True):
-        yield {name: torch.cat([part[name] for part in same_window]) for name in same_window[0]}
+        return seen
+
+    return joined(looks(start) for start in range(0, len(codes), _batch(parts)))
 
 
 @torch.inference_mode()
@@ -202,7 +215,7 @@ def _reconstruct(parts: Parts, vqgan: VQGAN, places: Int64[Tensor, "N 2"]) -> UI
 
 def _with_margin(parts: Parts, places: Int64[Tensor, "N 2"], frames: int, margin: int) -> UInt8[Tensor, "N T H W C"]:
     """Windows with `margin` frames on either side, end frames repeated where the video ends first."""
-    videos, clips = parts.train, []
+    videos, clips = parts.real, []
     for video, start in places.tolist():
         stride, last = videos.frame_stride, videos.lengths[video] - 1
         before = min(margin, start // stride)
@@ -239,24 +252,10 @@ def _write_videos(
     rebuilt: UInt8[Tensor, "N T H W C"],
 ) -> None:
     """Rows of a few videos: sampled ones, real ones, and real windows above their reconstructions."""
-    folder.mkdir(exist_ok=True)
-    scale = max(1, SHOWN_HEIGHT // parts.config.resolution)
-    with VideoWriter(folder / "samples.mp4", FPS, scale) as writer:
-        for chunk in decoded(parts, vqgan, codes[:SHOWN], has_margin):
-            writer.write(rearrange(chunk, "n f h w c -> f h (n w) c").numpy())
-    videos, frames = parts.train, parts.config.sampled_frames
-    long = draw_windows(videos, SHOWN, frames, parts.data_seed)
-    while not long:  # no real video is as long as the sampled ones: the longest that there are
-        frames -= parts.config.frames
-        long = draw_windows(videos, SHOWN, frames, parts.data_seed)
-    with VideoWriter(folder / "real.mp4", FPS, scale) as writer:
-        for start in range(0, frames, parts.config.frames):
-            part = read_windows(videos, long, parts.config.frames, shift=start)
-            writer.write(rearrange(part, "n f h w c -> f h (n w) c").numpy())
+    write_row(folder / "samples.mp4", decoded(parts, vqgan, codes[:SHOWN], has_margin))
+    write_row(folder / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed))
     real = _with_margin(parts, places[:SHOWN], parts.config.frames, 0)
-    with VideoWriter(folder / "reconstruction.mp4", FPS, scale) as writer:
-        both = torch.stack([real, rebuilt[: len(real)]])
-        writer.write(rearrange(both, "two n f h w c -> f (two h) (n w) c").numpy())
+    write_row(folder / "reconstruction.mp4", [torch.cat([real, rebuilt[: len(real)]], dim=2)])
 
 
 def _codebook_size(parts: Parts) -> int:

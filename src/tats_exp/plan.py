@@ -6,23 +6,25 @@ forty is told at once; and what must be the same in all of them (the clip index,
 
 import argparse
 import os
-import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from tats_exp.config import Config, ConfigError, allowed, check, conf_dir
+from tats_exp.compose import compose_run, parse_overrides
+from tats_exp.config import Config, ConfigError, check, conf_dir
+from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Clips, draw_windows
+from tats_exp.progress import Progress
+from tats_exp.stages import Parts
 from tats_exp.vqgan.padding import margins
 
 TOLD = {"swept", "threads", "reserve.training", "reserve.encoding", "store.redo_before"}
@@ -45,6 +47,7 @@ class Plan:
         reserve_encoding: the same for windows that are only encoded.
         side_by_side: runs at a time.
         threads: CPU threads of each.
+        costs: lines about what the evaluation will cost, where that is worth a word.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Plan:
     reserve_encoding: int
     side_by_side: int
     threads: int
+    costs: list[str]
 
 
 def make_plan(arguments: list[str]) -> Plan:
@@ -79,8 +83,8 @@ def make_plan(arguments: list[str]) -> Plan:
     if unknown:
         raise ConfigError(f"unknown flag {unknown[0]}; see --help")
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        overrides = _parse(given.overrides)
-        whole = _compose([o.input_line or "" for o in overrides if not o.is_sweep_override()], with_hydra=True)
+        overrides = parse_overrides(given.overrides)
+        whole = compose_run([o.input_line or "" for o in overrides if not o.is_sweep_override()], with_hydra=True)
         multirun = given.multirun or str(whole.hydra.mode).endswith("MULTIRUN")
         jobs: list[list[str]] = [given.overrides]
         swept: list[str] = []
@@ -88,7 +92,7 @@ def make_plan(arguments: list[str]) -> Plan:
             jobs, swept = _expand(whole, overrides)
         elif any(o.is_sweep_override() for o in overrides):
             raise ConfigError("several values for a key need a sweep: add -m")
-        configs = [check(_with_defaults(_compose(job))) for job in jobs]
+        configs = [check(_with_defaults(compose_run(job))) for job in jobs]
     needs = [_margins(config) for config in configs]
     reserve_training, reserve_encoding = (max(need) for need in zip(*needs, strict=True))
     _check_data(configs, reserve_training, reserve_encoding)
@@ -106,50 +110,14 @@ def make_plan(arguments: list[str]) -> Plan:
         reserve_encoding=reserve_encoding,
         side_by_side=side_by_side,
         threads=threads,
+        costs=_costs(configs),
     )
-
-
-def _parse(lines: list[str]) -> list[Override]:
-    try:
-        return OverridesParser.create().parse_overrides(lines)
-    except HydraException as error:
-        raise ConfigError(str(error).splitlines()[0]) from None
-
-
-def _compose(overrides: list[str], with_hydra: bool = False) -> DictConfig:
-    """Compose one run; what Hydra says in many lines becomes one."""
-    try:
-        return compose("config", overrides=overrides, return_hydra_config=with_hydra)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_one_line(error)) from None
-
-
-def _one_line(error: Exception) -> str:
-    """What Hydra says in several lines, with the keys or options that are allowed."""
-    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    missing_option = re.search(
-        r"Could not find '(.+)/(.+?)' Available options in '.+?': (.+?) Config search path", text
-    )
-    if missing_option:
-        group, option, options = missing_option.groups()
-        return f"{group}={option}: no such option; {allowed(option, options.split())}"
-    unknown_key = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
-    if unknown_key:
-        path = unknown_key.group(1) or getattr(error.__cause__, "full_key", None) or unknown_key.group(2)
-        if path == "experiment":
-            return "experiment: write +experiment=NAME, with a plus"
-        parent, _, key = str(path).rpartition(".")
-        whole = compose("config")
-        section = OmegaConf.select(whole, parent) if parent else whole
-        known = [str(name) for name in section] if isinstance(section, DictConfig) else [str(name) for name in whole]
-        return f"{path}: unknown key; {allowed(key, known)}"
-    return text
 
 
 def _expand(whole: DictConfig, overrides: list[Override]) -> tuple[list[list[str]], list[str]]:
     """The overrides of every run of a sweep, and the keys that differ between them."""
     params = whole.hydra.sweeper.get("params") or {}
-    parsed = _parse([f"{key}={value}" for key, value in params.items()]) + overrides
+    parsed = parse_overrides([f"{key}={value}" for key, value in params.items()]) + overrides
     if whole.hydra.sweeper._target_ != SWEPT_BY_HYDRA:  # it chooses the values as it goes: check the fixed part
         return [[o.input_line or "" for o in parsed if not o.is_sweep_override()]], []
     try:
@@ -188,6 +156,37 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
             if isinstance(cause, ValueError | OSError):
                 raise ConfigError(str(cause)) from None
             raise
+
+
+def _costs(configs: list[Config]) -> list[str]:
+    """Load the feature networks that the sweep asks, and tell what they will cost.
+
+    Raises:
+        ConfigError: the weights of one of them are not there, or are not what they should be.
+    """
+    alike: dict[str, list[Config]] = {}
+    for config in configs:
+        alike.setdefault(config.metrics.model_dump_json(), []).append(config)
+    lines = []
+    for group in alike.values():
+        parts = Parts(group[0], Progress(Path(), ""))
+        try:
+            network = parts.network
+            assert parts.classifier is None or parts.classifier.name
+        except Exception as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, ValueError | OSError):
+                raise ConfigError(f"metrics: {cause}") from None
+            raise
+        metrics, config = group[0].metrics, group[0]
+        windows = config.sampled_frames // config.frames
+        looked = min(2, windows) if metrics.windows == "ends" else windows
+        once = metrics.repeats * (metrics.videos + metrics.reference_videos) + metrics.videos
+        clips = once + len(group) * config.sampled_videos * (looked + 1)
+        size = (config.frames, config.resolution, config.resolution)
+        told = told_cost(network.name, clips, seconds_per_clip(network, *size, parts.device))
+        lines += [told] if told else []
+    return lines
 
 
 def _margins(config: Config) -> tuple[int, int]:

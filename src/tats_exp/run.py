@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import logging
+import math
 import shutil
 import time
 import traceback
@@ -35,7 +36,7 @@ from tats_exp.store import Stage, Store, provenance, write_json
 
 logger = logging.getLogger(__name__)
 
-VERSIONS = {"reference": 1, "vqgan": 1, "codes": 1, "transformer": 1, "samples": 1, "metrics": 1}
+VERSIONS = {"reference": 2, "vqgan": 1, "codes": 1, "transformer": 1, "samples": 1, "metrics": 2}
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
 NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
     key.split(".")[0] for key in TOLD
@@ -99,12 +100,13 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
     train, test = {"train": parts.train.fingerprint()}, {"test": parts.test.fingerprint()}
     drawn_by = {"data_seed": parts.data_seed}
     drawn = {"seed": config.seed, "precision": config.trainer["precision"]}
-    network = {"network": config.metrics.network, "checksum": parts.network.checksum}
-    counts = {"frames": config.frames, "videos": config.eval_videos, "reference": config.reference_videos}
+    asked = config.metrics.model_dump(exclude={"windows", "resamples", "batch_size"})
+    weights = [network.checksum for network in (parts.network, parts.classifier) if network is not None]
+    inputs: dict[str, Any] = {**train, **test, **drawn_by, **asked, "weights": weights, "frames": config.frames}
 
-    reference = stage("reference", {**train, **drawn_by, **network, **counts}, lambda f: make_reference(parts, f))
+    reference = stage("reference", inputs, lambda f: make_reference(parts, f))
 
-    inputs: dict[str, Any] = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
+    inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
     inputs |= {"training": _meaningful(config.vqgan.training), "reserve": config.reserve.training}
     vqgan = stage("vqgan", inputs, lambda f: make_vqgan(parts, f, _scalars(log, "vqgan")))
 
@@ -119,10 +121,11 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
     )
 
     inputs = {"transformer": transformer.key, "sampler": config.sampler, "seed": config.seed}
-    inputs |= {"frames": config.sampled_frames, "videos": config.eval_videos}
+    inputs |= {"frames": config.sampled_frames, "videos": config.sampled_videos}
     samples = stage("samples", inputs, lambda f: make_samples(parts, f, vqgan.path, transformer.path, codes.path))
 
     inputs = {"reference": reference.key, "samples": samples.key}
+    inputs |= config.metrics.model_dump(include={"windows", "resamples"})
     paths = (reference.path, vqgan.path, codes.path, transformer.path, samples.path)
     metrics = stage("metrics", inputs, lambda f: make_metrics(parts, f, *paths))
 
@@ -148,14 +151,17 @@ def tell(log: RunLog, folder: Path, reused_losses: Mapping[str, Iterable[tuple[i
         for step, values in by_step(rows).items():
             log.losses(stage, step, values)
     with (folder / "curves.csv").open(newline="") as file:
-        log.curves([{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)])
+        windows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    log.curves([{key: value for key, value in window.items() if math.isfinite(value)} for window in windows])
     with (folder / "code_histogram.csv").open(newline="") as file:
         shares = list(csv.DictReader(file))
     for column in ("real", "generated"):
         log.histogram(f"codes/histogram_{column}", [round(1e6 * float(row[column])) for row in shares])
     for video in sorted((folder / "videos").glob("*.mp4")):
         log.video(f"videos/{video.stem}", video)
-    return json.loads((folder / "metrics.json").read_text())["values"]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    log.protocol(metrics["protocol"])
+    return metrics["values"]
 
 
 def failure(error: BaseException) -> dict[str, Any]:

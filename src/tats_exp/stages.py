@@ -17,16 +17,18 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from jaxtyping import Int64, UInt8
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from tats_exp.config import Config, Training, build_transformer, build_vqgan
 from tats_exp.data.clips import Clips, Videos, VideoSource, Window, draw_windows, read_windows, to_float
+from tats_exp.data.joined import JoinedVideos
 from tats_exp.fit import CHECKPOINT, Budget, Scalars, fit
-from tats_exp.metrics.look import look
+from tats_exp.metrics.evaluation import draw_real, look_at_windows, real_side
 from tats_exp.progress import Progress
 from tats_exp.sampling.decoding import decode_videos
 from tats_exp.store import atomic, write_json
+from tats_exp.tensors import load_tensors, read_tensors, save_tensors
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.training import VQGANTraining
@@ -63,6 +65,11 @@ class Parts:
         return self.source.split("test")
 
     @cached_property
+    def real(self) -> Videos:
+        """Where the real windows of the evaluation come from."""
+        return self.train if self.config.metrics.split == "train" else JoinedVideos([self.train, self.test])
+
+    @cached_property
     def condition(self) -> Any:
         """What the transformer is conditioned on."""
         return instantiate(self.config.condition)
@@ -71,6 +78,12 @@ class Parts:
     def network(self) -> Any:
         """The feature network of the evaluation, in eval mode on the device."""
         return instantiate(self.config.metrics.network, _convert_="all").to(self.device).eval()
+
+    @cached_property
+    def classifier(self) -> Any:
+        """The network whose opinions are asked for, None where it is the feature network."""
+        node = self.config.metrics.classifier
+        return None if node is None else instantiate(node, _convert_="all").to(self.device).eval()
 
     @cached_property
     def make_trainer(self) -> Callable[..., L.Trainer]:
@@ -105,68 +118,31 @@ class Parts:
         return model.to(self.device).eval()
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a stage on the CPU, as they were written.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    try:
-        return load_file(path)
-    except Exception as error:  # safetensors raises an error class of its own
-        raise ValueError(f"{path} cannot be read ({error}); delete its folder to make it again") from None
-
-
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a stage on the CPU; codes and labels, which are stored narrow, come back as int64.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    tensors = read_tensors(path)
-    return {name: value.long() if value.dtype == torch.int32 else value for name, value in tensors.items()}
-
-
-def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors so that the file is whole or absent; int64 is narrowed to int32."""
-    narrow = {n: (v.int() if v.dtype == torch.int64 else v).contiguous().cpu() for n, v in tensors.items()}
-    with atomic(path) as temporary:
-        temporary.write_bytes(save(narrow))
-
-
 def make_reference(parts: Parts, folder: Path) -> None:
-    """Draw the reference, and as many disjoint real windows as videos will be sampled, and look at both once.
+    """Draw the real windows that a run is measured against, and look at them once.
 
-    Leaves features of both (N, D), the statistics of the reference's pixels and the windows that were drawn.
+    Leaves what was seen of them, the windows of the floor, and features of as many windows of the test split.
     """
-    config, videos = parts.config, parts.train
-    wanted = config.reference_videos + config.eval_videos
-    windows = draw_windows(videos, wanted, config.frames, parts.data_seed)
-    count = min(config.eval_videos, len(windows) // 2)
-    if len(windows) < wanted:
-        logger.warning("reference: %d windows without overlap instead of %d", len(windows), wanted)
-    floor, reference = windows[:count], windows[count:]
-    stats, found = _features(parts, reference), _features(parts, floor)
-    save_tensors(
-        folder / "reference.safetensors",
-        {
-            "reference": stats["features"],
-            "floor": found["features"],
-            **{name: stats[name] for name in ("motion", "contrast", "brightness")},
-            "floor_windows": torch.tensor([[w.video, w.start] for w in floor]),
-        },
-    )
+    config, metrics = parts.config, parts.config.metrics
+    wanted = (metrics.reference_videos, metrics.videos)
+    drawn, count = draw_real(parts.real, *wanted, config.frames, metrics.repeats, parts.data_seed)
+    if len(drawn[0]) < sum(wanted):
+        logger.warning("reference: %d windows without overlap instead of %d", len(drawn[0]), sum(wanted))
+    held_out = draw_windows(parts.test, count, config.frames, parts.data_seed)
+    windows = [window for repeat in drawn for window in repeat]
+    total = len(windows) + len(held_out)
 
+    def look_at(videos: Videos, places: list[Window], before: int) -> dict[str, Tensor]:
+        def told(done: int) -> None:
+            parts.progress("reference", before + done, total)
 
-def _features(parts: Parts, windows: list[Window]) -> dict[str, Tensor]:
-    """Features (N, D) and pixel statistics (N,) of real windows, a batch at a time."""
-    rows = []
-    size = parts.config.metrics.batch_size
-    for start in range(0, len(windows), size):
-        batch = read_windows(parts.train, windows[start : start + size], parts.config.frames)
-        rows.append(look(parts.network, batch, parts.device))
-        parts.progress("reference", start, len(windows))
-    return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+        networks, batch = (parts.network, parts.classifier), metrics.batch_size
+        return look_at_windows(*networks, videos, places, config.frames, batch, parts.device, told)
+
+    seen = real_side(look_at(parts.real, windows, 0), metrics.repeats, count)
+    seen["held_out"] = look_at(parts.test, held_out, len(windows))["features"]
+    seen["floor_windows"] = torch.tensor([[w.video, w.start] for repeat in drawn for w in repeat[:count]])
+    save_tensors(folder / "reference.safetensors", seen)
 
 
 def make_vqgan(parts: Parts, folder: Path, scalars: Scalars) -> None:
@@ -255,17 +231,17 @@ def make_samples(parts: Parts, folder: Path, vqgan_folder: Path, transformer_fol
     margin = parts.vqgan(vqgan_folder).code_margin if sampler.long else 0
     latent_frames = config.sampled_frames // config.vqgan.model["downsample"][0] + 2 * margin
     rng = np.random.default_rng([config.seed, 1])
-    seeds = rng.integers(2**62, size=config.eval_videos).tolist()
+    seeds = rng.integers(2**62, size=config.sampled_videos).tolist()
     train_labels = load_tensors(codes_folder / CODES)["train_labels"]
-    labels = torch.from_numpy(rng.choice(train_labels.numpy(), config.eval_videos))
+    labels = torch.from_numpy(rng.choice(train_labels.numpy(), config.sampled_videos))
     condition = parts.condition.codes(labels).to(parts.device)
     codes = []
     size = config.sampling.batch_size
-    for start in range(0, config.eval_videos, size):
+    for start in range(0, config.sampled_videos, size):
 
         def advance(done: int, total: int, start: int = start) -> None:
             made = start + size * done / total
-            parts.progress("samples", round(min(made, config.eval_videos)), config.eval_videos)
+            parts.progress("samples", round(min(made, config.sampled_videos)), config.sampled_videos)
 
         batch = slice(start, start + size)
         with torch.inference_mode():

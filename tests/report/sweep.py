@@ -12,14 +12,17 @@ import numpy as np
 PROTOCOL = {
     "features": "shapes_cnn",
     "checksum": "c0ffee",
+    "precision": "fp32",
     "n_real": 128,
     "n_generated": 128,
+    "repeats": 1,
     "split": "train",
     "clip_length": 16,
     "frame_stride": 1,
-    "resolution": 16,
+    "resolution": "16x16",
     "resize": "rendered at this size",
-    "codec": "none",
+    "codec_real": "none",
+    "codec_generated": "none",
     "data": "shapes 1",
     "seed": 0,
 }
@@ -122,7 +125,7 @@ def demo_sweep(folder: Path, paddings: dict[str, float], seeds: int, windows: in
                     "drift/motion": (1 + 0.05 * rate * window + random.normal(0, 0.02, windows)).tolist(),
                     "drift/contrast": (1 - 0.03 * rate * window + random.normal(0, 0.01, windows)).tolist(),
                     "drift/brightness": (1 + random.normal(0, 0.01, windows)).tolist(),
-                    "drift/label_coherence": np.exp(-0.2 * rate * window).tolist(),
+                    "ccs/shapes_cnn": np.exp(-0.2 * rate * window).tolist(),
                 },
             )
             steps = np.arange(200)

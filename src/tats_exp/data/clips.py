@@ -60,6 +60,8 @@ class Videos(Protocol):
         frame_stride: source frames from one clip frame to the next.
         resolution: height and width of every frame, in pixels.
         resize: in words, how frames came to that resolution; it is part of every protocol.
+        codec: what the videos are stored in, sorted and joined with "+" ("h264", "h264+mpeg4"); "none" for pixels that
+            went through no codec. It is part of every protocol, too.
     """
 
     names: list[str]
@@ -69,6 +71,7 @@ class Videos(Protocol):
     frame_stride: int
     resolution: int
     resize: str
+    codec: str
 
     def read(self, video: int, start: int, frames: int) -> NDArray[np.uint8]:
         """Read `frames` frames of one video: start, start + frame_stride, ...
@@ -212,6 +215,28 @@ def read_windows(
     total = before + frames + after
     clips = [videos.read(window.video, window.start + (shift - before) * stride, total) for window in windows]
     return torch.from_numpy(np.stack(clips))
+
+
+def read_along(
+    videos: Videos, count: int, frames: int, seed: int, piece: int = 16
+) -> Iterator[UInt8[Tensor, "N f H W C"]]:
+    """Read a few long windows piece by piece, to be shown.
+
+    Args:
+        videos: where to read.
+        count: windows wanted.
+        frames: clip frames wanted of each; the longest that exist where no video is as long.
+        seed: of the draw.
+        piece: clip frames read at a time.
+
+    Raises:
+        ValueError: no video has as much as one piece.
+    """
+    longest = max((length - 1) // videos.frame_stride + 1 for length in videos.lengths)
+    frames = min(frames, longest // piece * piece)
+    long = draw_windows(videos, count, frames, seed) if frames else []
+    for start in range(0, frames, piece):
+        yield read_windows(videos, long, min(piece, frames - start), shift=start)
 
 
 class Clips(Dataset[ClipItem]):

@@ -10,24 +10,16 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import decord
 import numpy as np
-import torch
-from einops import rearrange
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from tats_exp.data.clips import Split, span
-
-VERSION = 1
-"""Raised whenever cropping, resizing or decoding changes the pixels: it enters the fingerprint."""
-
-SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
+from tats_exp.data.video_decoding import CROP_AND_RESIZE, SUFFIXES, VERSION, codec_of, crop_and_resize, decode
 
 KEPT_BYTES = 64 * 2**20
 """A split whose resized frames take no more than this is kept in memory, each video from its first use on."""
@@ -37,66 +29,26 @@ CHUNK = 64
 
 logger = logging.getLogger(__name__)
 
-# What is wrong with a file is said once, by us, and not by the decoder for each of its packets.
-decord.logging.set_level(decord.logging.QUIET)
-
 
 @dataclass(frozen=True)
 class VideoFile:
-    """A readable file: its path, class (index), length in frames, size in bytes, time of change in nanoseconds."""
+    """A readable file.
+
+    Attributes:
+        path: of the file.
+        label: its class, an index.
+        frames: its length.
+        size: in bytes.
+        changed: time of its last change, in nanoseconds.
+        codec: it is stored in.
+    """
 
     path: Path
     label: int
     frames: int
     size: int
     changed: int
-
-
-def decode(path: Path, indices: Sequence[int]) -> tuple[NDArray[np.uint8], int]:
-    """Decode single frames of a video file.
-
-    Args:
-        path: of the file.
-        indices: of the frames; negative ones count from the end.
-
-    Returns:
-        The frames, (T, H, W, 3) uint8, and the length of the video.
-
-    Raises:
-        ValueError: the file is gone or damaged, or has no such frame; one line that names it.
-    """
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    if not path.stat().st_size:
-        raise ValueError(f"{path}: the file is empty")
-    try:
-        reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
-    except (decord.DECORDError, RuntimeError) as error:
-        raise ValueError(f"{path}: cannot be opened as a video") from error
-    try:
-        return reader.get_batch(list(indices)).asnumpy(), len(reader)
-    except (decord.DECORDError, RuntimeError, IndexError) as error:
-        raise ValueError(f"{path}: damaged, some of its frames cannot be decoded") from error
-
-
-def crop_and_resize(frames: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
-    """Cut the square in the middle and resize it, bilinearly and antialiased.
-
-    Args:
-        frames: (T, H, W, 3) uint8 of any size.
-        resolution: height and width wanted.
-
-    Returns:
-        (T, resolution, resolution, 3) uint8.
-    """
-    height, width = frames.shape[1:3]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = torch.from_numpy(frames[:, top : top + side, left : left + side])
-    small = functional.interpolate(
-        rearrange(square, "t h w c -> t c h w"), size=(resolution, resolution), mode="bilinear", antialias=True
-    )
-    return np.ascontiguousarray(rearrange(small, "t c h w -> t h w c").numpy())
+    codec: str
 
 
 class VideoFilesSplit:
@@ -111,7 +63,8 @@ class VideoFilesSplit:
         self.label_names = label_names
         self.resolution = resolution
         self.frame_stride = frame_stride
-        self.resize = "centre crop, bilinear with antialiasing"
+        self.resize = CROP_AND_RESIZE
+        self.codec = "+".join(sorted({file.codec for file in files}))
         self.names = [file.path.relative_to(root).as_posix() for file in files]
         self.labels = [file.label for file in files]
         self.lengths = [file.frames for file in files]
@@ -226,12 +179,13 @@ def video_paths(path: Path) -> list[Path]:
 def probe(path: Path, label: int) -> VideoFile | None:
     """Open a file and read its first and last frame: None, and a line in the log, if that fails."""
     try:
+        codec = codec_of(path)  # before decord sees the file, which would write about a broken one past every log
         _, frames = decode(path, (0, -1))
         state = path.stat()
     except (ValueError, OSError) as error:
         logger.warning("left out %s", error)
         return None
-    return VideoFile(path, label, frames, state.st_size, state.st_mtime_ns)
+    return VideoFile(path, label, frames, state.st_size, state.st_mtime_ns, codec)
 
 
 def probe_all(paths: Iterable[tuple[Path, int]]) -> list[VideoFile]:

@@ -3,13 +3,22 @@
 Axes: T frames, H W pixels, C = 3 colour channels.
 """
 
+from collections.abc import Iterable
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
 import av
 import numpy as np
+from einops import rearrange
+from jaxtyping import UInt8
 from numpy.typing import NDArray
+from torch import Tensor
+
+FPS = 12
+SHOWN_HEIGHT = 96
+"""Pixels; smaller videos are enlarged for the eye."""
 
 
 class VideoWriter:
@@ -105,6 +114,21 @@ class VideoWriter:
                 self._container.mux(self._stream.encode(None))
         finally:
             self._container.close()
+
+
+def write_row(path: Path, chunks: Iterable[UInt8[Tensor, "n f H W C"]]) -> None:
+    """Write a few videos beside each other into one file.
+
+    Args:
+        path: of the mp4.
+        chunks: their frames, piece by piece.
+    """
+    with ExitStack() as stack:
+        writer = None
+        for chunk in chunks:
+            if writer is None:
+                writer = stack.enter_context(VideoWriter(path, FPS, max(1, SHOWN_HEIGHT // chunk.shape[2])))
+            writer.write(rearrange(chunk, "n f h w c -> f h (n w) c").numpy())
 
 
 def read_video(path: str | Path) -> NDArray[np.uint8]:

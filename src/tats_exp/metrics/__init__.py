@@ -1,43 +1,62 @@
 """What is measured: pure functions of features, codes and frames. They know nothing of training, config or logging."""
 
 from tats_exp.metrics.coherence import ccs, ics, inception_score
-from tats_exp.metrics.drift import (
-    brightness,
-    code_histograms,
-    code_perplexity,
-    contrast,
-    first_window_past,
-    js_divergence,
-    motion_energy,
+from tats_exp.metrics.drift import code_histograms, code_perplexity, first_window_past, js_divergence
+from tats_exp.metrics.frechet import (
+    FrechetReference,
+    bias_warning,
+    extrapolated_frechet,
+    frechet_distance,
+    polynomial_mmd,
 )
-from tats_exp.metrics.frechet import FrechetVideoDistance, KernelVideoDistance, frechet_distance, polynomial_mmd
-from tats_exp.metrics.look import look
+from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.memorisation import nearest_distance
+from tats_exp.metrics.pixels import brightness, contrast, motion_energy, saturation
 from tats_exp.metrics.protocol import Protocol, same_protocol
 from tats_exp.metrics.time_agnosticity import place_probe, share_unchanged, shift_nll_gap
+from tats_exp.metrics.trend import (
+    bootstrap_code_slope,
+    bootstrap_slope,
+    frozen_share,
+    relative_change,
+    slope,
+    slope_interval,
+)
+from tats_exp.metrics.video_distance import FrechetVideoDistance, KernelVideoDistance
 from tats_exp.metrics.windows import windows
 
 __all__ = [
+    "FrechetReference",
     "FrechetVideoDistance",
     "KernelVideoDistance",
     "Protocol",
+    "bias_warning",
+    "bootstrap_code_slope",
+    "bootstrap_slope",
     "brightness",
     "ccs",
     "code_histograms",
     "code_perplexity",
     "contrast",
+    "extrapolated_frechet",
     "first_window_past",
     "frechet_distance",
+    "frozen_share",
     "ics",
     "inception_score",
     "js_divergence",
     "look",
     "motion_energy",
     "nearest_distance",
+    "pixels",
     "place_probe",
     "polynomial_mmd",
+    "relative_change",
     "same_protocol",
+    "saturation",
     "share_unchanged",
     "shift_nll_gap",
+    "slope",
+    "slope_interval",
     "windows",
 ]

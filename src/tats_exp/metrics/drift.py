@@ -1,24 +1,22 @@
-"""How the windows of a long video move away from real ones: codes, pixels, and when it is past saving.
+"""How far the windows of a long video have moved away from real ones: in their codes, and when it is past saving.
 
-Window t of the sampled videos is compared with real windows. Pixel measures are absolute here (shares of the grey
-range, one per video); what is reported is the mean over sampled videos divided by the mean over real ones, 1 being
-real.
+Window t of the sampled videos is compared with real windows.
 
-Axes: N videos, t h w latent grid, K codebook size, N T H W C pixels.
+Axes: N videos, t h w latent grid, K codebook size.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
-from einops import rearrange
-from jaxtyping import Float, Float64, Int64, UInt8
+from einops import rearrange, repeat
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-_GREY_LEVELS = 255.0
 
-
-def code_histograms(codes: Int64[Tensor, "N t h w"], codebook_size: int) -> Float64[Tensor, "t K"]:
+def code_histograms(
+    codes: Int64[Tensor, "N t h w"], codebook_size: int, counts: Int64[Tensor, " N"] | None = None
+) -> Float64[Tensor, "t K"]:
     """How often each code is used, for every place in time of a window apart.
 
     Apart, because a window is compared with real codes *at the same place*: a code may be common at one place of the
@@ -27,6 +25,7 @@ def code_histograms(codes: Int64[Tensor, "N t h w"], codebook_size: int) -> Floa
     Args:
         codes: Codes of N windows.
         codebook_size: K.
+        counts: How often each window counts, as a bootstrap draws them; None for once.
 
     Returns:
         Shares; every row sums to 1.
@@ -41,8 +40,12 @@ def code_histograms(codes: Int64[Tensor, "N t h w"], codebook_size: int) -> Floa
     places = codes.shape[1]
     at_place = rearrange(codes, "n t h w -> t (n h w)")
     bins = at_place + codebook_size * torch.arange(places, device=codes.device)[:, None]
-    counts = torch.bincount(bins.flatten(), minlength=places * codebook_size)
-    return rearrange(counts, "(t k) -> t k", t=places).double() / at_place.shape[1]
+    weights = None
+    if counts is not None:
+        weights = repeat(counts.double(), "n -> (t n hw)", t=places, hw=codes[0, 0].numel())
+    found = torch.bincount(bins.flatten(), weights, minlength=places * codebook_size)
+    by_place = rearrange(found, "(t k) -> t k", t=places).double()
+    return by_place / by_place.sum(dim=1, keepdim=True)
 
 
 def js_divergence(p: Float[Tensor, "*batch K"], q: Float[Tensor, "*batch K"]) -> Float64[Tensor, "*batch"]:
@@ -77,47 +80,6 @@ def code_perplexity(histogram: Float[Tensor, "*batch K"]) -> Float64[Tensor, "*b
     return (-torch.special.xlogy(p, p).sum(dim=-1)).exp()
 
 
-def motion_energy(video: UInt8[Tensor, "N T H W C"]) -> Float64[Tensor, " N"]:
-    """Mean absolute difference of consecutive frames, as a share of the grey range.
-
-    Args:
-        video: Windows of at least 2 frames.
-
-    Returns:
-        One value in [0, 1] per video; 0 is a still.
-
-    Raises:
-        ValueError: Fewer than 2 frames.
-    """
-    if video.shape[1] < 2:
-        raise ValueError(f"video: {video.shape[1]} frames, motion needs at least 2")
-    return _per_video(video, lambda clip: clip.diff(dim=0).abs().mean())
-
-
-def contrast(video: UInt8[Tensor, "N T H W C"]) -> Float64[Tensor, " N"]:
-    """Spread of the pixels of a frame: their standard deviation over space, averaged over frames and channels.
-
-    Args:
-        video: Windows.
-
-    Returns:
-        One value in [0, 0.5] per video, as a share of the grey range; 0 is a frame of one colour.
-    """
-    return _per_video(video, lambda clip: clip.std(dim=(1, 2), correction=0).mean())
-
-
-def brightness(video: UInt8[Tensor, "N T H W C"]) -> Float64[Tensor, " N"]:
-    """Mean grey level over frames, space and channels.
-
-    Args:
-        video: Windows.
-
-    Returns:
-        One value in [0, 1] per video, as a share of the grey range.
-    """
-    return _per_video(video, lambda clip: clip.mean())
-
-
 def first_window_past(fvd_per_window: Sequence[float], floor: float) -> int | None:
     """The first window where a video has collapsed: its distance above the floor has doubled.
 
@@ -140,8 +102,3 @@ def first_window_past(fvd_per_window: Sequence[float], floor: float) -> int | No
         raise ValueError(f"floor: {floor}, allowed: a finite value, not negative")
     allowed = 2 * max(fvd_per_window[0] - floor, floor / 2)
     return next((window for window, value in enumerate(fvd_per_window) if value - floor > allowed), None)
-
-
-def _per_video(video: UInt8[Tensor, "N T H W C"], measure: Callable[[Tensor], Tensor]) -> Float64[Tensor, " N"]:
-    # video by video: a float copy of all of them would be four times as large as the set
-    return torch.stack([measure(clip.float() / _GREY_LEVELS) for clip in video]).double()

@@ -1,7 +1,8 @@
 """How a distance was measured. Two values measured differently are two quantities: never one table column."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -11,33 +12,56 @@ class Protocol:
     Args:
         features: Name of the feature network, as in `fvd/<name>`.
         checksum: SHA-256 of its weights.
+        precision: How the network computed, "fp32" or "bf16".
         n_real: Clips of the reference.
         n_generated: Clips compared with it.
+        repeats: How often both were drawn anew; the value is the mean.
         split: Split of the reference.
         clip_length: Frames a clip.
         frame_stride: Source frames from one frame of a clip to the next.
-        resolution: Height and width in pixels.
+        resolution: Of the frames that the network was given, "64x64": height x width in pixels.
         resize: How frames were brought to that resolution.
-        codec: Codec the frames went through on their way to the network; `none` when they did not.
+        codec_real: Codecs that real frames went through on their way to the network, "h264+mpeg4"; "none" if none.
+        codec_generated: The same of the generated ones.
         data: Fingerprint of the data.
         seed: Seed the reference was drawn with.
     """
 
     features: str
     checksum: str
+    precision: str
     n_real: int
     n_generated: int
+    repeats: int
     split: str
     clip_length: int
     frame_stride: int
-    resolution: int
+    resolution: str
     resize: str
-    codec: str
+    codec_real: str
+    codec_generated: str
     data: str
     seed: int
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Protocol":
+        """Read what `as_dict` wrote.
+
+        Raises:
+            ValueError: Fields are missing or unknown, as in what an older version wrote; one line.
+        """
+        known = [field.name for field in fields(cls)]
+        missing, unknown = (
+            [name for name in known if name not in values],
+            [name for name in values if name not in known],
+        )
+        if missing or unknown:
+            told = [f"{word} {', '.join(names)}" for word, names in (("lacks", missing), ("has", unknown)) if names]
+            raise ValueError(f"protocol {' and '.join(told)}: written by another version, measure again")
+        return cls(**values)
+
     def as_dict(self) -> dict[str, str | int]:
-        """The fields by name, flat, ready for JSON; `Protocol(**d)` reads it back."""
+        """The fields by name, flat, ready for JSON; `from_dict` reads them back."""
         return asdict(self)
 
     def differences(self, other: "Protocol") -> list[str]:

@@ -28,7 +28,16 @@ CURVES = {
     "drift/motion": ("Motion energy", "ratio to real"),
     "drift/contrast": ("Contrast", "ratio to real"),
     "drift/brightness": ("Brightness", "ratio to real"),
-    "drift/label_coherence": ("Label of window 0 kept", "share of videos"),
+    "drift/saturation": ("Saturation", "ratio to real"),
+    "drift/frozen": ("Frozen videos", "share of videos"),
+}
+# The same for metrics that a network gives, whose key ends in its name.
+NETWORK_CURVES = {
+    "fvd": ("FVD", "Fréchet distance"),
+    "kvd": ("KVD", "MMD²"),
+    "is": ("Inception score,", "score"),
+    "ccs": ("Class of window 0 kept,", "share of videos"),
+    "ics": ("Inception coherence,", "KL to window 0, nats"),
 }
 FLOOR_NAMES = {"real": "real vs real", "reconstruction": "reconstruction vs real", "chance": "chance"}
 FLOOR_DASHES = {"real": (0, (4, 2)), "reconstruction": (0, (1, 1.5)), "chance": (0, (4, 2))}
@@ -80,8 +89,7 @@ def curves(groups: list[Group], ink: Ink) -> Figure | None:
         for place, group in enumerate(groups):
             _curve(axis, group, key, place, ink)
         _floor_lines(axis, key, runs, ink)
-        network = key.removeprefix("fvd/")
-        title, unit = (f"FVD {network}", "Fréchet distance") if key.startswith("fvd/") else CURVES.get(key, (key, ""))
+        title, unit = _named(key)
         if unit == "ratio to real":
             axis.axhline(1, color=ink.floor, linewidth=1, zorder=1)
         _label(axis, title, _window_axis(runs), unit)
@@ -90,6 +98,15 @@ def curves(groups: list[Group], ink: Ink) -> Figure | None:
             axis.set_ylim(bottom=0)
     _legend(figure, axes)
     return figure
+
+
+def _named(key: str) -> tuple[str, str]:
+    """Title and unit of a curve; those of a network's metrics name the network."""
+    metric, _, network = key.partition("/")
+    if metric in NETWORK_CURVES:
+        title, unit = NETWORK_CURVES[metric]
+        return f"{title} {network}", unit
+    return CURVES.get(key, (key, ""))
 
 
 def frechet(groups: list[Group], ink: Ink) -> Figure | None:
@@ -159,11 +176,21 @@ def _curve(axis: Axes, group: Group, key: str, place: int, ink: Ink) -> None:
     mean = values.mean(axis=0)
     if len(series) > 1:
         for line in values:
-            axis.plot(windows, line, color=colour, linewidth=0.7, alpha=0.55)
+            there = np.isfinite(line)
+            axis.plot(windows[there], line[there], color=colour, linewidth=0.7, alpha=0.55)
         std = values.std(axis=0, ddof=1)
         axis.fill_between(windows, mean - std, mean + std, color=colour, alpha=0.14, linewidth=0)
-    marker = "o" if length == 1 else None
-    axis.plot(windows, mean, color=colour, linestyle=ink.dash(place), linewidth=2.2, marker=marker, label=group.label)
+    seen = np.isfinite(mean)  # where the networks looked at the ends only
+    marker = None if seen.all() and length > 1 else "o"
+    axis.plot(
+        windows[seen],
+        mean[seen],
+        color=colour,
+        linestyle=ink.dash(place),
+        linewidth=2.2,
+        marker=marker,
+        label=group.label,
+    )
 
 
 def _bars(groups: list[Group], prefix: str, ink: Ink) -> Figure | None:

@@ -29,6 +29,7 @@ class Headline:
         never: a null value means that it never happened, which is later than any number.
         floored: differences below twice the real-vs-real floor do not count.
         protocol: the value depends on the evaluation protocol.
+        compared: the verdict speaks of it. KVD and IS say what FVD says; it would say everything three times.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Headline:
     never: bool = False
     floored: bool = False
     protocol: bool = False
+    compared: bool = True
 
     @property
     def arrow(self) -> str:
@@ -63,6 +65,8 @@ class Headline:
 
 
 _FVD = Headline("", ("FVD {network}", ""), "", "Fréchet distance", "lower", floored=True, protocol=True)
+_KVD = Headline("", ("KVD {network}", ""), "", "MMD²", "lower", protocol=True, compared=False)
+_IS = Headline("", ("IS {network}", ""), "", "inception score", "higher", protocol=True, compared=False)
 HEADLINES = (
     Headline("codes/unchanged", ("codes", "unchanged"), "share of codes unchanged under a shift", "share", "higher"),
     Headline("codes/place_probe", ("place", "probe"), "place-probe accuracy", "accuracy", "lower"),
@@ -79,6 +83,26 @@ HEADLINES = (
         never=True,
         protocol=True,
     ),
+    replace(_KVD, key="kvd/*/window_0", title=("KVD {network}", "window 0"), phrase="KVD of window 0"),
+    replace(_KVD, key="kvd/*/last", title=("KVD {network}", "last window"), phrase="KVD of the last window"),
+    replace(_IS, key="is/*/window_0", title=("IS {network}", "window 0"), phrase="inception score of window 0"),
+    Headline(
+        "ccs/*/last",
+        ("CCS {network}", "last window"),
+        "class coherence of the last window",
+        "share",
+        "higher",
+        protocol=True,
+    ),
+    Headline(
+        "ics/*/last",
+        ("ICS {network}", "last window"),
+        "inception coherence of the last window",
+        "nats",
+        "lower",
+        protocol=True,
+    ),
+    Headline("drift/frozen/last", ("frozen", "last window"), "share of frozen videos", "share", "lower", protocol=True),
     Headline("codes/js_divergence/last", ("code JS", "last"), "code JS divergence of the last window", "nats", "lower"),
     # Codes of different tokenizers are different alphabets: their likelihoods are shown, never compared.
     Headline("val/transformer/nll", ("held-out", "NLL"), "held-out NLL", "nats per code", None),

@@ -35,6 +35,7 @@ class Run:
         protocol: the flat evaluation protocol of the run's metrics.
         values: the final metrics; None where a metric is defined as "never happened".
         floors: kind ("real", "reconstruction", "chance") -> metric key -> value.
+        notes: what a reader of the values has to know.
         curves: metric key -> one value per window (nan where there is none).
         losses: (stage, key) -> (steps, values).
         code_histogram: column ("code", "real", "generated") -> one value per code.
@@ -54,6 +55,7 @@ class Run:
     protocol: dict[str, Any] = field(default_factory=dict)
     values: dict[str, float | None] = field(default_factory=dict)
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     curves: dict[str, list[float]] = field(default_factory=dict)
     losses: dict[tuple[str, str], Series] = field(default_factory=dict)
     code_histogram: dict[str, list[float]] = field(default_factory=dict)
@@ -215,6 +217,7 @@ def _with_results(run: Run) -> Run:
             kind: {key: float(value) for key, value in floor.items() if value is not None}
             for kind, floor in (metrics.get("floors") or {}).items()
         },
+        notes=tuple(str(note) for note in metrics.get("notes") or ()),
         curves={key: column for key, column in _columns(run.folder / "curves.csv").items() if key != "window"},
         losses=_losses(run.folder / "losses.csv"),
         code_histogram=_columns(run.folder / "code_histogram.csv"),

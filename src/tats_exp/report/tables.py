@@ -18,6 +18,8 @@ from tats_exp.report.headlines import Headline, headlines_in
 from tats_exp.report.runs import Group, Run
 
 MISSING = "–"
+TEXT_WIDTH = 150
+"""Letters to a line of the table in a terminal."""
 FLOORS = {
     "real": "floor: real vs other real",
     "reconstruction": "floor: reconstruction vs real",
@@ -160,11 +162,30 @@ def to_markdown(table: Table) -> str:
 
 
 def to_text(table: Table) -> str:
-    """The table aligned for a terminal, numbers right, a rule between groups; no line ends in spaces."""
+    """The table aligned for a terminal, numbers right, a rule between groups; no line ends in spaces.
+
+    What is wider than `TEXT_WIDTH` goes on below, with the labels again.
+    """
     heads = [["", *(column.title[0] for column in table.columns)]]
     heads.append(["", *(f"{column.title[1]} {column.arrow}".strip() for column in table.columns)])
     body = [[_row_label(row), *table.texts(row)] for row in table.rows]
     widths = [max(_width(line[place]) for line in heads + body) for place in range(len(heads[0]))]
+    parts: list[list[int]] = []
+    left = 0
+    for column in range(1, len(widths)):
+        if left < widths[column] + 2:
+            parts.append([0])
+            left = TEXT_WIDTH - widths[0]
+        parts[-1].append(column)
+        left -= widths[column] + 2
+    return "\n".join(_text_part(table, heads, body, widths, columns) for columns in parts)
+
+
+def _text_part(
+    table: Table, heads: list[list[str]], body: list[list[str]], all_widths: list[int], columns: list[int]
+) -> str:
+    heads, body = ([[line[column] for column in columns] for line in lines] for lines in (heads, body))
+    widths = [all_widths[column] for column in columns]
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
     lines = [_aligned(head, widths) for head in heads]
     previous: int | None = -1

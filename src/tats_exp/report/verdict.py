@@ -57,7 +57,7 @@ def find(groups: list[Group]) -> list[Finding]:
     runs: list[Run] = [run for group in groups for run in group.runs]
     findings = []
     for headline in headlines_in(runs):
-        if headline.better is None:
+        if headline.better is None or not headline.compared:
             continue
         floor = real_floor(headline.key, runs) if headline.floored else None
         for one, other in combinations(groups, 2):
@@ -78,13 +78,15 @@ def make_verdict(groups: list[Group]) -> list[Sentence]:
     """The verdict metric by metric; within each, the choices that came out apart first."""
     if not groups:
         return [Sentence("note", "No run finished: no verdict.")]
+    told = dict.fromkeys(note for group in groups for run in group.runs for note in run.notes)
+    notes = [Sentence("note", f"A grain of salt: {note}.") for note in told]
     if len(groups) == 1:
-        return [Sentence("note", f"One choice only ({groups[0].label}): nothing to compare.")]
+        return [Sentence("note", f"One choice only ({groups[0].label}): nothing to compare."), *notes]
     findings = find(groups)
     sentences: list[Sentence] = []
     for headline in dict.fromkeys(finding.headline for finding in findings):
         sentences += _sentences([finding for finding in findings if finding.headline == headline])
-    return sentences + _by_chance(findings) + _by_reconstruction(findings)
+    return sentences + notes + _by_chance(findings) + _by_reconstruction(findings)
 
 
 def _compare(headline: Headline, one: Group, other: Group, floor: float | None) -> Finding | None:

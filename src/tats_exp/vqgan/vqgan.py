@@ -2,16 +2,39 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv3d_weight_memory_format
 
-from tats_exp.vqgan.codebook import EMACodebook
+from tats_exp.vqgan.codebook import Quantized
 from tats_exp.vqgan.conv3d import SamePadConv3d, crop_time
 from tats_exp.vqgan.encoder_decoder import Decoder, Encoder, Norm
 from tats_exp.vqgan.padding import TimePadding, margins
+
+
+@runtime_checkable
+class Quantizer(Protocol):
+    """What a VQGAN asks of its codebook, a module.
+
+    Attributes:
+        size: K, number of codes.
+        dim: D, width of the latents.
+    """
+
+    size: int
+    dim: int
+
+    def __call__(self, latents: Float[Tensor, "B D t h w"], margin: int = 0) -> Quantized:
+        """Quantize; `margin` latent frames at each end are neither learned from nor counted."""
+
+    def nearest(self, latents: Float[Tensor, "B D t h w"]) -> Int64[Tensor, "B t h w"]:
+        """Codes 0..K-1 of latents."""
+
+    def lookup(self, codes: Int64[Tensor, "B t h w"]) -> Float[Tensor, "B D t h w"]:
+        """What the decoder reads for each code."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +63,15 @@ class VQGAN(nn.Module):
         training_margin: frames that `forward` wants on each side, margin + time_stride * code_margin.
         time_stride: frames per latent frame.
         downsample: (time, height, width).
+        discriminators: adversaries "spatial" (B,C,H,W) and "temporal" (B,C,T,H,W) that came with a checkpoint, empty
+            otherwise; no part of the model: not among its weights, and neither trained nor moved with it.
 
     Source: Ge et al. 2022, section 3.1, in the layout of the official code.
     """
 
     def __init__(
         self,
-        codebook: EMACodebook,
+        codebook: Quantizer,
         n_hiddens: int,
         downsample: Sequence[int],
         decoder_blocks: int = 2,
@@ -79,6 +104,8 @@ class VQGAN(nn.Module):
             raise ValueError(
                 "norm=group lets frames see each other, padding=real is refused; allowed: batch, frame_group"
             )
+        self.n_hiddens, self.decoder_blocks, self.norm = n_hiddens, decoder_blocks, norm
+        self.encoder_padding, self.decoder_padding = encoder_padding, decoder_padding
         self.downsample = (downsample[0], downsample[1], downsample[2])
         self.time_stride = downsample[0]
         self.training_margin = self.margin + self.time_stride * self.code_margin
@@ -87,6 +114,7 @@ class VQGAN(nn.Module):
         self.pre_vq_conv = SamePadConv3d(self.encoder.out_channels, codebook.dim, 1)
         self.post_vq_conv = SamePadConv3d(codebook.dim, self.encoder.out_channels, 1)
         self.codebook = codebook
+        self.discriminators: dict[str, nn.Module] = {}
         # Features follow the layout of the weights; a training step on a CPU takes a fifth less time than in the other.
         convert_conv3d_weight_memory_format(self, torch.channels_last_3d)
 

@@ -1,0 +1,43 @@
+"""Several splits of one source, seen as one: for evaluations that measure against train and test together."""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tats_exp.data.clips import Videos
+
+
+class JoinedVideos:
+    """The videos of one split after those of another; a `Videos`."""
+
+    def __init__(self, splits: list[Videos]) -> None:
+        """Join splits of one source.
+
+        Args:
+            splits: one or more, alike in classes, stride and resolution, as the splits of a source are.
+        """
+        first = splits[0]
+        self.splits = splits
+        self.label_names, self.frame_stride = first.label_names, first.frame_stride
+        self.resolution, self.resize = first.resolution, first.resize
+        self.codec = "+".join(sorted({codec for split in splits for codec in split.codec.split("+")}))
+        self.names = [name for split in splits for name in split.names]
+        self.labels = [label for split in splits for label in split.labels]
+        self.lengths = [length for split in splits for length in split.lengths]
+
+    def read(self, video: int, start: int, frames: int) -> NDArray[np.uint8]:
+        """Read (frames, H, W, C) uint8 of a video, counted through all splits.
+
+        Raises:
+            ValueError: as the split raises it.
+        """
+        for split in self.splits:
+            if video < len(split.names):
+                return split.read(video, start, frames)
+            video -= len(split.names)
+        raise ValueError(f"video {video + len(self.names)}: there are {len(self.names)}")
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the splits' fingerprints, in their order."""
+        return hashlib.sha256("".join(split.fingerprint() for split in self.splits).encode()).hexdigest()

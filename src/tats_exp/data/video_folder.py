@@ -1,0 +1,261 @@
+"""All videos below a folder, whoever made them: video files, GIFs, folders of frames, arrays, at any depth.
+
+Windows are read as they are asked for; a few readers stay open, so that going through videos window after window, one
+by one or a batch side by side, decodes every frame once.
+
+Axes: T frames, H W pixels, C = 3 colour channels.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tats_exp.data.clips import span
+from tats_exp.data.video_decoding import CROP_AND_RESIZE, VERSION, crop_and_resize
+from tats_exp.data.video_readers import FILES, IMAGES, ArrayReader, Reader, images_in, open_reader, stored_in
+
+CHUNK = 16
+"""Frames held at their full size while they are resized."""
+
+OPEN_PIXELS, OPEN_FILES = 2**21, 64
+"""Readers kept open: so many that their frames have no more pixels than this. One takes about 300 bytes a pixel."""
+
+NAMED = 10
+"""Videos that one line of the log names at most; the attributes name all."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A readable video.
+
+    Attributes:
+        name: its path below the root, for one of several in an array with its number.
+        path: of the file, or of the folder of frames.
+        index: of the video, in an array of several.
+        length: in frames.
+        size: height and width of its frames, in pixels.
+        codec: it is stored in.
+        stamp: SHA-256 of name, size and time of change of its files.
+    """
+
+    name: str
+    path: Path
+    index: int
+    length: int
+    size: tuple[int, int]
+    codec: str
+    stamp: str
+
+
+class VideoFolder:
+    """All videos below a folder, of one class; a `Videos`. Not for loader workers: its readers survive no fork.
+
+    Attributes:
+        size: height and width of every frame, in pixels.
+        resolution: the height; `size` is the whole truth.
+        unreadable: a line for each file that cannot be read, its path and why; they are left out.
+        too_short: name and length of each video that is shorter than was asked for; they are left out.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        resolution: int | None,
+        frame_stride: int = 1,
+        shortest: int = 1,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Find and open every video below a folder once, and keep those whose first and last frame can be read.
+
+        Args:
+            root: the folder. Hidden files and folders are passed over, links are followed.
+            resolution: height and width that frames are cropped and resized to, in pixels; None leaves them as they
+                are, all videos must then have the same size.
+            frame_stride: frames of a video from one frame of a clip to the next.
+            shortest: frames of a clip that a video must have.
+            progress: told how many of how many files are opened.
+
+        Raises:
+            ValueError: there is no such folder, no video in it, or they differ in size; one line that names the folder.
+        """
+        for name, value in {"resolution": resolution, "frame_stride": frame_stride, "shortest": shortest}.items():
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self.root = Path(root)
+        self.frame_stride = frame_stride
+        paths, self.unreadable, beside = find(self.root)
+        found = self._probe_all(paths, progress)
+        need = span(shortest, frame_stride)
+        self.too_short = [f"{video.name} ({video.length} frames)" for video in found if video.length < need]
+        self._found = [video for video in found if video.length >= need]
+        self._tell(len(paths), beside, f"{shortest} frames at stride {frame_stride} need {need}")
+        sizes = {video.size: video for video in self._found}
+        if resolution is None and len(sizes) > 1:
+            first, other, *_ = (f"{video.name} is {_told(size)}" for size, video in sizes.items())
+            raise ValueError(f"{self.root}: frames differ in size, {first}, {other}: resolution=N brings all to N x N")
+        self.size = self._found[0].size if resolution is None else (resolution, resolution)
+        self.resolution = self.size[0]
+        self.resize = "none" if set(sizes) == {self.size} else CROP_AND_RESIZE
+        self.codec = "+".join(sorted({video.codec for video in self._found}))
+        self.names = [video.name for video in self._found]
+        self.lengths = [video.length for video in self._found]
+        self.labels, self.label_names = [0] * len(self._found), ["all"]
+        self._open: OrderedDict[int, Reader] = OrderedDict()
+        self._keep = max(1, min(OPEN_FILES, OPEN_PIXELS // max(height * width for height, width in sizes)))
+
+    def read(self, video: int, start: int, frames: int) -> NDArray[np.uint8]:
+        """Read (frames, H, W, 3) uint8: frames start, start + frame_stride, ...
+
+        Raises:
+            ValueError: the frames are not all inside the video, or it is gone, damaged or has changed since it was
+                found; one line that names it.
+        """
+        found = self._found[video]
+        end = start + span(frames, self.frame_stride)
+        if start < 0 or end > found.length:
+            raise ValueError(
+                f"{self.root / found.name}: frames {start} to {end - 1} asked for, it has 0 to {found.length - 1}"
+            )
+        wanted = range(start, end, self.frame_stride)
+        read = np.empty((frames, *self.size, 3), dtype=np.uint8)
+        for first in range(0, frames, CHUNK):
+            whole = self._reader(video).read(wanted[first : first + CHUNK])
+            if whole.shape[1:3] != found.size:
+                raise _changed(found, f"frames of {_told(whole.shape[1:3])}", _told(found.size))
+            fits = found.size == self.size
+            read[first : first + CHUNK] = whole if fits else crop_and_resize(whole, self.resolution)
+        return read
+
+    def fingerprint(self) -> str:
+        """SHA-256 of each file's relative path, size and time of change, and of what is done to its frames."""
+        files = [[video.name, video.stamp] for video in self._found]
+        made_by = ["video_folder", VERSION, self.size, self.resize, self.frame_stride, files]
+        return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
+
+    def _reader(self, video: int) -> Reader:
+        if video not in self._open:
+            found = self._found[video]
+            while len(self._open) >= self._keep:
+                self._open.popitem(last=False)
+            reader = open_reader(found.path, found.index)
+            if reader.length != found.length:
+                raise _changed(found, f"{reader.length} frames", str(found.length))
+            self._open[video] = reader
+        self._open.move_to_end(video)
+        return self._open[video]
+
+    def _probe_all(self, paths: list[Path], progress: Callable[[int, int], None] | None) -> list[Found]:
+        """Open files side by side; those that cannot be read are noted."""
+        found: list[Found] = []
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            for done, result in enumerate(pool.map(lambda path: probe(self.root, path), paths), start=1):
+                if isinstance(result, str):
+                    self.unreadable.append(result)
+                else:
+                    found += result
+                if progress is not None:
+                    progress(done, len(paths))
+        return found
+
+    def _tell(self, files: int, beside: list[str], need: str) -> None:
+        """Log what was left out.
+
+        Raises:
+            ValueError: that was everything.
+        """
+        for line in [*self.unreadable, *beside]:
+            logger.warning("left out %s", line)
+        if self.unreadable:
+            logger.warning("%s: left out %d of %d files as unreadable", self.root, len(self.unreadable), files)
+        if self.too_short:
+            some = ", ".join(self.too_short[:NAMED]) + (", ..." if len(self.too_short) > NAMED else "")
+            logger.warning("%s: left out %d videos as too short, %s: %s", self.root, len(self.too_short), need, some)
+        if self._found:
+            return
+        why = [f"{len(self.unreadable)} unreadable, first {self.unreadable[0]}"] if self.unreadable else []
+        if self.too_short:
+            why.append(f"{len(self.too_short)} too short, {need}, first {self.too_short[0]}")
+        if why:
+            raise ValueError(f"{self.root}: no video is left ({'; '.join(why)})")
+        told = f" ({beside[0]})" if beside else ""
+        raise ValueError(
+            f"{self.root}: holds no video{told}; read are {' '.join(FILES)} and folders of {' '.join(IMAGES)}"
+        )
+
+
+def find(root: Path) -> tuple[list[Path], list[str], list[str]]:
+    """Find what may be a video.
+
+    Returns:
+        The paths of files and of folders of images, in order; a line for each folder that cannot be entered; and one
+        for each folder whose images lie beside videos or folders, and are therefore not taken for frames.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    if not root.is_dir():
+        raise ValueError(f"{root}: no such folder")
+    paths: list[Path] = []
+    closed: list[str] = []
+    beside: list[str] = []
+    for here, folders, files in os.walk(
+        root, followlinks=True, onerror=lambda error: closed.append(f"{error.filename}: {error.strerror}")
+    ):
+        folder = Path(here)
+        folders[:] = [name for name in folders if name[0] != "." and not _leads_back(folder / name)]
+        visible = [folder / name for name in files if name[0] != "."]
+        videos = [path for path in visible if path.suffix.lower() in FILES]
+        images = sum(path.suffix.lower() in IMAGES for path in visible)
+        if images and (videos or folders):
+            beside.append(f"{folder}: {images} images beside videos or folders are no frames of a video")
+        elif images:
+            videos = [folder]
+        paths += videos
+    return sorted(paths), closed, beside
+
+
+def probe(root: Path, path: Path) -> list[Found] | str:
+    """Open what may be a video and read the first and the last frame: the videos in it, or a line that says why not."""
+    try:
+        codec = stored_in(path)  # before decord sees the file, which would write about a broken one past every log
+        reader = open_reader(path)
+        first, _ = reader.read(range(1)), reader.read(range(reader.length - 1, reader.length))
+        height, width = first.shape[1:3]
+        stamp = _stamp(path)
+    except (ValueError, OSError) as error:
+        return str(error)
+    name = path.relative_to(root).as_posix() if path != root else root.resolve().name
+    videos = reader.videos if isinstance(reader, ArrayReader) else None
+    names = [name] if videos is None else [f"{name}[{index}]" for index in range(videos)]
+    return [Found(name, path, index, reader.length, (height, width), codec, stamp) for index, name in enumerate(names)]
+
+
+def _stamp(path: Path) -> str:
+    files = images_in(path) if path.is_dir() else [path]
+    states = [(file.name, file.stat()) for file in files]
+    made_by = [[name, state.st_size, state.st_mtime_ns] for name, state in states]
+    return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
+
+
+def _leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one that it lies in."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
+
+
+def _changed(found: Found, now: str, before: str) -> ValueError:
+    return ValueError(f"{found.path}: has {now} now, it had {before} when it was found")
+
+
+def _told(size: tuple[int, ...]) -> str:
+    return f"{size[0]}x{size[1]}"

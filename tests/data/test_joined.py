@@ -1,0 +1,21 @@
+"""Train and test seen as one: every frame is where its split has it."""
+
+import numpy as np
+import pytest
+
+from tats_exp.data.clips import Videos
+from tats_exp.data.joined import JoinedVideos
+from tats_exp.data.shapes import Shapes
+
+
+def test_videos_of_both_splits_in_their_order() -> None:
+    source = Shapes(train_videos=3, test_videos=2, frames=20, resolution=8, seed=0)
+    train, test = source.split("train"), source.split("test")
+    both = JoinedVideos([train, test])
+    assert isinstance(both, Videos)
+    assert both.names == [*train.names, *test.names] and both.lengths == [*train.lengths, *test.lengths]
+    assert np.array_equal(both.read(2, 1, 5), train.read(2, 1, 5))
+    assert np.array_equal(both.read(4, 1, 5), test.read(1, 1, 5))
+    assert both.fingerprint() not in (train.fingerprint(), test.fingerprint())
+    with pytest.raises(ValueError, match="video 5: there are 5"):
+        both.read(5, 0, 1)
