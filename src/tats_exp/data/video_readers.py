@@ -8,7 +8,7 @@ import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import av
 import numpy as np
@@ -26,6 +26,7 @@ SLACK = 1e-4
 """By how much a float may leave [0, 1]: filters that resize do so by their rounding."""
 
 
+@runtime_checkable
 class Reader(Protocol):
     """One open video.
 
@@ -106,17 +107,20 @@ class ImageReader:
     def __init__(self, folder: Path) -> None:
         self._images = images_in(folder)
         self.length = len(self._images)
+        self._size = load_image(self._images[0]).shape[:2]
 
     def read(self, indices: range) -> NDArray[np.uint8]:
         """As `Reader.read`."""
-        frames = [load_image(self._images[index]) for index in indices]
-        for index, frame in zip(indices, frames, strict=True):
-            if frame.shape != frames[0].shape:
-                (height, width), (first_height, first_width) = frame.shape[:2], frames[0].shape[:2]
-                raise ValueError(
-                    f"{self._images[index]}: is {height}x{width}, frames before it are {first_height}x{first_width}"
-                )
-        return np.stack(frames)
+        return np.stack([self._frame(index) for index in indices])
+
+    def _frame(self, index: int) -> NDArray[np.uint8]:
+        frame = load_image(self._images[index])
+        if frame.shape[:2] != self._size:
+            (height, width), (first_height, first_width) = frame.shape[:2], self._size
+            raise ValueError(
+                f"{self._images[index]}: is {height}x{width}, the first frame is {first_height}x{first_width}"
+            )
+        return frame
 
 
 def load_image(path: Path) -> NDArray[np.uint8]:
