@@ -75,7 +75,7 @@ def test_no_level_is_starved(level: int) -> None:
 @pytest.mark.parametrize("levels", LEVELS)
 def test_gradient_passes_the_rounding_and_not_the_bound(levels: list[int]) -> None:
     fsq = FSQ(levels)
-    x = latents(fsq).double().float().requires_grad_()
+    x = latents(fsq).requires_grad_()
     weight = torch.randn_like(x)
     (gradient,) = torch.autograd.grad((fsq(x).quantized * weight).sum(), x)
     level = torch.tensor(levels, dtype=torch.float64).view(-1, 1, 1, 1)

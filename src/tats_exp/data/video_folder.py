@@ -195,6 +195,9 @@ class VideoFolder:
 def find(root: Path) -> tuple[list[Path], list[str], list[str]]:
     """Find what may be a video.
 
+    Args:
+        root: the folder to look in, at any depth.
+
     Returns:
         The paths of files and of folders of images, in order; a line for each folder that cannot be entered; and one
         for each folder whose images lie beside videos or folders, and are therefore not taken for frames.

@@ -249,8 +249,6 @@ def _map_member(path: Path) -> NDArray[np.generic]:
     if len(found) != 1:
         raise ValueError(f"{len(found)} arrays of 4 or 5 axes, there must be one")
     member, header, shape, fortran, dtype = found[0]
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects")
     if member.compress_type != zipfile.ZIP_STORED:
         raise ValueError("it is compressed: write it with np.save or np.savez")
     # A member's data follow its local header: 30 bytes, of which the last two pairs say how much more there is.

@@ -205,10 +205,7 @@ def _check_protocol(column: Headline, runs: list[Run]) -> None:
     if not column.protocol:
         return
     measured = [run for run in runs if column.key in run.values and run.protocol]
-    try:
-        protocols = [Protocol(**run.protocol) for run in measured]
-    except TypeError as error:
-        raise ValueError(f"report: metrics.json holds no protocol of this version ({error})") from error
+    protocols = [Protocol.from_dict(run.protocol) for run in measured]
     try:
         same_protocol(protocols)
     except ValueError as error:
