@@ -217,11 +217,12 @@ class Evaluator:
         return (self._read(videos, chosen, start, frames) for start in range(0, shown, frames))
 
     def _protocol(self, evaluation: Evaluation, generated: VideoFolder) -> Protocol:
-        height, width = self.real.size
+        (height, width), judge = self.real.size, self.classifier or self.network
         return Protocol(
             features=self.network.name,
             checksum=self.network.checksum,
             precision=self.network.precision,
+        classifier=f"{judge.name} {judge.checksum}",
             n_real=evaluation.real["reference"].shape[1],
             n_generated=evaluation.count,
             repeats=evaluation.repeats,

@@ -133,6 +133,7 @@ def _protocol(config: SanityConfig, network: Any, videos: VideoFolder, count: in
         features=network.name,
         checksum=network.checksum,
         precision=network.precision,
+        classifier="none",
         n_real=count,
         n_generated=count,
         repeats=1,

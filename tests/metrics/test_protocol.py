@@ -9,6 +9,7 @@ ONE = Protocol(
     features="shapes_cnn",
     checksum="ab12",
     precision="fp32",
+    classifier="shapes_cnn ab12",
     n_real=128,
     n_generated=128,
     repeats=1,
