@@ -7,6 +7,7 @@ types; the others are the models below. A key or a value that does not fit is on
 import difflib
 import inspect
 import typing
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from types import UnionType
@@ -16,13 +17,12 @@ import torch
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from torch import nn
 
+from tats_exp.training_sections import Node, Section, Training, VQGANSection
+from tats_exp.vqgan.adversaries import Adversaries, Schedule
 from tats_exp.vqgan.padding import TimePadding
-
-Node = dict[str, Any]
-"""A section with `_target_`, checked against the parameters of its target."""
 
 StageName = Literal["reference", "vqgan", "codes", "transformer", "samples", "metrics"]
 STAGES: tuple[StageName, ...] = typing.get_args(StageName)
@@ -38,12 +38,6 @@ OmegaConf.register_new_resolver("folder_name", lambda text: str(text).replace("/
 
 class ConfigError(ValueError):
     """A config that cannot run; the message is one line for the user."""
-
-
-class Section(BaseModel):
-    """A section without `_target_`: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Padding(Section):
@@ -66,32 +60,6 @@ class StoreSection(Section):
     root: str
     redo: list[StageName]
     redo_before: float | None
-
-
-class Training(Section):
-    """Budget and optimiser of one training stage."""
-
-    steps: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    accumulate: int = Field(ge=1)
-    gradient_clip: float = Field(ge=0)
-    optimizer: Node
-    scheduler: Node | None
-    log_every: int = Field(ge=1)
-    checkpoint_every: int = Field(ge=1)
-
-
-class VQGANTrainingSection(Training):
-    """Training of the VQGAN: budget, optimiser and weights of the losses."""
-
-    l1_weight: float = Field(ge=0)
-
-
-class VQGANSection(Section):
-    """The VQGAN and its training."""
-
-    model: Node
-    training: VQGANTrainingSection
 
 
 class TransformerSection(Section):
@@ -165,6 +133,12 @@ class Config(Section):
         time, height, width = self.vqgan.model["downsample"]
         return self.frames // time, self.resolution // height, self.resolution // width
 
+    @cached_property
+    def codebook_size(self) -> int:
+        """Number of codes K; of some quantizers it follows from other values, so one is built, without memory."""
+        with torch.device("meta"):
+            return int(instantiate(self.vqgan.model["codebook"], _convert_="all").size)
+
     @property
     def sampled_videos(self) -> int:
         """Videos that are sampled: those of every repeat of the evaluation."""
@@ -225,6 +199,23 @@ def build_vqgan(config: Config) -> nn.Module:
     return instantiate(config.vqgan.model, _convert_="all")
 
 
+def build_adversaries(config: Config) -> Adversaries | None:
+    """The discriminators of a run, freshly initialised, on the default device; None where there are none."""
+    training = config.vqgan.training
+    nodes = training.discriminators.nodes()
+    if not nodes:
+        return None
+    adversarial = training.adversarial.model_dump()
+    schedule = Schedule(**{key: adversarial.pop(key) for key in ("start_step", "ramp_steps", "warmup_steps")})
+    return Adversaries(
+        {kind: instantiate(node, _convert_="all") for kind, node in nodes.items()},
+        training.discriminators.weights(),
+        training.discriminators.matching_weight,
+        schedule=schedule,
+        **adversarial,
+    )
+
+
 def build_transformer(config: Config, condition_codes: int, condition_length: int) -> nn.Module:
     """The transformer of a run, freshly initialised, on the default device; its window is the VQGAN's latent grid."""
     return instantiate(
@@ -232,7 +223,7 @@ def build_transformer(config: Config, condition_codes: int, condition_length: in
         _convert_="all",
         condition_codes=condition_codes,
         condition_length=condition_length,
-        video_codes=config.vqgan.model["codebook"]["size"],
+        video_codes=config.codebook_size,
         window=config.latent_grid,
         mask="causal",
     )
@@ -250,6 +241,11 @@ def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
         ("trainer", config.trainer, set()),
         ("logger", config.logger, set()),
     ]
+    training = config.vqgan.training
+    for kind, node in training.discriminators.nodes().items():
+        found.append((f"vqgan.training.discriminators.{kind}", node, set()))
+    if training.perceptual is not None:
+        found.append(("vqgan.training.perceptual", training.perceptual, set()))
     for name, training in (("vqgan", config.vqgan.training), ("transformer", config.transformer.training)):
         found.append((f"{name}.training.optimizer", training.optimizer, {"params"}))
         if training.scheduler is not None:
@@ -308,7 +304,9 @@ def _check_together(config: Config) -> None:
     if int(config.data.get("seed", 0)) < 0:
         raise ConfigError(f"data.seed={config.data['seed']} must be 0 or more")
     try:
+        config.vqgan.training.check()
         with torch.device("meta"):
+            build_adversaries(config)
             vqgan: Any = build_vqgan(config)
             vqgan.check_clip(config.frames, config.resolution)
             if config.frames < 2 * vqgan.time_stride:
@@ -317,7 +315,7 @@ def _check_together(config: Config) -> None:
             build_transformer(config, condition_codes=1, condition_length=1)
             _check_optimizers(config)
         sampler = instantiate(config.sampler, _convert_="all")
-        sampler.check(config.latent_grid[0], config.vqgan.model["codebook"]["size"])
+        sampler.check(config.latent_grid[0], config.codebook_size)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except Exception as error:  # instantiate wraps what a constructor raised
