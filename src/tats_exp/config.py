@@ -241,11 +241,10 @@ def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
         ("trainer", config.trainer, set()),
         ("logger", config.logger, set()),
     ]
-    training = config.vqgan.training
-    for kind, node in training.discriminators.nodes().items():
+    for kind, node in config.vqgan.training.discriminators.nodes().items():
         found.append((f"vqgan.training.discriminators.{kind}", node, set()))
-    if training.perceptual is not None:
-        found.append(("vqgan.training.perceptual", training.perceptual, set()))
+    if config.vqgan.training.perceptual is not None:
+        found.append(("vqgan.training.perceptual", config.vqgan.training.perceptual, set()))
     for name, training in (("vqgan", config.vqgan.training), ("transformer", config.transformer.training)):
         found.append((f"{name}.training.optimizer", training.optimizer, {"params"}))
         if training.scheduler is not None:
@@ -303,8 +302,14 @@ def _check_together(config: Config) -> None:
     _check_trainer(config.trainer)
     if int(config.data.get("seed", 0)) < 0:
         raise ConfigError(f"data.seed={config.data['seed']} must be 0 or more")
+    training = config.vqgan.training
     try:
-        config.vqgan.training.check()
+        training.check()
+        if config.compile and training.adversarial.adaptive and training.discriminators.nodes():
+            raise ValueError(
+                "vqgan.training.adversarial.adaptive=true needs gradients at a layer inside what compile=true makes one "
+                "piece; allowed: one of the two"
+            )
         with torch.device("meta"):
             build_adversaries(config)
             vqgan: Any = build_vqgan(config)

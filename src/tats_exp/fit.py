@@ -117,7 +117,8 @@ class LossLog(L.Callback):
         self.steps(step, self.total)
         if step % self.every and step != self.total:
             return
-        values = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        # Sorted: Lightning has them in the order in which they first came, which a resumed training does not know.
+        values = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerows((step, key, repr(value)) for key, value in values.items())
         self.scalars(step, values)

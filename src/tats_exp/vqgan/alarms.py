@@ -24,7 +24,8 @@ PREFIX = "alarm/"
 MEANINGS = {
     "saturated": "a discriminator is almost never wrong and teaches nothing any more: "
     "a lower weight, lecam_weight or a smaller discriminator may help",
-    "usage_fell": "far fewer codes are used than before: restart_below, a lower learning rate or quantizer=fsq may help",
+    "usage_fell": "far fewer codes are used than before: "
+    "restart_below, a lower learning rate or quantizer=fsq may help",
     "reconstruction_worse": "the L1 error has grown since the discriminators count: "
     "a longer ramp_steps, warmup_steps or a lower weight may help",
 }
