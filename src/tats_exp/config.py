@@ -29,7 +29,7 @@ STAGES: tuple[StageName, ...] = typing.get_args(StageName)
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
 COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask"}
 """Parameters of the transformer that follow from the rest of the config."""
-TRAINER_KEYS = {"accelerator", "devices", "precision", "strategy", "benchmark", "deterministic", "num_nodes"}
+TRAINER_KEYS = {"accelerator", "devices", "precision", "strategy", "benchmark", "deterministic", "sync_batchnorm"}
 """What a trainer section may set: where and how to compute. Budgets are `training` sections, which the store hashes."""
 
 # A run folder is named by its choices; a path among them must not become folders.
@@ -305,10 +305,11 @@ def _check_together(config: Config) -> None:
     training = config.vqgan.training
     try:
         training.check()
+        _check_processes(config)
         if config.compile and training.adversarial.adaptive and training.discriminators.nodes():
             raise ValueError(
-                "vqgan.training.adversarial.adaptive=true needs gradients at a layer inside what compile=true makes one "
-                "piece; allowed: one of the two"
+                "vqgan.training.adversarial.adaptive=true needs gradients at a layer inside what compile=true makes "
+                "one piece; allowed: one of the two"
             )
         with torch.device("meta"):
             build_adversaries(config)
@@ -337,12 +338,37 @@ def _check_trainer(trainer: Node) -> None:
     for key in ("accelerator", "devices", "precision"):
         if key not in trainer:
             raise ConfigError(f"trainer.{key} is missing")
-    if trainer["devices"] != 1:
-        raise ConfigError(f"trainer.devices={trainer['devices']}: a run uses one device; allowed: 1")
+    devices, by = trainer["devices"], str(trainer.get("strategy", "auto"))
+    if not isinstance(devices, int) or devices < 1 or (devices > 1) != by.startswith("ddp"):
+        raise ConfigError(f"trainer.devices={devices} with strategy={by}: allowed: 1, or a number with trainer=ddp")
     try:
         instantiate(trainer, _convert_="all")(logger=False, enable_model_summary=False, enable_checkpointing=False)
     except Exception as error:  # Lightning has an error class of its own, and raises others, too
         raise ConfigError(f"trainer: {' '.join(str(error.__cause__ or error).split())}") from None
+
+
+def _check_processes(config: Config) -> None:
+    """Refuse several processes that would each train something else, or cannot share their work evenly."""
+    processes = config.trainer["devices"]
+    for name, training in (("vqgan", config.vqgan.training), ("transformer", config.transformer.training)):
+        if training.batch_size % processes:
+            raise ValueError(
+                f"{name}.training.batch_size={training.batch_size} must be a multiple of trainer.devices={processes}"
+            )
+    norms = [
+        config.vqgan.model["norm"],
+        *(n.get("norm", "batch") for n in config.vqgan.training.discriminators.nodes().values()),
+    ]
+    synchronised = bool(config.trainer.get("sync_batchnorm", False))
+    if processes > 1 and "batch" in norms and not synchronised:
+        raise ValueError(
+            "trainer.sync_batchnorm=false: every process would normalise by statistics of its own; allowed: true, or "
+            "norm=frame_group, and norm: group in the discriminators"
+        )
+    if synchronised and config.trainer["accelerator"] != "cuda":
+        raise ValueError(
+            f"trainer.sync_batchnorm=true: there is none for accelerator={config.trainer['accelerator']}; allowed: cuda"
+        )
 
 
 def _check_optimizers(config: Config) -> None:

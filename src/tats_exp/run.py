@@ -23,6 +23,7 @@ from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
 from tats_exp.log import RunLog, write_losses
 from tats_exp.measure import make_metrics
 from tats_exp.plan import TOLD
+from tats_exp.processes import train as train_stage
 from tats_exp.progress import Progress
 from tats_exp.stages import (
     Parts,
@@ -109,7 +110,7 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
     inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
     checksum = parts.perceptual.checksum if parts.perceptual is not None else ""
     inputs |= {"training": config.vqgan.training.meaning(checksum), "reserve": config.reserve.training}
-    vqgan = stage("vqgan", inputs, lambda f: make_vqgan(parts, f, _scalars(log, "vqgan")))
+    vqgan = stage("vqgan", inputs, lambda f: train_stage(make_vqgan, parts, (f,), _scalars(log, "vqgan")))
 
     windows = {"train": config.codes.train_windows, "held_out": config.codes.held_out_windows}
     inputs = {**train, **test, **drawn_by, "vqgan": vqgan.key, "windows": windows, "reserve": config.reserve.encoding}
@@ -118,7 +119,9 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
     inputs = {**drawn, "codes": codes.key, "condition": config.condition, "model": config.transformer.model}
     inputs |= {"training": config.transformer.training.meaning()}
     transformer = stage(
-        "transformer", inputs, lambda f: make_transformer(parts, f, codes.path, _scalars(log, "transformer"))
+        "transformer",
+        inputs,
+        lambda f: train_stage(make_transformer, parts, (f, codes.path), _scalars(log, "transformer")),
     )
 
     inputs = {"transformer": transformer.key, "sampler": config.sampler, "seed": config.seed}

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from jaxtyping import Int64, UInt8
+from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save
 from torch import Tensor
 
@@ -305,6 +306,7 @@ def _steps(parts: Parts, stage: str) -> Callable[[int, int], None]:
     return lambda done, total: parts.progress(stage, done, total)
 
 
+@rank_zero_only
 def _keep(model: torch.nn.Module, folder: Path) -> None:
     """Write the weights, and only then let go of the checkpoint."""
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}

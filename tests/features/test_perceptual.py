@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tats_exp.features import perceptual
-from tats_exp.features.perceptual import LPIPS, I3DEarly, Perceptual, VGG16L1
+from tats_exp.features.perceptual import LPIPS, VGG16L1, I3DEarly, Perceptual
 from tats_exp.features.vgg16 import FILE, TAP_WIDTHS, VGG16
 
 

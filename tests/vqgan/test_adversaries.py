@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.vqgan.models import noise_video
 from tats_exp.vqgan.adversarial import adaptive_weight, discriminator_loss, feature_matching, generator_loss
 from tats_exp.vqgan.adversaries import Adversaries, Schedule, random_frames
 from tats_exp.vqgan.discriminators import SpatialDiscriminator, TemporalDiscriminator, pick_frames
+from tests.vqgan.models import noise_video
 
 FRAME = torch.tensor([3, 0])
 

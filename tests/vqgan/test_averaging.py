@@ -2,8 +2,8 @@
 
 import torch
 
-from tests.vqgan.models import small_vqgan
 from tats_exp.vqgan.averaging import AverageWeights
+from tests.vqgan.models import small_vqgan
 
 
 def test_weights_trail_and_buffers_follow() -> None:
