@@ -91,7 +91,7 @@ def test_two_processes_train_what_one_does_with_the_joined_batch(two: Path, tmp_
 def test_processes_share_a_batch_without_overlap() -> None:
     whole = list(StepSampler(100, 6, seed=1, steps=4))
     parts = [list(StepSampler(100, 6, seed=1, steps=4, rank=rank, processes=3)) for rank in range(3)]
-    assert [sum(shares, []) for shares in zip(*parts, strict=True)] == whole
+    assert [[index for share in shares for index in share] for shares in zip(*parts, strict=True)] == whole
     with pytest.raises(ValueError, match="batch_size=6 must be a multiple of the 4 processes"):
         StepSampler(100, 6, seed=1, steps=4, processes=4)
 

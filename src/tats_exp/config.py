@@ -14,6 +14,7 @@ from types import UnionType
 from typing import Any, Literal
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -137,7 +138,7 @@ class Config(Section):
     def codebook_size(self) -> int:
         """Number of codes K; of some quantizers it follows from other values, so one is built, without memory."""
         with torch.device("meta"):
-            return int(instantiate(self.vqgan.model["codebook"], _convert_="all").size)
+            return int(build(self.vqgan.model["codebook"]).size)
 
     @property
     def sampled_videos(self) -> int:
@@ -194,6 +195,20 @@ def validated(cfg: DictConfig, model: type[SectionType]) -> SectionType:
         raise ConfigError(_first_line(error, model)) from None
 
 
+def build(node: Node) -> Any:
+    """What a section with `_target_` describes.
+
+    Raises:
+        ValueError: of the target itself, not wrapped by Hydra; OSError likewise.
+    """
+    try:
+        return instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ValueError | OSError):
+            raise error.__cause__ from None
+        raise
+
+
 def build_vqgan(config: Config) -> nn.Module:
     """The VQGAN of a run, freshly initialised, on the default device."""
     return instantiate(config.vqgan.model, _convert_="all")
@@ -208,7 +223,7 @@ def build_adversaries(config: Config) -> Adversaries | None:
     adversarial = training.adversarial.model_dump()
     schedule = Schedule(**{key: adversarial.pop(key) for key in ("start_step", "ramp_steps", "warmup_steps")})
     return Adversaries(
-        {kind: instantiate(node, _convert_="all") for kind, node in nodes.items()},
+        {kind: build(node) for kind, node in nodes.items()},
         training.discriminators.weights(),
         training.discriminators.matching_weight,
         schedule=schedule,

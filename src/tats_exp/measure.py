@@ -8,10 +8,10 @@ import statistics
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Float64, Int64, UInt8
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from tats_exp.data.clips import Window, read_along, read_windows, to_float
+from tats_exp.data.clips import read_along
 from tats_exp.data.video_writer import write_row
 from tats_exp.log import write_table
 from tats_exp.metrics import (
@@ -28,6 +28,7 @@ from tats_exp.metrics import (
 from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, joined
 from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
+from tats_exp.rebuild import rebuild
 from tats_exp.stages import CODES, SHOWN, Parts, decoded, sampled_codes
 from tats_exp.store import write_json
 from tats_exp.tensors import load_tensors
@@ -52,10 +53,8 @@ def make_metrics(
     sampled = sampled[:total]
     size = parts.config.codebook_size
 
-    rebuilt = _reconstruct(parts, model, real["floor_windows"])
-    looks = [look(parts.network, batch, parts.device) for batch in rebuilt.split(_batch(parts))]
-    reconstruction = evaluation.distances(torch.cat([seen["features"] for seen in looks]))
-
+    rebuilt = rebuild(parts, model, real["floor_windows"])
+    reconstruction = evaluation.distances(rebuilt.features)
     seen = _look_along(parts, model, sampled, has_margin)
     inner = _inner(model, sampled, has_margin)
     same_count = min(total, len(real_codes["train"]))  # divergences of histograms compare at equal counts only
@@ -64,10 +63,14 @@ def make_metrics(
     rows = evaluation.rows(seen)
     for row, more in zip(rows, _code_rows(parts, train_histogram, inner[:same_count], len(rows)), strict=True):
         row |= more
+    used = code_histograms(real_codes["held_out"], size).mean(dim=0)
     values = {
+        "codes/usage/held_out": float((used > 0).double().mean()),
+        "codes/perplexity/held_out": float(code_perplexity(used)),
         **evaluation.values(rows, seen, parts.config.metrics.resamples, parts.data_seed),
         **{f"{key}/reconstruction": statistics.fmean(found) for key, found in reconstruction.items()},
         **_code_slope(parts, train_histogram, inner[:same_count], [row["codes/js_divergence"] for row in rows]),
+        **rebuilt.values(),
         **_memorisation(parts, real, seen[0]["features"]),
         **_code_values(parts, parts.transformer(transformer), real_codes),
     }
@@ -81,18 +84,23 @@ def make_metrics(
     }
     write_table(folder / "curves.csv", rows)
     _write_histogram(folder / "code_histogram.csv", real_codes["train"], inner, size)
-    _write_videos(parts, model, folder / "videos", sampled, has_margin, real["floor_windows"], rebuilt)
+    write_row(folder / "videos" / "samples.mp4", decoded(parts, model, sampled[:SHOWN], has_margin))
+    write_row(
+        folder / "videos" / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed)
+    )
+    write_row(folder / "videos" / "reconstruction.mp4", [rebuilt.shown])
     values = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
     found = {"values": values, "floors": floors, "notes": evaluation.notes}
     write_json(folder / "metrics.json", {**found, "protocol": _protocol(parts, evaluation).as_dict()})
 
 
 def _protocol(parts: Parts, evaluation: Evaluation) -> Protocol:
-    metrics = parts.config.metrics
+    metrics, judge = parts.config.metrics, parts.classifier or parts.network
     return Protocol(
         features=parts.network.name,
         checksum=parts.network.checksum,
         precision=parts.network.precision,
+        classifier=f"{judge.name} {judge.checksum}",
         n_real=evaluation.real["reference"].shape[1],
         n_generated=evaluation.count,
         repeats=evaluation.repeats,
@@ -201,33 +209,6 @@ def _look_along(parts: Parts, vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has
     return joined(looks(start) for start in range(0, len(codes), _batch(parts)))
 
 
-@torch.inference_mode()
-def _reconstruct(parts: Parts, vqgan: VQGAN, places: Int64[Tensor, "N 2"]) -> UInt8[Tensor, "N T H W C"]:
-    """Real windows through the VQGAN; at the ends of a video its end frame fills the margin."""
-    frames, margin = parts.config.frames, vqgan.training_margin
-    out = []
-    for start in range(0, len(places), parts.config.codes.batch_size):
-        batch = _with_margin(parts, places[start : start + parts.config.codes.batch_size], frames, margin)
-        codes = vqgan.encode(to_float(batch.to(parts.device)))
-        out.append(torch.cat(list(decoded(parts, vqgan, codes, has_margin=vqgan.code_margin > 0)), dim=1))
-    return torch.cat(out)
-
-
-def _with_margin(parts: Parts, places: Int64[Tensor, "N 2"], frames: int, margin: int) -> UInt8[Tensor, "N T H W C"]:
-    """Windows with `margin` frames on either side, end frames repeated where the video ends first."""
-    videos, clips = parts.real, []
-    for video, start in places.tolist():
-        stride, last = videos.frame_stride, videos.lengths[video] - 1
-        before = min(margin, start // stride)
-        after = min(margin, (last - start) // stride - (frames - 1))
-        clip = read_windows(videos, [Window(video, start)], frames, before, after)[0]
-        first, end = clip[:1], clip[-1:]
-        clips.append(
-            torch.cat([first.expand(margin - before, -1, -1, -1), clip, end.expand(margin - after, -1, -1, -1)])
-        )
-    return torch.stack(clips)
-
-
 def _inner(vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has_margin: bool) -> Int64[Tensor, "N u h w"]:
     margin = vqgan.code_margin if has_margin else 0
     return codes[:, margin : codes.shape[1] - margin]
@@ -240,22 +221,6 @@ def _write_histogram(
     shares: list[Float64[Tensor, " K"]] = [code_histograms(codes, size).mean(dim=0) for codes in (real, generated)]
     rows = [{"code": k, "real": float(shares[0][k]), "generated": float(shares[1][k])} for k in range(size)]
     write_table(path, rows)
-
-
-def _write_videos(
-    parts: Parts,
-    vqgan: VQGAN,
-    folder: Path,
-    codes: Int64[Tensor, "N t h w"],
-    has_margin: bool,
-    places: Int64[Tensor, "N 2"],
-    rebuilt: UInt8[Tensor, "N T H W C"],
-) -> None:
-    """Rows of a few videos: sampled ones, real ones, and real windows above their reconstructions."""
-    write_row(folder / "samples.mp4", decoded(parts, vqgan, codes[:SHOWN], has_margin))
-    write_row(folder / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed))
-    real = _with_margin(parts, places[:SHOWN], parts.config.frames, 0)
-    write_row(folder / "reconstruction.mp4", [torch.cat([real, rebuilt[: len(real)]], dim=2)])
 
 
 def _batch(parts: Parts) -> int:

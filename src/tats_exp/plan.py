@@ -20,7 +20,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from tats_exp.compose import compose_run, parse_overrides
-from tats_exp.config import Config, ConfigError, check, conf_dir
+from tats_exp.config import Config, ConfigError, build, check, conf_dir
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Clips, Videos, draw_windows
 from tats_exp.progress import Progress
@@ -181,14 +181,11 @@ def _check_perceptual(configs: list[Config]) -> None:
             continue
         seen.append(wanted)
         try:
-            network = instantiate(wanted[0], _convert_="all")
+            network = build(wanted[0])
             clip = torch.zeros(1, 3, config.frames if network.sees_time else 1, config.resolution, config.resolution)
             network(clip, clip)
-        except Exception as error:
-            cause = error.__cause__ or error
-            if isinstance(cause, ValueError | OSError):
-                raise ConfigError(f"vqgan.training.perceptual: {cause}") from None
-            raise
+        except (ValueError, OSError) as error:
+            raise ConfigError(f"vqgan.training.perceptual: {error}") from None
 
 
 def _costs(configs: list[Config]) -> list[str]:
@@ -206,11 +203,8 @@ def _costs(configs: list[Config]) -> list[str]:
         try:
             network = parts.network
             assert parts.classifier is None or parts.classifier.name
-        except Exception as error:
-            cause = error.__cause__ or error
-            if isinstance(cause, ValueError | OSError):
-                raise ConfigError(f"metrics: {cause}") from None
-            raise
+        except (ValueError, OSError) as error:
+            raise ConfigError(f"metrics: {error}") from None
         metrics, config = group[0].metrics, group[0]
         windows = config.sampled_frames // config.frames
         looked = min(2, windows) if metrics.windows == "ends" else windows

@@ -21,7 +21,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save
 from torch import Tensor
 
-from tats_exp.config import Config, build_adversaries, build_transformer, build_vqgan
+from tats_exp.config import Config, build, build_adversaries, build_transformer, build_vqgan
 from tats_exp.data.clips import Clips, Videos, VideoSource, Window, draw_windows, read_windows, to_float
 from tats_exp.data.joined import JoinedVideos
 from tats_exp.features.perceptual import Perceptual
@@ -81,19 +81,19 @@ class Parts:
     @cached_property
     def network(self) -> Any:
         """The feature network of the evaluation, in eval mode on the device."""
-        return instantiate(self.config.metrics.network, _convert_="all").to(self.device).eval()
+        return build(self.config.metrics.network).to(self.device).eval()
 
     @cached_property
     def classifier(self) -> Any:
         """The network whose opinions are asked for, None where it is the feature network."""
         node = self.config.metrics.classifier
-        return None if node is None else instantiate(node, _convert_="all").to(self.device).eval()
+        return None if node is None else build(node).to(self.device).eval()
 
     @cached_property
     def perceptual(self) -> Perceptual | None:
         """The perceptual loss of the VQGAN, on the CPU; None where there is none."""
         node = self.config.vqgan.training.perceptual
-        return None if node is None else instantiate(node, _convert_="all")
+        return None if node is None else build(node)
 
     @cached_property
     def make_trainer(self) -> Callable[..., L.Trainer]:

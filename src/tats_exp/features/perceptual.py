@@ -4,7 +4,7 @@ Axes: B C T H W pixels in [-0.5, 0.5], N = B*T images.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -15,6 +15,8 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from tats_exp.features.i3d import I3D
+from tats_exp.features.i3d_blocks import max_pool
 from tats_exp.features.vgg16 import TAP_WIDTHS, VGG16, read_weights
 
 
@@ -115,31 +117,37 @@ class I3DEarly(nn.Module):
 
     sees_time = True
 
-    def __init__(self, blocks: Iterable[nn.Module], checksum: str = "") -> None:
-        """Take the blocks in their order; the output of each counts."""
+    def __init__(self, network: I3D) -> None:
+        """Take the first three convolutions of the network."""
         super().__init__()
-        self.blocks, self.checksum = nn.ModuleList(blocks), checksum
+        self.checksum = network.checksum
+        self.first, self.second, self.third = network.Conv3d_1a_7x7, network.Conv3d_2b_1x1, network.Conv3d_2c_3x3
         self.eval().requires_grad_(False)
 
     @classmethod
     def pretrained(cls, weights: str | None = None) -> "I3DEarly":
-        """With the Kinetics-400 weights, in eval mode, on the CPU; arguments and errors as `I3D.pretrained`."""
-        from tats_exp.features.i3d import I3D
+        """With the Kinetics-400 weights, in eval mode, on the CPU.
 
-        i3d = I3D.pretrained(weights)
-        second = nn.Sequential(i3d.MaxPool3d_2a_3x3, i3d.Conv3d_2b_1x1)
-        return cls((i3d.Conv3d_1a_7x7, second, i3d.Conv3d_2c_3x3), i3d.checksum)
+        Args:
+            weights: as `I3D.pretrained`, but no TorchScript detector.
+
+        Raises:
+            ValueError: there are no weights, or not such ones; one line.
+        """
+        network = I3D.pretrained(weights)
+        if not isinstance(network, I3D):
+            raise ValueError(f"weights={weights}: a TorchScript detector has no layers to look into; give a state dict")
+        return cls(network)
 
     def forward(self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"]) -> Float[Tensor, ""]:
-        """Mean over clips, places and channels, sum over the blocks."""
-        return sum_of_l1(*look_at_both(self._look, x, x_hat))
+        """Mean over clips, places and channels, sum over the convolutions."""
+        return sum_of_l1(*look_at_both(self.look, x, x_hat))
 
-    def _look(self, video: Tensor) -> list[Tensor]:
-        video, seen = 2 * video, []  # the network was trained on [-1, 1]
-        for block in self.blocks:
-            video = block(video)
-            seen.append(video)
-        return seen
+    def look(self, video: Float[Tensor, "B 3 T H W"]) -> list[Tensor]:
+        """Activations of clips in [-0.5, 0.5]; the network was trained on [-1, 1]."""
+        first = self.first(2 * video)
+        second = self.second(max_pool(first, (1, 3, 3), (1, 2, 2)))
+        return [first, second, self.third(second)]
 
 
 def look_at_both(
