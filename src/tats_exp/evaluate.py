@@ -119,7 +119,8 @@ class Evaluator:
         write_table(out / "curves.csv", rows)
         write_row(out / "videos" / "samples.mp4", self._shown(generated, chosen[:SHOWN]))
         write_row(out / "videos" / "real.mp4", read_along(self.real, SHOWN, SHOWN_FRAMES, config.seed))
-        found = {"values": values, "floors": {"real": floors}, "notes": evaluation.notes}
+        notes = [*evaluation.notes, *codec_notes(self.real, generated)]
+        found = {"values": values, "floors": {"real": floors}, "notes": notes}
         write_json(out / "metrics.json", {**found, "protocol": self._protocol(evaluation, generated).as_dict()})
         status = {
             "state": "finished",
@@ -216,11 +217,12 @@ class Evaluator:
         return (self._read(videos, chosen, start, frames) for start in range(0, shown, frames))
 
     def _protocol(self, evaluation: Evaluation, generated: VideoFolder) -> Protocol:
-        height, width = self.real.size
+        (height, width), judge = self.real.size, self.classifier or self.network
         return Protocol(
             features=self.network.name,
             checksum=self.network.checksum,
             precision=self.network.precision,
+        classifier=f"{judge.name} {judge.checksum}",
             n_real=evaluation.real["reference"].shape[1],
             n_generated=evaluation.count,
             repeats=evaluation.repeats,
@@ -234,6 +236,16 @@ class Evaluator:
             data=self.real.fingerprint(),
             seed=self.config.seed,
         )
+
+
+def codec_notes(real: VideoFolder, generated: VideoFolder) -> list[str]:
+    """What to say where one side went through a codec that the other did not."""
+    if real.codec == generated.codec:
+        return []
+    return [
+        f"real videos were stored as {real.codec}, generated ones as {generated.codec}: what a codec does to pixels is "
+        "part of every distance"
+    ]
 
 
 def open_folder(side: str, folder: str, config: EvaluateConfig, frame_stride: int) -> VideoFolder:
@@ -272,6 +284,18 @@ def read_config(overrides: list[str]) -> EvaluateConfig:
     return config
 
 
+def report(out: Path, runs: list[Path]) -> None:
+    """Tell what was found: in one table, or in one each where the folders were not measured alike."""
+    try:
+        print(f"\n{make_report(out).text()}")
+    except ValueError as error:
+        if len(runs) == 1:
+            raise
+        print(f"\nNo common table. {error}")
+        for run in runs:
+            print(f"\n{make_report(run).text()}")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate what the command line names.
 
@@ -296,9 +320,10 @@ def main(arguments: list[str] | None = None) -> int:
         out = Path(config.out or f"runs/evaluate/{datetime.now():%Y-%m-%d_%H-%M-%S}")
         if (told := evaluator.cost()) is not None:
             print(told, flush=True)
-        for number, folder in enumerate(evaluator.generated):
-            evaluator.evaluate(folder, out / f"{number}_{Path(folder).name}")
-        print(f"\n{make_report(out).text()}")
+        runs = [out / f"{number}_{Path(folder).name}" for number, folder in enumerate(evaluator.generated)]
+        for folder, run in zip(evaluator.generated, runs, strict=True):
+            evaluator.evaluate(folder, run)
+        report(out, runs)
     except (ValueError, OSError) as error:
         print(f"tats_exp.evaluate: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -108,11 +108,12 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
 
 
 def _protocol(parts: Parts, evaluation: Evaluation) -> Protocol:
-    metrics = parts.config.metrics
+    metrics, judge = parts.config.metrics, parts.classifier or parts.network
     return Protocol(
         features=parts.network.name,
         checksum=parts.network.checksum,
         precision=parts.network.precision,
+        classifier=f"{judge.name} {judge.checksum}",
         n_real=evaluation.real["reference"].shape[1],
         n_generated=evaluation.count,
         repeats=evaluation.repeats,

@@ -32,7 +32,8 @@ DISCRIMINATORS: dict[str, tuple[str, type[SpatialDiscriminator] | type[TemporalD
 }
 TRANSFORMER_PREFIX = "transformer."
 SPACE_STRIDE = 8  # of every VQGAN that the official README trains; the checkpoint of a transformer does not say
-GROUPS = 32
+OFFICIAL_NORMS = ("batch", "group")
+GROUPS = 32  # of every group norm there; a narrower layer has none
 # Lightning before 1.5 keyed the states of callbacks by their class. They are not used, so an empty one stands for it.
 _CALLBACK = type("ModelCheckpoint", (), {"__module__": "pytorch_lightning.callbacks.model_checkpoint"})
 # Arguments that the official constructor wants and that say nothing about the weights: those of the official README.
@@ -225,6 +226,8 @@ def _new_vqgan(args: Namespace, image_channels: int) -> VQGAN:
     codes, dim, n_hiddens = (_argument(args, name, int) for name in ("n_codes", "embedding_dim", "n_hiddens"))
     codebook = EMACodebook(codes, dim, restart_below=restart_below)
     downsample, norm = _argument(args, "downsample", tuple | list), _argument(args, "norm_type", str)
+    if norm not in OFFICIAL_NORMS:
+        raise ValueError(f"norm_type={norm!r} is unknown; allowed: {', '.join(OFFICIAL_NORMS)}")
     return VQGAN(codebook, n_hiddens, downsample, norm=norm, image_channels=image_channels)
 
 
@@ -280,7 +283,7 @@ def _filled(make: Callable[[], Module], weights: State) -> Module:
 def _official_arguments(vqgan: VQGAN) -> dict[str, Any]:
     """The official constructor's arguments for such a VQGAN, if it can make one."""
     codebook, adversaries = cast(EMACodebook, vqgan.codebook), cast(list[PatchGAN], [*vqgan.discriminators.values()])
-    norms = ("batch", "group") if 2 * vqgan.n_hiddens >= GROUPS else ("batch",)
+    norms = OFFICIAL_NORMS if 2 * vqgan.n_hiddens >= GROUPS else ("batch",)
     for name, value, allowed in (
         ("encoder_padding", vqgan.encoder_padding, ("replicate",)),
         ("decoder_padding", vqgan.decoder_padding, ("replicate",)),

@@ -6,6 +6,7 @@ distorted windows from clean ones, distortion by distortion. What they are blind
 
 import argparse
 import csv
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Literal
 import torch
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from omegaconf import OmegaConf
 from pydantic import Field
 from torch import Tensor
@@ -94,19 +96,19 @@ def draw(rows: list[dict[str, Any]], network: str) -> Figure:
     columns = len(DISTORTIONS)
     figure, axes = panels(2 * columns, columns, height=2.4, width=2.7 * columns)
     for row, key in enumerate(("fvd", "kvd")):
-        least = min(abs(found[key]) for found in rows if found["level"] == 0)
-        for column, distortion in enumerate(DISTORTIONS):
-            axis = axes[row * columns + column]
-            curve = [found for found in rows if found["distortion"] == distortion.name]
-            axis.axhline(curve[0][key], color=LIGHT.floor, linestyle=(0, (4, 2)), linewidth=1.2, zorder=1)
-            levels, values = [found["level"] for found in curve], [found[key] for found in curve]
-            axis.plot(levels, values, color=LIGHT.colour(row), marker="o", markersize=4)
-            axis.sharey(axes[row * columns])
+        first, values = axes[row * columns], [found[key] for found in rows]
+        floor = values[0]  # level 0 of every distortion
+        for axis, distortion in zip(axes[row * columns :], DISTORTIONS, strict=False):
+            axis.axhline(floor, color=LIGHT.floor, linestyle=(0, (4, 2)), linewidth=1.2, zorder=1)
+            curve = [(found["level"], found[key]) for found in rows if found["distortion"] == distortion.name]
+            axis.plot(*zip(*curve, strict=True), color=LIGHT.colour(row), marker="o", markersize=4)
             axis.set_title(distortion.name if row == 0 else "")
-            axis.set_xlabel(f"share: {distortion.unit}" if row == 1 else "")
-        # logarithmic, because curves differ by orders of magnitude; linear near 0, which unbiased values lie around
-        axes[row * columns].set_yscale("symlog", linthresh=max(least, 1e-6))
-        axes[row * columns].set_ylabel(f"{key}/{network}")
+            axis.set_xlabel(distortion.unit if row == 1 else "")
+            # Logarithmic above the floor, as curves differ by orders of magnitude; below it only chance is at work.
+            axis.set_yscale("symlog", linthresh=10 ** math.ceil(math.log10(max(abs(floor), 1e-6))))
+            axis.set_ylim(min(0.0, 1.3 * min(values)), max(1e-6, 1.3 * max(values)))
+            axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        first.set_ylabel(f"{key}/{network}")
     return figure
 
 
@@ -131,6 +133,7 @@ def _protocol(config: SanityConfig, network: Any, videos: VideoFolder, count: in
         features=network.name,
         checksum=network.checksum,
         precision=network.precision,
+        classifier="none",
         n_real=count,
         n_generated=count,
         repeats=1,

@@ -1,5 +1,6 @@
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader
 from tats_exp.data.clips import (
     Clips,
     StepSampler,
+    Videos,
     Window,
     draw_windows,
     read_windows,
@@ -29,6 +31,7 @@ class Counting:
     frame_stride: int = 1
     resolution: int = 2
     resize: str = "none"
+    codec: str = "none"
     names: list[str] = field(init=False)
     labels: list[int] = field(init=False)
     label_names: list[str] = field(default_factory=lambda: ["even", "odd"])
@@ -48,6 +51,13 @@ class Counting:
 
     def fingerprint(self):
         return "counting"
+
+
+def test_videos_that_do_not_say_how_they_were_stored_are_none():
+    given = {name: getattr(Counting([4]), name) for name in (*Videos.__annotations__, "read", "fingerprint")}
+    assert isinstance(SimpleNamespace(**given), Videos)
+    del given["codec"]
+    assert not isinstance(SimpleNamespace(**given), Videos)
 
 
 def test_every_level_survives_the_way_to_float_and_back():

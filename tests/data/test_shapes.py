@@ -124,3 +124,7 @@ def test_impossible_worlds_are_refused_by_name(wrong):
     Shapes(**arguments)
     with pytest.raises(ValueError, match=f"data.{wrong}"):
         Shapes(**{**arguments, wrong: -1})
+
+
+def test_rendered_pixels_went_through_no_codec():
+    assert world().codec == "none"

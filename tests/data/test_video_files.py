@@ -1,3 +1,5 @@
+import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -10,8 +12,9 @@ from torch.utils.data import DataLoader
 from tats_exp.data import video_files
 from tats_exp.data.clips import Clips, StepSampler
 from tats_exp.data.shapes import Shapes
-from tats_exp.data.video_files import VideoFiles, crop_and_resize
+from tats_exp.data.video_files import VideoFiles
 from tats_exp.data.video_writer import VideoWriter, read_video
+from tests.data.made_videos import write_video
 
 clips_folder = pytest.mark.skipif(
     "TATS_EXP_CLIPS" not in os.environ, reason="TATS_EXP_CLIPS does not name the folder of real clips"
@@ -62,26 +65,6 @@ def test_frames_outside_of_a_video_are_refused(root):
     for start, frames in ((2, 10), (-1, 2)):
         with pytest.raises(ValueError, match=r"d.mp4: frames .* it has 0 to 19"):
             videos.read(0, start, frames)
-
-
-def test_the_square_in_the_middle_is_kept():
-    frames = np.zeros((2, 20, 40, 3), dtype=np.uint8)
-    frames[:, :, 10:30] = 200
-    frames[1] //= 2
-    small = crop_and_resize(frames, 8)
-    assert (small[0] == 200).all() and (small[1] == 100).all()
-    assert np.array_equal(crop_and_resize(np.swapaxes(frames, 1, 2).copy(), 8), small)
-
-
-def test_small_patterns_are_averaged_not_sampled():
-    checkers = np.indices((64, 64)).sum(axis=0) % 2 * 255
-    frames = np.broadcast_to(checkers[None, :, :, None], (1, 64, 64, 3)).astype(np.uint8)
-    assert np.abs(crop_and_resize(frames, 8).astype(int) - 127).max() <= 4
-
-
-def test_frames_of_the_right_size_are_left_alone():
-    frames = np.random.default_rng(0).integers(256, size=(3, 16, 16, 3), dtype=np.uint8)
-    assert np.array_equal(crop_and_resize(frames, 16), frames)
 
 
 @pytest.fixture
@@ -171,6 +154,21 @@ def test_fingerprint_follows_files_and_treatment(root):
     assert touched != before
     (root / "train" / "cats" / "a.mp4").rename(root / "train" / "dogs" / "a.mp4")
     assert fingerprint() not in (before, touched)
+
+
+def test_the_codecs_of_the_files_are_told(root):
+    assert VideoFiles(root, resolution=16).split("train").codec == "h264"
+    write_video(root / "train" / "cats" / "d.avi", "mpeg4", read_video(root / "train" / "cats" / "a.mp4"))
+    assert VideoFiles(root, resolution=16).split("train").codec == "h264+mpeg4"
+
+
+def test_fingerprints_of_earlier_versions_still_hold(tmp_path):
+    for split in ("train", "test"):
+        write(tmp_path / split / "cats" / "a.mp4", 4)
+    split = VideoFiles(tmp_path, resolution=16).split("train")
+    (state,) = (file.path.stat() for file in split.files)
+    made_by = ["video_files", 1, 16, 1, ["cats"], [["train/cats/a.mp4", state.st_size, state.st_mtime_ns]]]
+    assert split.fingerprint() == hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
 
 def test_a_moved_root_keeps_its_fingerprint(root, tmp_path_factory):

@@ -3,15 +3,7 @@ import math
 import pytest
 import torch
 
-from tats_exp.metrics import (
-    brightness,
-    code_histograms,
-    code_perplexity,
-    contrast,
-    first_window_past,
-    js_divergence,
-    motion_energy,
-)
+from tats_exp.metrics import code_histograms, code_perplexity, first_window_past, js_divergence
 
 
 def random_codes(*shape: int, size: int = 16, seed: int = 0) -> torch.Tensor:
@@ -74,33 +66,10 @@ def test_perplexity_counts_codes_in_use() -> None:
     assert code_perplexity(histogram).tolist() == pytest.approx([1.0, 5.0, 10.0], rel=1e-6)
 
 
-def test_pixel_measures_of_known_frames() -> None:
-    video = torch.zeros(3, 4, 2, 2, 3, dtype=torch.uint8)
-    video[1] = 51
-    video[2, 1::2] = 255  # black and white frames in turn
-    assert brightness(video).tolist() == pytest.approx([0.0, 0.2, 0.5])
-    assert motion_energy(video).tolist() == pytest.approx([0.0, 0.0, 1.0])
-    assert contrast(video).tolist() == pytest.approx([0.0, 0.0, 0.0])
-    video[0, :, 0] = 255  # half of every frame white
-    assert contrast(video).tolist() == pytest.approx([0.5, 0.0, 0.0])
-
-
-def test_colour_and_change_are_not_contrast() -> None:
-    video = torch.zeros(1, 4, 5, 5, 3, dtype=torch.uint8)
-    video[..., 0] = 200
-    video[:, 2] += 50
-    assert float(contrast(video)) == 0.0
-
-
-def test_motion_does_not_wrap_around_when_pixels_darken() -> None:
-    video = torch.zeros(1, 2, 2, 2, 3, dtype=torch.uint8)
-    video[:, 0] = 10
-    assert float(motion_energy(video)) == pytest.approx(10 / 255)
-
-
-def test_motion_needs_two_frames() -> None:
-    with pytest.raises(ValueError, match="motion needs at least 2"):
-        motion_energy(torch.zeros(1, 1, 2, 2, 3, dtype=torch.uint8))
+def test_counts_are_repetitions_of_windows() -> None:
+    codes, counts = random_codes(6, 4, 3, 3), torch.tensor([0, 2, 1, 0, 3, 1])
+    repeated = code_histograms(codes.repeat_interleave(counts, dim=0), 16)
+    assert torch.allclose(code_histograms(codes, 16, counts), repeated, rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize(

@@ -4,21 +4,15 @@ from pathlib import Path
 import pytest
 import scipy.linalg
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tats_exp.metrics import FrechetVideoDistance, KernelVideoDistance, frechet_distance, polynomial_mmd
-
-
-class MeanColour(nn.Module):
-    """Four features a video; dropout tells whether it was left in training."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(0.5)
-
-    def features(self, video: Tensor) -> Tensor:
-        pixels = video.float() / 255
-        return self.dropout(torch.cat([pixels.mean((1, 2, 3)), pixels.std((1, 2, 3, 4))[:, None]], dim=1))
+from tats_exp.metrics import (
+    FrechetReference,
+    bias_warning,
+    extrapolated_frechet,
+    frechet_distance,
+    polynomial_mmd,
+)
 
 
 def draw(count: int, size: int, seed: int, shift: float = 0.0) -> Tensor:
@@ -33,17 +27,6 @@ def with_moments(mean: Tensor, covariance: Tensor, count: int, seed: int) -> Ten
     noise = noise - noise.mean(0)
     whitened = torch.linalg.solve_triangular(torch.linalg.cholesky(noise.T.cov()), noise.T, upper=False)
     return mean + (torch.linalg.cholesky(covariance) @ whitened).T
-
-
-def videos(count: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    level = torch.randint(40, 256, (count, 1, 1, 1, 3), generator=generator)
-    return (torch.rand(count, 4, 6, 6, 3, generator=generator) * level).to(torch.uint8)
-
-
-@pytest.fixture
-def network() -> MeanColour:
-    return MeanColour().eval()
 
 
 def test_frechet_of_gaussians_with_known_moments() -> None:
@@ -129,99 +112,6 @@ def test_both_agree_with_the_official_code() -> None:
     assert float(polynomial_mmd(real, generated)) == pytest.approx(recorded["kernel"], rel=1e-5)
 
 
-METRICS = [(FrechetVideoDistance, frechet_distance), (KernelVideoDistance, polynomial_mmd)]
-
-
-@pytest.mark.parametrize(("metric_class", "function"), METRICS)
-def test_metric_equals_function_whatever_the_batches_and_their_order(metric_class, function, network) -> None:
-    real, generated = videos(23, seed=0), videos(17, seed=1)
-    expected = float(function(network.features(real), network.features(generated)))
-    forwards, backwards = metric_class(network), metric_class(network)
-    for batch in real.split(5):
-        forwards.update(batch, real=True)
-    forwards.update(generated, real=False)
-    for batch in reversed(generated.split(4)):
-        backwards.update(batch, real=False)
-    backwards.update(real.flip(0), real=True)
-    assert float(forwards.compute()) == pytest.approx(expected, rel=1e-6)
-    assert float(backwards.compute()) == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize(("metric_class", "function"), METRICS)
-def test_processes_together_equal_one_process(metric_class, function, network) -> None:
-    real, generated = videos(20, seed=0), videos(22, seed=1)
-    other = metric_class(network)
-    other.update(real[13:], real=True)
-    other.update(generated[5:], real=False)
-    pending = [state for state in other.metric_state.values()]
-    pending = [state[0] if isinstance(state, list) else state for state in pending]
-
-    def gather(state: Tensor, group: object = None) -> list[Tensor]:
-        return [state, pending.pop(0)]
-
-    metric = metric_class(network, dist_sync_fn=gather, distributed_available_fn=lambda: True)
-    metric.update(real[:13], real=True)
-    metric.update(generated[:5], real=False)
-    value = float(metric.compute())
-    assert not pending
-    assert value == pytest.approx(float(function(network.features(real), network.features(generated))), rel=1e-6)
-
-
-@pytest.mark.parametrize(("metric_class", "function"), METRICS)
-def test_reference_from_features_and_reset(metric_class, function, network, recwarn) -> None:
-    reference, windows = network.features(videos(30, seed=0)), [videos(30, seed=1), videos(30, seed=2) // 2]
-    metric = metric_class(network)
-    values = []
-    for window in windows:
-        metric.reset()
-        metric.update_features(reference, real=True)
-        metric.update_features(network.features(window), real=False)
-        values.append(float(metric.compute()))
-    expected = [float(function(reference, network.features(window))) for window in windows]
-    assert values == pytest.approx(expected, rel=1e-6)
-    assert values[0] != pytest.approx(values[1], rel=0.1)
-    assert not [warning for warning in recwarn if "compute" in str(warning.message)]
-
-
-@pytest.mark.parametrize("metric_class", [FrechetVideoDistance, KernelVideoDistance])
-def test_value_is_not_remembered_when_features_are_added(metric_class, network) -> None:
-    metric = metric_class(network)
-    metric.update(videos(10, seed=0), real=True)
-    metric.update(videos(10, seed=1), real=False)
-    before = float(metric.compute())
-    metric.update_features(network.features(videos(10, seed=2) // 4), real=False)
-    assert float(metric.compute()) != pytest.approx(before, rel=1e-3)
-
-
-def test_network_is_in_eval_mode_even_inside_a_module_that_trains(network) -> None:
-    metric = FrechetVideoDistance(network)
-    metric.train()
-    metric.update(videos(12, seed=0), real=True)
-    metric.update(videos(12, seed=0), real=False)
-    assert float(metric.compute()) < 1e-9
-
-
-def test_frechet_metric_holds_sums_only(network) -> None:
-    metric = FrechetVideoDistance(network)
-
-    def held() -> int:
-        return sum(state.numel() for state in metric.metric_state.values())
-
-    metric.update(videos(3, seed=0), real=True)
-    metric.update(videos(3, seed=1), real=False)
-    after_three = held()
-    metric.update(videos(200, seed=2), real=False)
-    assert held() == after_three
-
-
-def test_sums_stay_accurate_when_features_are_far_from_zero(network) -> None:
-    real, generated = draw(100, 6, seed=0).double() + 1e4, draw(100, 6, seed=1).double() + 1e4
-    metric = FrechetVideoDistance(network)
-    metric.update_features(real, real=True)
-    metric.update_features(generated, real=False)
-    assert float(metric.compute()) == pytest.approx(float(frechet_distance(real, generated)), rel=1e-6)
-
-
 @pytest.mark.parametrize("function", [frechet_distance, polynomial_mmd])
 def test_functions_refuse_too_few_videos_and_nan(function) -> None:
     good = draw(5, 3, seed=0)
@@ -233,15 +123,83 @@ def test_functions_refuse_too_few_videos_and_nan(function) -> None:
         function(bad, good)
 
 
-@pytest.mark.parametrize("metric_class", [FrechetVideoDistance, KernelVideoDistance])
-def test_metrics_refuse_wrong_input_in_one_line(metric_class, network) -> None:
-    metric = metric_class(network)
-    with pytest.raises(ValueError, match=r"video: torch\.float32") as error:
-        metric.update(videos(2, seed=0).float(), real=True)
-    assert "\n" not in str(error.value)
-    metric.update(videos(4, seed=0), real=True)
-    with pytest.raises(ValueError, match="generated: 0 videos"):
-        metric.compute()
-    metric.update_features(draw(4, 7, seed=0), real=False)
-    with pytest.raises(ValueError, match="generated: 7 features a video, real has 4"):
-        metric.compute()
+def test_frechet_agrees_with_torchmetrics() -> None:
+    fid = pytest.importorskip("torchmetrics.image.fid", reason="torchmetrics without its Fréchet distance")
+    real, generated = draw(200, 12, seed=0).double(), draw(150, 12, seed=1, shift=0.5).double()
+    expected = fid._compute_fid(real.mean(0), real.T.cov(), generated.mean(0), generated.T.cov())
+    assert float(frechet_distance(real, generated)) == pytest.approx(float(expected), rel=1e-8)
+
+
+def test_frechet_keeps_its_digits_where_variances_differ_by_ten_orders() -> None:
+    scales = torch.logspace(0, -5, 24, dtype=torch.float64)
+    whitened = with_moments(torch.zeros(24).double(), torch.eye(24).double(), 60, seed=0)
+    real, generated = whitened * scales, whitened * scales.flip(0)
+    expected = (scales - scales.flip(0)).square().sum()
+    assert float(frechet_distance(real, generated)) == pytest.approx(float(expected), rel=1e-11)
+
+
+@pytest.mark.parametrize(("count", "size"), [(20, 6), (9, 30)])
+def test_counts_are_repetitions_and_the_reference_serves_many(count: int, size: int) -> None:
+    real, windows = draw(25, size, seed=0), [draw(count, size, seed=1), draw(count, size, seed=2, shift=1.0)]
+    reference = FrechetReference(real)
+    counts = torch.randint(0, 3, (count,), generator=torch.Generator().manual_seed(3))
+    for window in windows:
+        assert float(reference.distance(window)) == pytest.approx(float(frechet_distance(real, window)), rel=1e-12)
+        repeated = frechet_distance(real, window.repeat_interleave(counts, dim=0))
+        assert float(reference.distance(window, counts)) == pytest.approx(float(repeated), rel=1e-9)
+
+
+def test_a_single_video_drawn_again_and_again_has_no_spread() -> None:
+    real, others = draw(30, 5, seed=0).double(), draw(4, 5, seed=1).double()
+    counts = torch.tensor([0, 4, 0, 0])
+    expected = (real.mean(0) - others[1]).square().sum() + real.T.cov().trace()
+    assert float(FrechetReference(real).distance(others, counts)) == pytest.approx(float(expected), rel=1e-10)
+
+
+def test_reference_refuses_other_features() -> None:
+    with pytest.raises(ValueError, match="generated: 4 features a video, real has 5"):
+        FrechetReference(draw(9, 5, seed=0)).distance(draw(9, 4, seed=0))
+
+
+@pytest.mark.parametrize(
+    ("n_real", "n_generated", "biased"), [(400, 400, False), (399, 400, True), (2048, 399, True), (4000, 400, False)]
+)
+def test_bias_is_told_below_as_many_videos_as_features(n_real: int, n_generated: int, biased: bool) -> None:
+    told = bias_warning(400, n_real, n_generated)
+    assert (told is not None) == biased
+    if told is not None:
+        assert "N < 400" in told and f"{n_real} real" in told and f"{n_generated} generated" in told
+        assert "\n" not in told
+
+
+def test_extrapolation_takes_most_of_the_bias_away() -> None:
+    """Two sets of one distribution, then two of a known distance: the truth is 0, then 6."""
+    size, random = 24, torch.Generator().manual_seed(0)
+    for shift in (0.0, 0.5):
+        plain, extrapolated = [], []
+        for seed in range(8):
+            real, generated = torch.randn(2, 2 * size, size, generator=random)
+            generated = generated + shift
+            plain.append(float(frechet_distance(real, generated)))
+            found = extrapolated_frechet(real, generated, seed)
+            assert found is not None
+            extrapolated.append(found)
+        truth = size * shift**2
+        bias = sum(plain) / 8 - truth
+        assert bias > 4.0
+        assert abs(sum(extrapolated) / 8 - truth) < 0.15 * bias
+
+
+def test_extrapolation_is_refused_below_two_videos_a_feature() -> None:
+    many, few = draw(16, 8, seed=0), draw(15, 8, seed=1)
+    assert extrapolated_frechet(many, many + 1, seed=0) is not None
+    assert extrapolated_frechet(many, few, seed=0) is None
+    assert extrapolated_frechet(few, many, seed=0) is None
+
+
+def test_extrapolation_depends_on_nothing_but_its_seed() -> None:
+    real, generated = draw(21, 8, seed=0), draw(40, 8, seed=1)
+    first = extrapolated_frechet(real, generated, seed=5)
+    torch.manual_seed(1)
+    assert extrapolated_frechet(real, generated, seed=5) == first
+    assert extrapolated_frechet(real, generated, seed=6) != first

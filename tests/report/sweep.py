@@ -13,6 +13,7 @@ PROTOCOL = {
     "features": "shapes_cnn",
     "checksum": "c0ffee",
     "precision": "fp32",
+    "classifier": "shapes_cnn c0ffee",
     "n_real": 128,
     "n_generated": 128,
     "repeats": 1,

@@ -73,3 +73,10 @@ def test_an_odd_first_panel_of_pairs_spans_the_row() -> None:
     figure.canvas.draw()
     widths = [axis.get_position().width for axis in axes]
     assert widths[0] > 1.8 * widths[1] and widths[1] == pytest.approx(widths[2], rel=0.1)
+
+
+def test_windows_that_were_not_looked_at_leave_no_gap_in_the_line() -> None:
+    figure = figures.curves([group("zero", [[1.0, float("nan"), 3.0]])], LIGHT)
+    bold = max(figure.axes[0].get_lines(), key=lambda line: line.get_linewidth())
+    assert np.asarray(bold.get_xdata()).tolist() == [0, 2] and np.asarray(bold.get_ydata()).tolist() == [1.0, 3.0]
+    assert bold.get_marker() == "o"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tats_exp.report.runs import group_runs, load_runs
-from tats_exp.report.tables import Table, make_table, to_csv, to_markdown, to_text
+from tats_exp.report.tables import TEXT_WIDTH, Table, make_table, to_csv, to_markdown, to_text
 from tests.report.sweep import PROTOCOL, write_run
 
 FVD = "fvd/shapes_cnn/last"
@@ -113,3 +113,20 @@ def test_failed_runs_stand_in_the_csv_with_their_reason(tmp_path: Path) -> None:
         "3",
         "disk full, twice",
     )
+
+
+def test_a_table_wider_than_a_terminal_goes_on_below_with_every_column_once(tmp_path: Path) -> None:
+    values = {f"fvd/network_number_{n}/last": float(n) for n in range(12)}
+    write_run(tmp_path / "a", {"padding": "zero", "seed": "0"}, values, floors={})
+    table = make_table(group_runs(load_runs(tmp_path)))
+    lines = to_text(table).splitlines()
+    assert max(map(len, lines)) <= TEXT_WIDTH
+    assert sum(line.count("network_number_") for line in lines) == 12
+    assert sum("seed 0" in line for line in lines) == sum("last window" in line for line in lines) > 1
+
+
+def test_a_run_without_a_seed_is_one_row(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"generated": "here"}, {FVD: 1.0}, floors={})
+    table = make_table(group_runs(load_runs(tmp_path)))
+    assert [row.kind for row in table.rows] == ["seed"]
+    assert "generated=here  " in to_text(table) and "seed" not in to_text(table)

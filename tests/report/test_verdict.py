@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +131,14 @@ def test_bad_reconstruction_is_told_and_good_is_not() -> None:
     assert any("up to 75 where real against real is 1.7" in text for text in bad)
     good = said([group("zero", [3.0, 3.3], key, 1.7), group("real", [2.0, 2.5], key, 1.7)], "note")
     assert not any("reconstructions" in text for text in good)
+
+
+def test_what_a_reader_has_to_know_is_told_once() -> None:
+    groups = [group("zero", [1.0, 2.0]), group("real", [3.0, 4.0])]
+    noted = [replace(each, runs=[replace(run, notes=("few videos",)) for run in each.runs]) for each in groups]
+    for some in (noted, noted[:1]):
+        assert said(some, "note").count("A grain of salt: few videos.") == 1
+
+
+def test_a_metric_that_repeats_another_is_shown_and_not_told() -> None:
+    assert find([group("zero", [1.0, 2.0], "kvd/net/last"), group("real", [3.0, 4.0], "kvd/net/last")]) == []

@@ -118,8 +118,8 @@ class VideoFolder:
         """Read (frames, H, W, 3) uint8: frames start, start + frame_stride, ...
 
         Raises:
-            ValueError: the frames are not all inside the video, or it is gone, damaged or has changed since it was
-                found; one line that names it.
+            ValueError: the frames are not all inside the video, or it is damaged, gone or no longer what it was when
+                the folder was opened; one line that names it.
         """
         found = self._found[video]
         end = start + span(frames, self.frame_stride)
@@ -131,8 +131,6 @@ class VideoFolder:
         read = np.empty((frames, *self.size, 3), dtype=np.uint8)
         for first in range(0, frames, CHUNK):
             whole = self._reader(video).read(wanted[first : first + CHUNK])
-            if whole.shape[1:3] != found.size:
-                raise _changed(found, f"frames of {_told(whole.shape[1:3])}", _told(found.size))
             fits = found.size == self.size
             read[first : first + CHUNK] = whole if fits else crop_and_resize(whole, self.resolution)
         return read
@@ -149,8 +147,8 @@ class VideoFolder:
             while len(self._open) >= self._keep:
                 self._open.popitem(last=False)
             reader = open_reader(found.path, found.index)
-            if reader.length != found.length:
-                raise _changed(found, f"{reader.length} frames", str(found.length))
+            if _stamp(found.path) != found.stamp:
+                raise ValueError(f"{found.path}: has changed since the folder was opened")
             self._open[video] = reader
         self._open.move_to_end(video)
         return self._open[video]
@@ -196,6 +194,9 @@ class VideoFolder:
 
 def find(root: Path) -> tuple[list[Path], list[str], list[str]]:
     """Find what may be a video.
+
+    Args:
+        root: the folder to look in, at any depth.
 
     Returns:
         The paths of files and of folders of images, in order; a line for each folder that cannot be entered; and one
@@ -251,10 +252,6 @@ def _stamp(path: Path) -> str:
 def _leads_back(folder: Path) -> bool:
     """Whether a folder is a link to one that it lies in."""
     return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
-
-
-def _changed(found: Found, now: str, before: str) -> ValueError:
-    return ValueError(f"{found.path}: has {now} now, it had {before} when it was found")
 
 
 def _told(size: tuple[int, ...]) -> str:

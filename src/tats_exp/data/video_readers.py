@@ -8,7 +8,7 @@ import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import av
 import numpy as np
@@ -26,6 +26,7 @@ SLACK = 1e-4
 """By how much a float may leave [0, 1]: filters that resize do so by their rounding."""
 
 
+@runtime_checkable
 class Reader(Protocol):
     """One open video.
 
@@ -106,17 +107,20 @@ class ImageReader:
     def __init__(self, folder: Path) -> None:
         self._images = images_in(folder)
         self.length = len(self._images)
+        self._size = load_image(self._images[0]).shape[:2]
 
     def read(self, indices: range) -> NDArray[np.uint8]:
         """As `Reader.read`."""
-        frames = [load_image(self._images[index]) for index in indices]
-        for index, frame in zip(indices, frames, strict=True):
-            if frame.shape != frames[0].shape:
-                (height, width), (first_height, first_width) = frame.shape[:2], frames[0].shape[:2]
-                raise ValueError(
-                    f"{self._images[index]}: is {height}x{width}, frames before it are {first_height}x{first_width}"
-                )
-        return np.stack(frames)
+        return np.stack([self._frame(index) for index in indices])
+
+    def _frame(self, index: int) -> NDArray[np.uint8]:
+        frame = load_image(self._images[index])
+        if frame.shape[:2] != self._size:
+            (height, width), (first_height, first_width) = frame.shape[:2], self._size
+            raise ValueError(
+                f"{self._images[index]}: is {height}x{width}, the first frame is {first_height}x{first_width}"
+            )
+        return frame
 
 
 def load_image(path: Path) -> NDArray[np.uint8]:
@@ -245,8 +249,6 @@ def _map_member(path: Path) -> NDArray[np.generic]:
     if len(found) != 1:
         raise ValueError(f"{len(found)} arrays of 4 or 5 axes, there must be one")
     member, header, shape, fortran, dtype = found[0]
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects")
     if member.compress_type != zipfile.ZIP_STORED:
         raise ValueError("it is compressed: write it with np.save or np.savez")
     # A member's data follow its local header: 30 bytes, of which the last two pairs say how much more there is.

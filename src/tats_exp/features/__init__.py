@@ -1,5 +1,6 @@
 """Fixed networks that look at pixels: features for distances, logits for labels."""
 
+from tats_exp.features.i3d import I3D
 from tats_exp.features.shapes_cnn import ShapesCNN
 
-__all__ = ["ShapesCNN"]
+__all__ = ["I3D", "ShapesCNN"]

@@ -29,10 +29,12 @@ class ShapesCNN(nn.Module):
     Attributes:
         name: what metrics made with it are called after.
         checksum: SHA-256 of the weights file; empty unless made by `pretrained`.
+        precision: it computes in.
         width: D, the number of features.
     """
 
     name = "shapes_cnn"
+    precision = "fp32"
     width = 64
 
     def __init__(self) -> None:
@@ -67,6 +69,13 @@ class ShapesCNN(nn.Module):
             (B, 64) float32.
         """
         return reduce(self.body(_shrink(to_float(video))), "b d t h w -> b d", "mean")
+
+    def features_and_logits(
+        self, video: UInt8[Tensor, "B T H W C"]
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B labels"]]:
+        """Both in one pass. Arguments as `features`."""
+        features = self.features(video)
+        return features, self.head(features)
 
     def forward(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B labels"]:
         """Logits of the 16 labels of `shapes`. Arguments as `features`."""

@@ -75,6 +75,8 @@ def label_coherence(
 def inception_score(probabilities: Float[Tensor, "N classes"]) -> Float64[Tensor, ""]:
     """Inception score, exp E KL(p(y|x) || p(y)), over all videos in one split.
 
+    Few videos cannot fill many classes: it grows with their number, so compare at equal numbers only.
+
     Args:
         probabilities: The classifier's softmax for every video.
 

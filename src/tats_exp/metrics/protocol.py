@@ -13,6 +13,7 @@ class Protocol:
         features: Name of the feature network, as in `fvd/<name>`.
         checksum: SHA-256 of its weights.
         precision: How the network computed, "fp32" or "bf16".
+        classifier: Name and SHA-256 of the network that IS, CCS and ICS asked.
         n_real: Clips of the reference.
         n_generated: Clips compared with it.
         repeats: How often both were drawn anew; the value is the mean.
@@ -31,6 +32,7 @@ class Protocol:
     features: str
     checksum: str
     precision: str
+    classifier: str
     n_real: int
     n_generated: int
     repeats: int

@@ -21,7 +21,7 @@ class Distortion:
 
     Attributes:
         name: of the curve.
-        unit: what a level is a share of.
+        unit: what a level is.
         levels: growing, without 0.
         apply: clips, level and seed in, distorted clips out.
     """
@@ -33,11 +33,13 @@ class Distortion:
 
 
 DISTORTIONS = (
-    Distortion("noise", "grey range", (0.02, 0.05, 0.1, 0.2, 0.4), add_noise),
-    Distortion("blur", "frame's side", (0.01, 0.02, 0.04, 0.08), lambda video, level, _: blur(video, level)),
-    Distortion("shuffled frames", "clip shuffled inside", (0.25, 0.5, 1.0), shuffle_frames),
-    Distortion("frozen frames", "frames", (0.25, 0.5, 0.75, 1.0), freeze_frames),
-    Distortion("time reversed", "yes or no", (1.0,), lambda video, _level, _seed: reverse_time(video)),
+    Distortion("noise", "deviation, share of grey range", (0.02, 0.05, 0.1, 0.2, 0.4), add_noise),
+    Distortion(
+        "blur", "deviation, share of side", (0.01, 0.02, 0.04, 0.08), lambda video, level, _: blur(video, level)
+    ),
+    Distortion("shuffled frames", "block, share of clip", (0.25, 0.5, 1.0), shuffle_frames),
+    Distortion("frozen frames", "share of frames", (0.25, 0.5, 0.75, 1.0), freeze_frames),
+    Distortion("time reversed", "played backwards", (1.0,), lambda video, _level, _seed: reverse_time(video)),
 )
 
 PASSES = 1 + sum(len(distortion.levels) for distortion in DISTORTIONS)

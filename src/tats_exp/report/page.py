@@ -164,7 +164,7 @@ def _line(table: Table, row: Row, head: str) -> str:
         f'<td class="within">{_spread(text)}</td>' if cell.within_floor else f"<td>{_spread(text)}</td>"
         for cell, text in zip(row.cells, table.texts(row), strict=True)
     )
-    names = {"seed": escape(row.seed or "?"), "mean": f"mean of {row.n}"}
+    names = {"seed": escape(row.seed or "–"), "mean": f"mean of {row.n}"}
     name = f'<td class="left">{names[row.kind]}</td>' if row.kind in names else ""
     return f'<tr class="{row.kind}">{head}{name}{cells}</tr>'
 

@@ -107,7 +107,8 @@ def make_table(groups: list[Group]) -> Table:
         for run in group.runs:
             cells = [_cell(column, [run]) for column in columns]
             rows.append(Row("seed", place, group.label, run.seed, 1, cells))
-        rows.append(Row("mean", place, group.label, "", len(group.runs), [_cell(c, group.runs) for c in columns]))
+        if len(group.runs) > 1 or group.runs[0].seed:
+            rows.append(Row("mean", place, group.label, "", len(group.runs), [_cell(c, group.runs) for c in columns]))
     for kind, label in FLOORS.items():
         cells = [floor_cell(kind, column.key, runs) for column in columns]
         if any(cell.mean is not None for cell in cells):
@@ -204,10 +205,7 @@ def _check_protocol(column: Headline, runs: list[Run]) -> None:
     if not column.protocol:
         return
     measured = [run for run in runs if column.key in run.values and run.protocol]
-    try:
-        protocols = [Protocol(**run.protocol) for run in measured]
-    except TypeError as error:
-        raise ValueError(f"report: metrics.json holds no protocol of this version ({error})") from error
+    protocols = [Protocol.from_dict(run.protocol) for run in measured]
     try:
         same_protocol(protocols)
     except ValueError as error:
@@ -236,7 +234,7 @@ def _decimals(column: Headline, cells: list[Cell]) -> int:
 
 def _row_label(row: Row) -> str:
     if row.kind == "seed":
-        return f"{row.label}, seed {row.seed or '?'}"
+        return f"{row.label}, seed {row.seed}" if row.seed else row.label
     return f"{row.label}, mean of {row.n}" if row.kind == "mean" else row.label
 
 

@@ -58,8 +58,7 @@ class FSQ(nn.Module):
             the rounding. `commitment` is 0.
         """
         bounded = self._bound(latents)
-        # In this order the sum is the rounded value to the last bit, as `lookup` gives it.
-        rounded = bounded.detach().round() + (bounded - bounded.detach())
+        rounded = bounded + (bounded.round() - bounded).detach()
         quantized = rounded / (self._levels // 2)
         codes = self.codes_of(quantized.detach())
         return Quantized(
@@ -109,10 +108,10 @@ class FSQ(nn.Module):
         return (digits * self._basis).sum(1)
 
     def _bound(self, latents: Tensor) -> Tensor:
-        """Squash every axis so that rounding gives exactly its number of levels, and 0 stays near level 0."""
+        """Squash every axis so that rounding gives exactly its levels, and 0 stays near level 0; in float32."""
         half_range = (self._levels - 1) * ((1 - EPS) / 2)
         offset = (self._levels % 2 == 0) / 2
-        return torch.tanh(latents.float() + torch.tan(offset / half_range)) * half_range - offset
+        return torch.tanh(latents + torch.tan(offset / half_range)) * half_range - offset
 
     def _perplexity(self, codes: Tensor) -> Tensor:
         counts = torch.zeros(self.size, device=codes.device).index_add_(0, codes, torch.ones_like(codes).float())

@@ -1,0 +1,158 @@
+"""Networks that users bring as TorchScript archives: the I3D detector of StyleGAN-V, and any classifier such as C3D.
+
+A TorchScript archive is a program: it is run, so take it from where you trust it.
+
+Axes: B batch, T frames, H W pixels, C colour channels, D features.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tats_exp.features.clip_batches import check_video, in_parts
+
+Layout = Literal["BCTHW", "BTCHW", "BTHWC"]
+
+
+class TorchScriptI3D(nn.Module):
+    """StyleGAN-V's I3D detector; a clip's features are its 400 logits. It resizes and scales frames by itself.
+
+    Attributes:
+        name: what metrics made with it are called after; which I3D it was tells the checksum.
+        width: D, the number of features.
+        precision: it computes in.
+        checksum: SHA-256 of the archive.
+    """
+
+    name = "i3d"
+    width = 400
+    precision = "fp32"
+
+    def __init__(self, path: Path) -> None:
+        """Read the archive, onto the CPU.
+
+        Raises:
+            ValueError: it cannot be read; one line.
+        """
+        super().__init__()
+        self.path = path
+        self.detector, self.checksum = _load(path)
+
+    @torch.no_grad()
+    def features(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:
+        """Logits (B, 400) of RGB frames of any size, 0 to 255.
+
+        Raises:
+            ValueError: the video is no such batch, or the archive is no such detector; one line.
+        """
+        check_video("I3D", video)
+        return in_parts(self._look, video)
+
+    def forward(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:
+        """Logits, which are the features."""
+        return self.features(video)
+
+    def _look(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:
+        clips = rearrange(video, "b t h w c -> b c t h w").float()
+        # Its `rescale` takes 0..255 to [-1, 1], `return_features` keeps the logits from a softmax.
+        arguments = {"rescale": True, "resize": True, "return_features": True}
+        return _call(self.path, self.detector, self.width, clips, **arguments)
+
+
+class TorchScriptClassifier(nn.Module):
+    """Any classifier of clips as a TorchScript archive, called with one float tensor; gives IS, CCS and ICS.
+
+    Attributes:
+        name: what metrics made with it are called after.
+        precision: it computes in.
+        checksum: SHA-256 of the archive.
+    """
+
+    precision = "fp32"
+
+    def __init__(
+        self, path: str | Path, name: str, size: int | None, value_range: tuple[float, float], layout: str = "BCTHW"
+    ) -> None:
+        """Read the archive, onto the CPU.
+
+        Args:
+            path: of the archive.
+            name: what metrics made with it are called after.
+            size: height and width that it wants, in pixels: frames are resized bilinearly, without antialiasing.
+                None: as they are.
+            value_range: what 0 and 255 become.
+            layout: order of the axes that it wants: "BCTHW", "BTCHW" or "BTHWC".
+
+        Raises:
+            ValueError: an argument is not allowed, or the archive cannot be read; one line.
+        """
+        super().__init__()
+        if layout not in get_args(Layout):
+            raise ValueError(f"layout must be one of {', '.join(get_args(Layout))}, got {layout}")
+        if size is not None and size < 1:
+            raise ValueError(f"size must be at least 1 or null, got {size}")
+        self.low, self.high = value_range
+        if not self.low < self.high:
+            raise ValueError(f"value_range must go from low to high, got {list(value_range)}")
+        self.path, self.name, self.size, self.layout = Path(path), name, size, layout
+        self.classifier, self.checksum = _load(self.path)
+
+    @torch.no_grad()
+    def features(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:
+        """Logits (B, classes) of RGB frames of any size, 0 to 255.
+
+        Raises:
+            ValueError: the video is no such batch, or the archive does not give logits for it; one line.
+        """
+        check_video(self.name, video)
+        return in_parts(self._look, video)
+
+    def forward(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:
+        """Logits, which are the features."""
+        return self.features(video)
+
+    def _look(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:
+        frames = rearrange(video, "b t h w c -> (b t) c h w").float()
+        if self.size is not None:
+            frames = functional.interpolate(frames, size=(self.size, self.size), mode="bilinear", align_corners=False)
+        scaled = frames / 255 * (self.high - self.low) + self.low
+        axes = " ".join(self.layout.lower())
+        clips = rearrange(scaled, f"(b t) c h w -> {axes}", b=video.shape[0]).contiguous()
+        return _call(self.path, self.classifier, None, clips)
+
+
+def _load(path: Path) -> tuple[Any, str]:
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        network = torch.jit.load(str(path), map_location="cpu")
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{path}: not a TorchScript archive, or damaged") from error
+    return network.eval().requires_grad_(False), hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _call(path: Path, network: Any, width: int | None, clips: Tensor, **arguments: bool) -> Tensor:
+    """Logits of a batch, after a look whether they are such."""
+    try:
+        logits = network(clips, **arguments)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()
+        raise ValueError(
+            f"{path}: cannot be called with clips {tuple(clips.shape)} and {', '.join(arguments) or 'nothing else'}: "
+            f"{reason[-1] if reason else 'no reason given'}"
+        ) from error
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != len(clips):
+        raise ValueError(f"{path}: gives {_describe(logits)}, allowed: one row of logits per clip")
+    if width is not None and logits.shape[1] != width:
+        raise ValueError(f"{path}: gives {logits.shape[1]} logits per clip, I3D gives {width}")
+    return logits.float()
+
+
+def _describe(value: Any) -> str:
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"

@@ -1,0 +1,147 @@
+"""`python -m tats_exp.evaluate` on folders of videos: the same pixels give the same values, wrong input one line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.made_videos import write_array, write_images, write_lossless
+from runs import tats_exp
+from tats_exp.data.shapes import Shapes
+from tats_exp.evaluate import main
+
+QUICK = ("metrics=shapes_cnn", "device=cpu", "metrics.resamples=20")
+FRAMES = 40
+
+
+def worlds(seed: int, videos: int = 8) -> list[np.ndarray]:
+    split = Shapes(train_videos=videos, test_videos=1, frames=FRAMES, resolution=16, seed=seed).split("train")
+    return [split.read(video, 0, FRAMES) for video in range(videos)]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real videos, others of the same world, and those again with noise."""
+    root = tmp_path_factory.mktemp("folders")
+    for name, videos in {"real": worlds(0, 12), "same": worlds(1), "few": worlds(2, 1)}.items():
+        for number, frames in enumerate(videos):
+            write_array(root / name / f"{number}.npy", frames)
+    noise = np.random.default_rng(0)
+    for number, frames in enumerate(worlds(1)):
+        noisy = np.clip(frames + noise.normal(0, 60, frames.shape), 0, 255).astype(np.uint8)
+        write_array(root / "noisy" / f"{number}.npy", noisy)
+        write_images(root / "images" / str(number), frames)
+        write_lossless(root / "films" / f"{number}.mkv", frames)
+    write_array(root / "large" / "0.npy", np.zeros((2, 16, 20, 20, 3), np.uint8))
+    write_array(root / "short" / "0.npy", np.zeros((3, 9, 16, 16, 3), np.uint8))
+    write_array(root / "nan" / "0.npy", np.full((3, 16, 16, 16, 3), np.nan, np.float32))
+    (root / "empty").mkdir()
+    (root / "broken").mkdir()
+    (root / "broken" / "0.mp4").write_text("no video")
+    write_array(root / "broken" / "1.npy", np.zeros((2, 16, 16, 16, 3), np.uint8))
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def found(out: str) -> dict:
+    (path,) = Path(out).glob("*/metrics.json")
+    return json.loads(path.read_text())
+
+
+def test_worse_videos_are_further_and_the_floor_is_nearest(folders: Path) -> None:
+    for name in ("same", "noisy"):
+        assert main([f"real={folders / 'real'}", f"generated={folders / name}", f"out={name}", *QUICK]) == 0
+    same, noisy = found("same"), found("noisy")
+    floor = same["floors"]["real"]["fvd/shapes_cnn"]
+    for window in ("window_0", "last"):
+        key = f"fvd/shapes_cnn/{window}"
+        assert same["values"][key] < 3 * floor < noisy["values"][key]
+        assert same["values"][key.replace("fvd", "kvd")] < noisy["values"][key.replace("fvd", "kvd")]
+    assert same["values"]["drift/motion/last"] < noisy["values"]["drift/motion/last"]
+    assert same["protocol"] == noisy["protocol"]
+    assert same["protocol"]["resolution"] == "16x16" and same["protocol"]["codec_generated"] == "none"
+    assert len((Path("same") / "0_same" / "curves.csv").read_text().splitlines()) == 1 + FRAMES // 16
+    assert (Path("same") / "report" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("form, codec", [("images", "none"), ("films", "h264")])
+def test_the_same_pixels_give_the_same_values_whatever_they_are_stored_in(folders: Path, form: str, codec: str) -> None:
+    for name in ("same", form):
+        assert main([f"real={folders / 'real'}", f"generated={folders / name}", f"out={name}", *QUICK]) == 0
+    assert found(form)["values"] == found("same")["values"]
+    assert found(form)["protocol"]["codec_generated"] == codec
+    assert any("h264" in note for note in found(form)["notes"]) == (codec == "h264")
+
+
+def test_real_videos_are_looked_at_once(folders: Path, capsys: pytest.CaptureFixture) -> None:
+    both = f"generated=[{folders / 'same'},{folders / 'noisy'}]"
+    assert main([f"real={folders / 'real'}", both, "out=both", *QUICK]) == 0
+    assert len(list(Path("runs/store/evaluate_real").glob("*/real.safetensors"))) == 1
+    printed = capsys.readouterr().out
+    assert "same" in printed and "noisy" in printed and "floor: real vs other real" in printed
+
+
+def test_folders_that_were_not_measured_alike_get_a_table_each(folders: Path, capsys: pytest.CaptureFixture) -> None:
+    both = f"generated=[{folders / 'same'},{folders / 'films'}]"
+    assert main([f"real={folders / 'real'}", both, "out=both", *QUICK]) == 0
+    printed = capsys.readouterr().out
+    assert "codec_generated: none, h264" in printed and printed.count("index.html") == 2
+
+
+def test_repeats_and_all_windows_follow_the_preset(folders: Path) -> None:
+    options = ("metrics.repeats=2", "metrics.videos=4", "metrics.windows=ends", "metrics.reference_videos=6")
+    assert main([f"real={folders / 'real'}", f"generated={folders / 'same'}", "out=out", *QUICK, *options]) == 0
+    values, protocol = found("out")["values"], found("out")["protocol"]
+    assert values["fvd/shapes_cnn/last/std"] > 0
+    assert (protocol["repeats"], protocol["n_generated"], protocol["n_real"]) == (2, 4, 6)
+
+
+@pytest.mark.parametrize(
+    "real, generated, options, said",
+    [
+        ("real", "no/such/folder", (), "generated: "),
+        ("empty", "same", (), "real: "),
+        ("real", "large", (), "frames of real are 16x16, of generated 20x20: resolution=N"),
+        ("real", "short", (), "9 frames"),
+        ("real", "few", (), "generated: 1 videos"),
+        ("few", "same", (), "at least 4 are needed"),
+        ("real", "nan", (), "nan"),
+        ("real", "broken", (), "0.mp4"),
+        ("real", "same", ("metrics.split=all",), "metrics.split=all"),
+        ("real", "same", ("metrics.vidoes=4",), "metrics.vidoes: unknown key; did you mean 'videos'?"),
+        ("real", "same", ("frames=1",), "frames=1"),
+        ("real", "same", ("metrics=fid",), "metrics=fid: no such option"),
+        ("real", "same", ("metrics.network.colour=1",), "metrics.network.colour: unknown key"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    folders: Path, capsys: pytest.CaptureFixture, real: str, generated: str, options: tuple[str, ...], said: str
+) -> None:
+    arguments = [f"real={folders / real}", f"generated={folders / generated}", "out=out", *QUICK, *options]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("tats_exp.evaluate: ") and said in error
+    assert not Path("out").exists()
+
+
+def test_a_missing_folder_is_named_by_its_key(capsys: pytest.CaptureFixture) -> None:
+    assert main(["generated=there", *QUICK]) == 2
+    assert "real" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_without_weights_one_line_says_how_to_get_them(
+    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TATS_EXP_CACHE", str(tmp_path / "nothing"))
+    command = (f"real={folders / 'real'}", f"generated={folders / 'same'}")
+    for module, arguments in (("tats_exp.evaluate", command), ("tats_exp", ("metrics=i3d", "scale=smoke"))):
+        result = tats_exp(tmp_path, *arguments, module=module)
+        assert result.returncode == 2
+        assert "python -m tats_exp.features.weights i3d" in result.stderr
+        assert "Traceback" not in result.stderr and len(result.stderr.strip().splitlines()) == 1
