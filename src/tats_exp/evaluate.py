@@ -222,7 +222,7 @@ class Evaluator:
             features=self.network.name,
             checksum=self.network.checksum,
             precision=self.network.precision,
-        classifier=f"{judge.name} {judge.checksum}",
+            classifier=f"{judge.name} {judge.checksum}",
             n_real=evaluation.real["reference"].shape[1],
             n_generated=evaluation.count,
             repeats=evaluation.repeats,

@@ -28,6 +28,10 @@ CAPTIONS = {
         "Dots are seeds, bars their mean. Differences below twice the real-vs-real line do not count.",
     ),
     "time_agnosticity": ("Does a code depend on where in the clip it stands?", "No sampling involved. Dots are seeds."),
+    "masks": (
+        "Who may look at whom",
+        "By latent frames of a gap. Right: what reaches codes in training that sampling does not know.",
+    ),
     "code_histogram": (
         "Which codes are used",
         "Grey: real videos. Lines: sampled ones.",
