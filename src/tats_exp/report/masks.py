@@ -32,11 +32,11 @@ def masks(groups: list[Group], ink: Ink) -> Figure | None:
     most = max((np.nanmax(leak) for leak in leaks.values()), default=0.0)
     for row, (mask, told) in enumerate(sorted(found.items())):
         window, condition = told[0]["window"], told[0]["condition_length"]
-        names = ["condition", *_names(window[0])]
+        names = ["start", *_names(window[0])]
         _blocks(axes[2 * row], visible_blocks(mask, condition, window), names, 1.0, ink)
-        axes[2 * row].set_title(f"mask {mask}: row sees column, share of pairs")
+        axes[2 * row].set_title(f"mask {mask}: row sees column")
         _blocks(axes[2 * row + 1], leaks[mask], _names(window[0]), most, ink)
-        axes[2 * row + 1].set_title(f"mask {mask}: gradient from codes not to be known")
+        axes[2 * row + 1].set_title(f"mask {mask}: row hears of column")
     return figure
 
 
@@ -75,7 +75,8 @@ def _blocks(axis: Axes, values: np.ndarray, names: list[str], most: float, ink: 
     for row, column in np.argwhere(~np.isnan(values)):
         value = values[row, column]
         text = "0" if value == 0 else f"{value:.2g}"
-        axis.text(column, row, text, ha="center", va="center", fontsize=8, color=ink.text)
+        colour = ink.paper if value > 0.6 * (most or 1.0) else ink.text
+        axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     axis.set_xticks(range(len(names)), names, fontsize=8)
     axis.set_yticks(range(len(names)), names, fontsize=8)
     axis.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)

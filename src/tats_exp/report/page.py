@@ -30,7 +30,7 @@ CAPTIONS = {
     "time_agnosticity": ("Does a code depend on where in the clip it stands?", "No sampling involved. Dots are seeds."),
     "masks": (
         "Who may look at whom",
-        "By latent frames of a gap. Right: what reaches codes in training that sampling does not know.",
+        "By latent frames of a gap. Left: share of pairs. Right: gradient from codes that sampling does not know yet.",
     ),
     "code_histogram": (
         "Which codes are used",
