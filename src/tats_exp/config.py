@@ -378,7 +378,9 @@ def _check_together(config: Config) -> None:
         sampler.check(config.latent_grid[0], config.vqgan.model["codebook"]["size"])
         if config.interpolates:
             with torch.device("meta"):
-                build_interpolation(config, condition_codes=1, condition_length=1)
+                interpolation: Any = build_interpolation(config, condition_codes=1, condition_length=1)
+            if interpolation.mask == "causal":
+                raise ValueError("interpolation.model.mask=causal has no anchors; allowed: a, b, c")
         _check_given(config, sampler.long)
     except ValueError as error:
         raise ConfigError(str(error)) from None

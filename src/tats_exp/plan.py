@@ -47,7 +47,8 @@ class Plan:
         reserve_encoding: the same for windows that are only encoded.
         side_by_side: runs at a time.
         threads: CPU threads of each.
-        notes: lines that are worth a word: what was set and is not used, what the evaluation will cost.
+        unused: lines about what was set and is not used.
+        costs: lines about what the evaluation will cost, where that is worth a word.
     """
 
     name: str
@@ -60,7 +61,8 @@ class Plan:
     reserve_encoding: int
     side_by_side: int
     threads: int
-    notes: list[str]
+    unused: list[str]
+    costs: list[str]
 
 
 def make_plan(arguments: list[str]) -> Plan:
@@ -113,7 +115,8 @@ def make_plan(arguments: list[str]) -> Plan:
         reserve_encoding=reserve_encoding,
         side_by_side=side_by_side,
         threads=threads,
-        notes=_unused(configs, said) + _costs(configs),
+        unused=_unused(configs, said),
+        costs=_costs(configs),
     )
 
 

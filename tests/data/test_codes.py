@@ -23,7 +23,5 @@ def test_with_every_frame_a_key_frame_nothing_is_left_out() -> None:
 
 @pytest.mark.parametrize("length", [4, 6, 8])
 def test_windows_that_do_not_end_with_a_key_frame_are_refused(length: int) -> None:
-    with pytest.raises(
-        ValueError, match=f"windows of {length} latent frames; with a key frame every 4 allowed are 5, 9"
-    ):
+    with pytest.raises(ValueError, match=f"windows of {length} latent frames; .* every 4 allowed are 5, 9"):
         gaps(torch.zeros(1, length, 2, 2, dtype=torch.int64), 4)
