@@ -21,6 +21,8 @@ from tats_exp.transformer.masks import Mask, attention_mask, mask_rule, tokens_r
 Visible = Bool[Tensor, "N M"] | BlockMask | None
 FLEX_LEAST_WIDTH = 16
 """Width of a head below which the kernels of `flex_attention` are not made."""
+FLEX_LEAST_TOKENS = 512
+"""Tokens of a window below which there are hardly blocks of 128 to skip, and compiling the kernels does not pay."""
 
 
 @dataclass
@@ -86,7 +88,8 @@ def visible_pairs(
         head_width: d.
         device: where the pass runs.
     """
-    if device.type == "cuda" and head_width >= FLEX_LEAST_WIDTH:
+    pays = head_width >= FLEX_LEAST_WIDTH and tokens_read(condition_length, window) >= FLEX_LEAST_TOKENS
+    if device.type == "cuda" and pays:
         return block_mask(mask, condition_length, (window[0], window[1], window[2]), device)
     return attention_mask(mask, condition_length, window, device)
 
