@@ -135,7 +135,9 @@ def report(seconds: dict[str, list[float]], logits: dict[str, Tensor]) -> None:
     for name, median in medians.items():
         same, noisy = (100 * (d / b - 1) for d, b in zip(distances[name], distances[base], strict=True))
         print(f"| {name} | {1 / median:.2f} | {medians[base] / median:.2f} | {noisy:+.3f}% | {same:+.3f}% |")
-    print(f"\nFVD of noise {distances[base][1]:.1f}, of other real windows {distances[base][0]:.1f}; {2 * ROUNDS} a side")
+    print(
+        f"\nFVD of noise {distances[base][1]:.1f}, of other real windows {distances[base][0]:.1f}; {2 * ROUNDS} a side"
+    )
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ def test_same_padding_gives_a_share_of_the_size_rounded_up(size, kernel, stride)
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride"), [((1, 3, 3), (1, 2, 2)), ((3, 3, 3), (2, 2, 2)), ((2, 2, 2), (2, 2, 2)), ((3, 3, 3), (1, 1, 1))]
+    ("kernel", "stride"),
+    [((1, 3, 3), (1, 2, 2)), ((3, 3, 3), (2, 2, 2)), ((2, 2, 2), (2, 2, 2)), ((3, 3, 3), (1, 1, 1))],
 )
 @pytest.mark.parametrize("size", [(2, 7, 8), (5, 13, 14), (3, 9, 6)])
 def test_max_pool_pads_with_minus_infinity(kernel, stride, size):
@@ -111,7 +112,7 @@ def test_a_clip_does_not_depend_on_its_batch(network):
     alone = torch.cat([network.features(one[None]) for one in video])
     together = network.features(video)
     assert torch.allclose(together, alone, atol=1e-5)
-    assert (together[0] - together[1]).abs().max() > 1e-2, "the clips differ"
+    assert (together[0] - together[1]).abs().max() > 1e-3, "the clips differ by far more than that"
     assert torch.equal(together, network(video)), "the logits are the features"
 
 
@@ -128,7 +129,7 @@ def test_what_cannot_be_looked_at_is_refused_in_one_line(network):
     with pytest.raises(ValueError, match=r"^I3D: clips must have at least 9 frames, got 8$"):
         network(random_clips(1, frames=8))
     for wrong in (torch.zeros(1, 9, 8, 8, 3), random_clips(1)[..., :1], random_clips(1)[0], random_clips(1)[:0]):
-        with pytest.raises(ValueError, match="^I3D: video ") as refused:
+        with pytest.raises(ValueError, match=r"^I3D: video ") as refused:
             check_video("I3D", wrong)
         assert "\n" not in str(refused.value)
     with pytest.raises(ValueError, match="precision must be one of fp32, bf16, got fp16"):

@@ -11,7 +11,6 @@ Axes: B batch, C c channels, t h w time, height and width of an activation, kt k
 """
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
