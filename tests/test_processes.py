@@ -102,26 +102,46 @@ def composed(*overrides: str) -> Config:
         return check(compose("config", overrides=told))
 
 
+def stage_of_one_and_of_two(folder: Path, options: list[str], alone: list[str], together: list[str]) -> list[list]:
+    """The logged rows of the stage, trained by one process against both discriminators, and by two."""
+    # There is no codebook, whose first entries would be drawn from the share of one process.
+    options = ["discriminators=both", "quantizer=fsq", "vqgan.training.steps=6", *options]
+    options += ["vqgan.training.adversarial.lecam_weight=0.1", "vqgan.training.adversarial.warmup_steps=2"]
+    found = []
+    for number, config in enumerate((composed(*options, *alone), composed(*options, *together))):
+        place, rows = folder / str(number), []
+        place.mkdir()
+        parts = Parts(config, Progress(place, ""))
+        train(make_vqgan, parts, (place,), lambda step, values, rows=rows: rows.append((step, values)))
+        found.append(rows)
+    return found
+
+
+def assert_alike(one: list, two: list) -> None:
+    assert [step for step, _ in one] == [step for step, _ in two] == [2, 4, 6]
+    for (_, ours), (_, theirs) in zip(one, two, strict=True):
+        assert theirs == pytest.approx(ours, rel=2e-3, abs=1e-5)
+    assert "train/vqgan/matching_temporal" in two[-1][1]
+
+
 @pytest.mark.slow
 def test_a_stage_trains_against_both_discriminators_in_two_processes_as_in_one(tmp_path: Path) -> None:
-    """Every random frame, loss and logged value is that of the joined batch; there is no codebook to be drawn."""
-    judges = [f"vqgan.training.discriminators.{kind}.norm=group" for kind in ("spatial", "temporal")]
-    options = ["discriminators=both", *judges, "norm=frame_group", "quantizer=fsq", "vqgan.training.steps=6"]
-    options += ["vqgan.training.adversarial.lecam_weight=0.1", "vqgan.training.adversarial.warmup_steps=2"]
+    """Every random frame, loss and logged value is that of the joined batch."""
+    options = [f"vqgan.training.discriminators.{kind}.norm=group" for kind in ("spatial", "temporal")]
     several = ["trainer.devices=2", "+trainer.strategy=ddp_find_unused_parameters_true"]
-    rows: dict[int, list] = {}
-    for number, config in enumerate((composed(*options), composed(*options, *several))):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        parts, told = Parts(config, Progress(folder, "")), rows.setdefault(number, [])
-        train(make_vqgan, parts, (folder,), lambda step, values, told=told: told.append((step, values)))
-    assert [step for step, _ in rows[0]] == [step for step, _ in rows[1]] == [2, 4, 6]
-    for (_, one), (_, two) in zip(rows[0], rows[1], strict=True):
-        assert two == pytest.approx(one, rel=2e-3, abs=1e-5)
-    assert "train/vqgan/matching_temporal" in rows[1][-1][1]
+    assert_alike(*stage_of_one_and_of_two(tmp_path, [*options, "norm=frame_group"], [], several))
     one, two = (read_tensors(tmp_path / str(number) / MODEL) for number in (0, 1))
     assert one.keys() == two.keys()
     assert not (tmp_path / "1" / "last.ckpt").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_batch_norm_is_that_of_the_joined_batch_on_two_gpus(tmp_path: Path) -> None:
+    precision = "trainer.precision=32-true"
+    together = ["trainer=ddp", "trainer.devices=2", precision]
+    assert_alike(*stage_of_one_and_of_two(tmp_path, [], ["trainer=gpu", precision], together))
 
 
 @pytest.mark.slow

@@ -103,8 +103,8 @@ def read_weights(path: Path) -> dict[str, Any]:
     """
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, OSError) as error:
-        raise ValueError(f"weights {path} cannot be read ({str(error).splitlines()[0]})") from None
+    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError):
+        raise ValueError(f"weights {path} cannot be read: damaged, or no plain tensors saved by torch") from None
     if not isinstance(found, dict):
         raise ValueError(f"weights {path}: a dict of tensors is expected, found {type(found).__name__}")
     return found
