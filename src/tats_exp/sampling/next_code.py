@@ -97,7 +97,7 @@ class Chooser:
         The sum runs in the order of the vocabulary, not of likelihood: two codes of nearly equal likelihood would
         otherwise change places with the rounding of another batch size.
         """
-        if self.greedy:
+        if self.greedy or self.top_k == 1:
             return logits.argmax(dim=-1)
         probabilities = self.probabilities(logits)
         cumulative = probabilities.cumsum(dim=-1)
