@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from data.made_videos import write_array, write_images, write_lossless
 from runs import tats_exp
@@ -145,3 +146,22 @@ def test_without_weights_one_line_says_how_to_get_them(
         assert result.returncode == 2
         assert "python -m tats_exp.features.weights i3d" in result.stderr
         assert "Traceback" not in result.stderr and len(result.stderr.strip().splitlines()) == 1
+
+
+def test_another_classifier_is_asked_for_opinions_and_named(folders: Path, tmp_path: Path) -> None:
+    class Brightness(torch.nn.Module):
+        def forward(self, video: torch.Tensor) -> torch.Tensor:
+            mean = video.mean(dim=(1, 2, 3, 4))
+            return torch.stack([mean, -mean], dim=1)
+
+    torch.jit.script(Brightness()).save(str(tmp_path / "c3d.pt"))
+    classifier = (
+        "{_target_: tats_exp.features.torchscript.TorchScriptClassifier, "
+        f"path: {tmp_path}/c3d.pt, name: c3d, size: 8, value_range: [-0.5, 0.5]}}"
+    )
+    options = (*QUICK, f"metrics.classifier={classifier}")
+    assert main([f"real={folders / 'real'}", f"generated={folders / 'same'}", "out=out", *options]) == 0
+    values = found("out")["values"]
+    assert values["ccs/c3d/last"] == 1 and 1 <= values["is/c3d/window_0"] <= 2
+    assert "fvd/shapes_cnn/last" in values and not [key for key in values if key.startswith("is/shapes_cnn")]
+    assert found("out")["protocol"]["classifier"].startswith("c3d ")

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from tats_exp.measure import _generated, _inner
+from tats_exp.measure import _inner
 from tats_exp.sample import Samples
 from tats_exp.vqgan import VQGAN, EMACodebook
+from tats_exp.watch import _generated
 
 
 @pytest.mark.parametrize("given", [0, 3, 8, 11])

@@ -13,6 +13,7 @@ from types import UnionType
 from typing import Any, Literal
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -258,6 +259,20 @@ def validated(cfg: DictConfig, model: type[SectionType]) -> SectionType:
         return model.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_first_line(error, model)) from None
+
+
+def build(node: Node) -> Any:
+    """What a section with `_target_` describes.
+
+    Raises:
+        ValueError: of the target itself, not wrapped by Hydra; OSError likewise.
+    """
+    try:
+        return instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ValueError | OSError):
+            raise error.__cause__ from None
+        raise
 
 
 def build_vqgan(config: Config) -> nn.Module:

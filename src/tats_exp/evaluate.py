@@ -16,12 +16,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from hydra import initialize_config_dir
-from hydra.utils import instantiate
 from pydantic import Field
 from tqdm import tqdm
 
 from tats_exp.compose import compose_run, parse_overrides
-from tats_exp.config import ConfigError, Metrics, Section, check_node, conf_dir, network_nodes, validated
+from tats_exp.config import ConfigError, Metrics, Section, build, check_node, conf_dir, network_nodes, validated
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import read_along
 from tats_exp.data.video_folder import VideoFolder
@@ -135,7 +134,7 @@ class Evaluator:
         write_json(out / "status.json", status)
 
     def _load(self, node: dict[str, Any]) -> Any:
-        return instantiate(node, _convert_="all").to(self.device).eval()
+        return build(node).to(self.device).eval()
 
     def _open_generated(self, folder: str) -> VideoFolder:
         """Open generated videos; what cannot be measured is refused, not left out: it is part of what was made."""

@@ -5,38 +5,36 @@ Axes: N videos, T frames of a window, t h w latent grid, K codebook size, D feat
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import Window, draw_windows, read_along, read_windows, to_float
+from tats_exp.data.clips import read_along
 from tats_exp.data.video_writer import write_row
 from tats_exp.likelihood import hierarchy_values, transformer_values
 from tats_exp.log import write_table
 from tats_exp.metrics import (
-    PhaseMotion,
     Protocol,
     code_histograms,
     code_perplexity,
-    joint_ratio,
     js_divergence,
     label_coherence,
     nearest_distance,
     place_probe,
     share_unchanged,
-    windows,
 )
-from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, joined
-from tats_exp.metrics.look import look, pixels
+from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
+from tats_exp.rebuild import Rebuilt, rebuild
 from tats_exp.sample import Samples, read_samples
 from tats_exp.stages import CODES, SHOWN, Parts, decoded
 from tats_exp.store import write_json
 from tats_exp.tensors import load_tensors
 from tats_exp.vqgan.vqgan import VQGAN
+from tats_exp.watch import look_along
 
 
 def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
@@ -58,11 +56,9 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     samples = read_samples(found["samples"]).first(total)
     size = _codebook_size(parts)
 
-    rebuilt = _reconstruct(parts, model, real["floor_windows"])
-    looks = [look(parts.network, batch, parts.device) for batch in rebuilt.split(_batch(parts))]
-    reconstruction = evaluation.distances(torch.cat([seen["features"] for seen in looks]))
-
-    seen, joints = _look_along(parts, model, samples)
+    rebuilt = rebuild(parts, model, real["floor_windows"])
+    reconstruction = evaluation.distances(rebuilt.features)
+    seen, joints = look_along(parts, model, samples)
     inner = _inner(model, samples)
     same_count = min(total, len(codes["train"]))  # divergences of histograms compare at equal counts only
     train_histogram = code_histograms(codes["train"][:same_count], size)
@@ -70,16 +66,19 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     rows = evaluation.rows(seen)
     for row, more in zip(rows, _code_rows(parts, train_histogram, inner[:same_count], len(rows)), strict=True):
         row |= more
+    used = code_histograms(codes["held_out"], size).mean(dim=0)
     labels = _label_floor(parts, real, evaluation)
-    if labels:
-        key = next(iter(labels))
+    for key in labels:
         for row, window in zip(rows, seen, strict=True):
             row[key] = _label_share(window, samples.labels)
     values = {
+        "codes/usage/held_out": float((used > 0).double().mean()),
+        "codes/perplexity/held_out": float(code_perplexity(used)),
         **evaluation.values(rows, seen, parts.config.metrics.resamples, parts.data_seed),
         **{f"{key}/{place}": rows[t][key] for key in labels for place, t in (("window_0", 0), ("last", -1))},
         **{f"{key}/reconstruction": statistics.fmean(found) for key, found in reconstruction.items()},
         **_code_slope(parts, train_histogram, inner[:same_count], [row["codes/js_divergence"] for row in rows]),
+        **rebuilt.values(),
         **_memorisation(parts, real, seen[0]["features"]),
         **_code_values(parts, codes),
         **joints,
@@ -101,7 +100,7 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     }
     write_table(folder / "curves.csv", rows)
     _write_histogram(folder / "code_histogram.csv", codes["train"], inner, size)
-    _write_videos(parts, model, folder / "videos", samples, real["floor_windows"], rebuilt)
+    _write_videos(parts, folder / "videos", decoded(parts, model, samples.codes[:SHOWN], samples.has_margin), rebuilt)
     values = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
     left = {"values": values, "floors": floors, "notes": notes}
     write_json(folder / "metrics.json", {**left, "protocol": _protocol(parts, evaluation).as_dict()})
@@ -208,84 +207,6 @@ def _nth(parts: Parts) -> str:
     return {2: "2nd", 3: "3rd"}.get(every, f"{every}th")
 
 
-def _look_along(parts: Parts, vqgan: VQGAN, samples: Samples) -> tuple[list[Look], Values]:
-    """What is kept of every window of all sampled videos, window by window, and how smooth they are at anchors.
-
-    A few videos are decoded at a time. Frames that were given are not looked at.
-    """
-    config = parts.config
-    count, period = config.sampled_frames // config.frames, config.key_every * vqgan.time_stride
-    ends = config.metrics.windows == "ends"
-    motions: list[Tensor] = []
-
-    def looks(start: int) -> list[Look]:
-        batch = samples.codes[start : start + _batch(parts)]
-        chunks = _generated(decoded(parts, vqgan, batch, samples.has_margin), samples.given * vqgan.time_stride)
-        seen, motion = [], PhaseMotion(period, (samples.first_anchor or 0) * vqgan.time_stride)
-        for t, window in enumerate(windows(chunks, config.frames)):
-            skipped = ends and 0 < t < count - 1
-            seen.append(pixels(window) if skipped else look(parts.network, window, parts.device, parts.classifier))
-            if config.interpolates:
-                motion.add(window)
-        if config.interpolates:
-            motions.append(motion.means())
-        parts.progress("metrics", start, len(samples.codes))
-        return seen
-
-    seen = joined(looks(start) for start in range(0, len(samples.codes), _batch(parts)))
-    if not config.interpolates:
-        return seen, {}
-    ratio = joint_ratio(torch.cat(motions), vqgan.time_stride) / _real_joints(parts, period, vqgan.time_stride)
-    return seen, {"drift/joints": ratio}
-
-
-def _generated(chunks: Iterable[UInt8[Tensor, "N _ H W C"]], given: int) -> Iterator[UInt8[Tensor, "N _ H W C"]]:
-    """Frames of videos without the first `given` ones."""
-    for chunk in chunks:
-        dropped = min(given, chunk.shape[1])
-        given -= dropped
-        if dropped < chunk.shape[1]:
-            yield chunk[:, dropped:]
-
-
-def _real_joints(parts: Parts, period: int, time_stride: int) -> float:
-    """The same measure of smoothness on real video, where it is 1 but for chance."""
-    drawn = draw_windows(parts.real, parts.config.metrics.videos, period + 1, parts.data_seed)
-    motions = []
-    for start in range(0, len(drawn), _batch(parts)):
-        motion = PhaseMotion(period)
-        motion.add(read_windows(parts.real, drawn[start : start + _batch(parts)], period + 1))
-        motions.append(motion.means())
-    return joint_ratio(torch.cat(motions), time_stride)
-
-
-@torch.inference_mode()
-def _reconstruct(parts: Parts, vqgan: VQGAN, places: Int64[Tensor, "N 2"]) -> UInt8[Tensor, "N T H W C"]:
-    """Real windows through the VQGAN; at the ends of a video its end frame fills the margin."""
-    frames, margin = parts.config.frames, vqgan.training_margin
-    out = []
-    for start in range(0, len(places), parts.config.codes.batch_size):
-        batch = _with_margin(parts, places[start : start + parts.config.codes.batch_size], frames, margin)
-        codes = vqgan.encode(to_float(batch.to(parts.device)))
-        out.append(torch.cat(list(decoded(parts, vqgan, codes, has_margin=vqgan.code_margin > 0)), dim=1))
-    return torch.cat(out)
-
-
-def _with_margin(parts: Parts, places: Int64[Tensor, "N 2"], frames: int, margin: int) -> UInt8[Tensor, "N T H W C"]:
-    """Windows with `margin` frames on either side, end frames repeated where the video ends first."""
-    videos, clips = parts.real, []
-    for video, start in places.tolist():
-        stride, last = videos.frame_stride, videos.lengths[video] - 1
-        before = min(margin, start // stride)
-        after = min(margin, (last - start) // stride - (frames - 1))
-        clip = read_windows(videos, [Window(video, start)], frames, before, after)[0]
-        first, end = clip[:1], clip[-1:]
-        clips.append(
-            torch.cat([first.expand(margin - before, -1, -1, -1), clip, end.expand(margin - after, -1, -1, -1)])
-        )
-    return torch.stack(clips)
-
-
 def _inner(vqgan: VQGAN, samples: Samples) -> Int64[Tensor, "N u h w"]:
     """The sampled codes that are measured: without margins, and without those given."""
     margin = vqgan.code_margin if samples.has_margin else 0
@@ -301,19 +222,11 @@ def _write_histogram(
     write_table(path, rows)
 
 
-def _write_videos(
-    parts: Parts,
-    vqgan: VQGAN,
-    folder: Path,
-    samples: Samples,
-    places: Int64[Tensor, "N 2"],
-    rebuilt: UInt8[Tensor, "N T H W C"],
-) -> None:
-    """Rows of a few videos: sampled ones, real ones, and real windows above their reconstructions."""
-    write_row(folder / "samples.mp4", decoded(parts, vqgan, samples.codes[:SHOWN], samples.has_margin))
+def _write_videos(parts: Parts, folder: Path, sampled: Iterable[UInt8[Tensor, "N _ H W C"]], rebuilt: Rebuilt) -> None:
+    """Rows of a few videos: sampled ones, with what was given, real ones, and real windows above reconstructions."""
+    write_row(folder / "samples.mp4", sampled)
     write_row(folder / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed))
-    real = _with_margin(parts, places[:SHOWN], parts.config.frames, 0)
-    write_row(folder / "reconstruction.mp4", [torch.cat([real, rebuilt[: len(real)]], dim=2)])
+    write_row(folder / "reconstruction.mp4", [rebuilt.shown])
 
 
 def _codebook_size(parts: Parts) -> int:

@@ -191,11 +191,8 @@ def _costs(configs: list[Config]) -> list[str]:
         try:
             network = parts.network
             assert parts.classifier is None or parts.classifier.name
-        except Exception as error:
-            cause = error.__cause__ or error
-            if isinstance(cause, ValueError | OSError):
-                raise ConfigError(f"metrics: {cause}") from None
-            raise
+        except (ValueError, OSError) as error:
+            raise ConfigError(f"metrics: {error}") from None
         metrics, config = group[0].metrics, group[0]
         windows = config.sampled_frames // config.frames
         looked = min(2, windows) if metrics.windows == "ends" else windows

@@ -18,7 +18,7 @@ from jaxtyping import Int64, UInt8
 from safetensors.torch import save
 from torch import Tensor
 
-from tats_exp.config import Config, Training, build_interpolation, build_transformer, build_vqgan
+from tats_exp.config import Config, Training, build, build_interpolation, build_transformer, build_vqgan
 from tats_exp.data.clips import Clips, Videos, VideoSource, Window, draw_windows, read_windows, to_float
 from tats_exp.data.codes import gaps, key_frames
 from tats_exp.data.joined import JoinedVideos
@@ -75,13 +75,13 @@ class Parts:
     @cached_property
     def network(self) -> Any:
         """The feature network of the evaluation, in eval mode on the device."""
-        return instantiate(self.config.metrics.network, _convert_="all").to(self.device).eval()
+        return build(self.config.metrics.network).to(self.device).eval()
 
     @cached_property
     def classifier(self) -> Any:
         """The network whose opinions are asked for, None where it is the feature network."""
         node = self.config.metrics.classifier
-        return None if node is None else instantiate(node, _convert_="all").to(self.device).eval()
+        return None if node is None else build(node).to(self.device).eval()
 
     @cached_property
     def make_trainer(self) -> Callable[..., L.Trainer]:

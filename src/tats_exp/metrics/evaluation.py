@@ -172,17 +172,21 @@ def look_at_windows(
         network: gives the features.
         classifier: gives the opinions; None for the network itself.
         videos: where the windows lie.
-        windows: the places, one or more.
+        windows: the places, one or more; what is seen is in their order.
         frames: of a window.
         batch: windows looked at side by side.
         device: where the networks are.
         progress: told how many windows are done.
     """
+    # Video after video, from front to back: a reader of files opens each once and seeks little.
+    order = sorted(range(len(windows)), key=lambda place: (windows[place].video, windows[place].start))
     looks = []
     for start in range(0, len(windows), batch):
-        looks.append(look(network, read_windows(videos, windows[start : start + batch], frames), device, classifier))
+        some = [windows[place] for place in order[start : start + batch]]
+        looks.append(look(network, read_windows(videos, some, frames), device, classifier))
         progress(min(start + batch, len(windows)))
-    return {name: torch.cat([part[name] for part in looks]) for name in looks[0]}
+    back = torch.tensor(order).argsort()
+    return {name: torch.cat([part[name] for part in looks])[back] for name in looks[0]}
 
 
 def real_side(seen: Look, repeats: int, floor: int) -> Look:

