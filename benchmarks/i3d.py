@@ -24,7 +24,7 @@ from tats_exp.features.i3d import _prepare
 from tats_exp.features.i3d_blocks import CPU_HAS_BF16, Unit3D, same_padding
 from tats_exp.metrics import frechet_distance
 
-ROUNDS, SETS, FRAMES, SIDE, NOISE = 10, 3, 16, 128, 12.0
+ROUNDS, SETS, FRAMES, SIDE, NOISE = 6, 3, 16, 128, 12.0
 
 
 @dataclass(frozen=True)

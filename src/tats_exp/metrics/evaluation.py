@@ -128,7 +128,7 @@ class Evaluation:
     def _slope(self, curve: list[float], seen: Sequence[Look], resamples: int, seed: int) -> Values:
         key = f"fvd/{self.network}/slope"
         values: Values = {key: slope(curve)}
-        if resamples:
+        if resamples and self.repeats == 1:  # the mean over repeats has no bootstrap of its own
             pooled = rearrange(self.real["reference"], "r n d -> (r n) d")
             low, high = bootstrap_slope(pooled, [window["features"] for window in seen], resamples, seed)
             values |= {f"{key}/low": low, f"{key}/high": high}

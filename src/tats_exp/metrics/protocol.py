@@ -19,9 +19,11 @@ class Protocol:
         repeats: How often both were drawn anew; the value is the mean.
         split: Split of the reference.
         clip_length: Frames a clip.
+        windows: Windows of such length that generated videos were measured to; the last one is "last".
         frame_stride: Source frames from one frame of a clip to the next.
         resolution: Of the frames that the network was given, "64x64": height x width in pixels.
-        resize: How frames were brought to that resolution.
+        resize_real: How real frames were brought to that resolution.
+        resize_generated: The same of the generated ones.
         codec_real: Codecs that real frames went through on their way to the network, "h264+mpeg4"; "none" if none.
         codec_generated: The same of the generated ones.
         data: Fingerprint of the data.
@@ -37,9 +39,11 @@ class Protocol:
     repeats: int
     split: str
     clip_length: int
+    windows: int
     frame_stride: int
     resolution: str
-    resize: str
+    resize_real: str
+    resize_generated: str
     codec_real: str
     codec_generated: str
     data: str
