@@ -22,7 +22,7 @@ def clips(tmp_path: Path) -> Path:
 
 def test_curves_of_a_folder(clips: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
-    assert main([f"clips={clips}", f"out={out}", "network=shapes_cnn", "windows=4", "device=cpu"]) == 0
+    assert main([f"clips={clips}", f"out={out}", "metrics=shapes_cnn", "windows=4", "device=cpu"]) == 0
     with (out / "sanity.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(dict.fromkeys(row["distortion"] for row in rows)) == [distortion.name for distortion in DISTORTIONS]
@@ -34,18 +34,19 @@ def test_curves_of_a_folder(clips: Path, tmp_path: Path) -> None:
 
 
 def test_windows_fall_to_what_there_is(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([f"clips={clips}", f"out={tmp_path}", "network=shapes_cnn", "device=cpu"]) == 0
+    assert main([f"clips={clips}", f"out={tmp_path}", "metrics=shapes_cnn", "device=cpu"]) == 0
     assert "6 clean and 6 other windows" in capsys.readouterr().out  # 4 videos of 3 windows
 
 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ([], "clips is missing"),
+        ([], "clips"),
         (["clips=nowhere", "out=x"], "nowhere: no such folder"),
         (["clips=CLIPS", "out=x", "windows=1"], "windows=1"),
         (["clips=CLIPS", "out=x", "windos=9"], "did you mean 'windows'"),
-        (["clips=CLIPS", "out=x", "network=c3d"], "'i3d' or 'shapes_cnn'"),
+        (["clips=CLIPS", "out=x", "metrics=c3d"], "metrics=c3d: no such option"),
+        (["clips=CLIPS", "out=x", "metrics.network.weights=nowhere.pt"], "nowhere.pt"),
     ],
 )
 def test_wrong_input_is_one_line(given: list[str], told: str, clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,5 +57,5 @@ def test_wrong_input_is_one_line(given: list[str], told: str, clips: Path, capsy
 
 def test_one_window_is_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "one.npy", np.zeros((16, 8, 8, 3), dtype=np.uint8))
-    assert main([f"clips={tmp_path}", f"out={tmp_path}", "network=shapes_cnn"]) == 2
+    assert main([f"clips={tmp_path}", f"out={tmp_path}", "metrics=shapes_cnn"]) == 2
     assert "1 windows of 16 frames" in capsys.readouterr().err

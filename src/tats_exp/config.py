@@ -197,7 +197,7 @@ def check(cfg: DictConfig) -> Config:
     """
     config = validated(cfg, Config)
     for path, node, supplied in _nodes(config):
-        check_node(path, node, supplied)
+        _check_node(path, node, supplied)
     _check_together(config)
     return config
 
@@ -261,7 +261,7 @@ def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
         ("vqgan.model", config.vqgan.model, set()),
         ("transformer.model", config.transformer.model, COMPUTED),
         ("sampler", config.sampler, set()),
-        *network_nodes(config.metrics),
+        *_network_nodes(config.metrics),
         ("trainer", config.trainer, set()),
         ("logger", config.logger, set()),
     ]
@@ -272,13 +272,23 @@ def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
     return found
 
 
-def network_nodes(metrics: Metrics) -> list[tuple[str, Node, set[str]]]:
+def check_networks(metrics: Metrics) -> None:
+    """Hold the networks of an evaluation against the parameters of what builds them.
+
+    Raises:
+        ConfigError: in one line.
+    """
+    for path, node, supplied in _network_nodes(metrics):
+        _check_node(path, node, supplied)
+
+
+def _network_nodes(metrics: Metrics) -> list[tuple[str, Node, set[str]]]:
     """The networks of an evaluation: path, section, and the parameters that the code supplies."""
     found: list[tuple[str, Node, set[str]]] = [("metrics.network", metrics.network, set())]
     return found if metrics.classifier is None else [*found, ("metrics.classifier", metrics.classifier, set())]
 
 
-def check_node(path: str, node: Node, supplied: set[str]) -> None:
+def _check_node(path: str, node: Node, supplied: set[str]) -> None:
     """Hold a section against the parameters of its target, and the sections inside it against theirs."""
     if "_target_" not in node:
         raise ConfigError(f"{path}._target_ is missing: name the class or function to build")
@@ -296,7 +306,7 @@ def check_node(path: str, node: Node, supplied: set[str]) -> None:
         if key not in names:
             raise ConfigError(f"{path}.{key}: unknown key; {allowed(key, names)}")
         if isinstance(value, dict) and "_target_" in value:
-            check_node(f"{path}.{key}", value, set())
+            _check_node(f"{path}.{key}", value, set())
         elif key in hints and _is_plain(hints[key]):
             try:
                 TypeAdapter(hints[key]).validate_python(value)

@@ -1,4 +1,4 @@
-"""Where networks look at videos, and what that will cost, told before it starts."""
+"""What looking at videos will cost, told before it starts."""
 
 import time
 from typing import Any
@@ -9,18 +9,6 @@ from tats_exp.metrics.look import look
 
 WORTH_TELLING = 60.0
 """Seconds below which nobody needs to be warned."""
-
-
-def chosen_device(name: str) -> torch.device:
-    """The device of that name; `auto` is the GPU where there is one.
-
-    Raises:
-        ValueError: a GPU is asked for where there is none.
-    """
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise ValueError("device=cuda: torch finds no CUDA device; allowed here: auto, cpu")
-    return torch.device(("cuda" if there else "cpu") if name == "auto" else name)
 
 
 def seconds_per_clip(network: Any, frames: int, height: int, width: int, device: torch.device) -> float:

@@ -4,6 +4,7 @@ Both hold the same keys. The files are what the report reads; W&B is for looking
 """
 
 import csv
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tats_exp.store import atomic
+from tats_exp.store import atomic, write_json
 
 Rows = Iterable[tuple[int, str, float]]
 
@@ -142,6 +143,18 @@ def write_losses(path: Path, stages: Mapping[str, Rows]) -> None:
         writer.writerow(("stage", "step", "key", "value"))
         for stage, rows in stages.items():
             writer.writerows((stage, *row) for row in rows)
+
+
+def write_metrics(
+    folder: Path,
+    values: Mapping[str, float | None],
+    floors: Mapping[str, Mapping[str, float]],
+    notes: list[str],
+    protocol: Mapping[str, str | int],
+) -> None:
+    """Write `metrics.json`, what the report reads; values that are no numbers become null."""
+    finite = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
+    write_json(folder / "metrics.json", {"values": finite, "floors": floors, "notes": notes, "protocol": protocol})
 
 
 def write_table(path: Path, rows: list[dict[str, float]]) -> None:

@@ -3,7 +3,6 @@
 Axes: N videos, T frames of a window, t h w latent grid, K codebook size, D features.
 """
 
-import math
 import statistics
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from tats_exp.data.clips import read_along
 from tats_exp.data.video_writer import write_row
-from tats_exp.log import write_table
+from tats_exp.log import write_metrics, write_table
 from tats_exp.metrics import (
     Protocol,
     code_histograms,
@@ -30,7 +29,6 @@ from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
 from tats_exp.rebuild import rebuild
 from tats_exp.stages import CODES, SHOWN, Parts, decoded, sampled_codes
-from tats_exp.store import write_json
 from tats_exp.tensors import load_tensors
 from tats_exp.transformer.losses import code_nll
 from tats_exp.transformer.transformer import Transformer
@@ -76,7 +74,7 @@ def make_metrics(
     }
     floors = {
         "real": {
-            **evaluation.floors(),
+            **evaluation.floors,
             "codes/js_divergence": float(js_divergence(train_histogram, held_out_histogram).mean()),
         },
         "reconstruction": {key: statistics.fmean(found) for key, found in reconstruction.items()},
@@ -89,9 +87,7 @@ def make_metrics(
         folder / "videos" / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed)
     )
     write_row(folder / "videos" / "reconstruction.mp4", [rebuilt.shown])
-    values = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
-    found = {"values": values, "floors": floors, "notes": evaluation.notes}
-    write_json(folder / "metrics.json", {**found, "protocol": _protocol(parts, evaluation).as_dict()})
+    write_metrics(folder, values, floors, evaluation.notes, _protocol(parts, evaluation).as_dict())
 
 
 def _protocol(parts: Parts, evaluation: Evaluation) -> Protocol:

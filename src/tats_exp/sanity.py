@@ -4,7 +4,6 @@ Takes windows of the videos below a folder and leaves sanity.csv, sanity.png and
 distorted windows from clean ones, distortion by distortion. What they are blind to stays at the floor.
 """
 
-import argparse
 import csv
 import math
 import sys
@@ -15,13 +14,12 @@ from typing import Any, Literal
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
-from omegaconf import OmegaConf
 from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from tats_exp.config import Section, validated
-from tats_exp.cost import chosen_device
+from tats_exp.command import chosen_device, command, read_config
+from tats_exp.config import Metrics, Section, build, check_networks
 from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.metrics.protocol import Protocol
@@ -30,50 +28,44 @@ from tats_exp.report.style import LIGHT, panels, save
 from tats_exp.store import atomic, write_json
 
 FRAMES = 16
-BATCH = 8
-
-KEYS = """keys:
-  clips=DIR         folder of real videos
-  out=DIR           where to write
-  network=i3d       or shapes_cnn
-  windows=64        of each of the two sets, clean and distorted, at most
-  resolution=null   height and width all frames are brought to; null: as they are
-  seed=0            of the windows and the distortions
-  device=auto       or cpu, cuda"""
 
 
 class SanityConfig(Section):
-    """What was asked for, checked."""
+    """What was asked for, checked. See conf/sanity.yaml for what each key means."""
 
     clips: str
     out: str
-    network: Literal["i3d", "shapes_cnn"] = "i3d"
-    windows: int = Field(default=64, ge=2)
-    resolution: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    windows: int = Field(ge=2)
+    resolution: int | None = Field(ge=1)
+    seed: int = Field(ge=0)
+    device: Literal["auto", "cpu", "cuda"]
+    eval_videos: int
+    reference_videos: int
+    metrics: Metrics
 
 
-def run(config: SanityConfig) -> None:
+def run(overrides: list[str]) -> None:
     """Draw the windows, measure, write.
 
     Raises:
         ValueError: the folder or the weights are not there, or there are fewer than 4 windows; one line.
     """
-    device = chosen_device(config.device)
+    config = read_config("sanity", overrides, SanityConfig)
+    check_networks(config.metrics)
+    device, batch = chosen_device(config.device), config.metrics.batch_size
     videos = VideoFolder(config.clips, config.resolution, shortest=FRAMES)
     drawn = draw_windows(videos, 2 * config.windows, FRAMES, config.seed)
     count = len(drawn) // 2
     if count < 2:
         raise ValueError(f"clips: {len(drawn)} windows of {FRAMES} frames in {config.clips}, at least 4 are needed")
-    network = _network(config.network).to(device).eval()
+    network = build(config.metrics.network).to(device).eval()
     clean, distorted = drawn[0 : 2 * count : 2], drawn[1 : 2 * count : 2]  # both spread over all videos alike
-    print(f"{config.network}: {count} clean and {count} other windows, distorted in {PASSES - 1} ways", flush=True)
+    print(f"{network.name}: {count} clean and {count} other windows, distorted in {PASSES - 1} ways", flush=True)
     with tqdm(total=count * (1 + PASSES), unit="clip", disable=None) as bar:
         rows = sanity_curves(
             network,
-            _batches(videos, clean),
-            _batches(videos, distorted),
+            _batches(videos, clean, batch),
+            _batches(videos, distorted, batch),
             device,
             config.seed,
             lambda done: bar.update(done - bar.n) and None,
@@ -111,19 +103,9 @@ def draw(rows: list[dict[str, Any]], network: str) -> Figure:
     return figure
 
 
-def _network(name: str) -> Any:
-    if name == "i3d":
-        from tats_exp.features.i3d import I3D  # here, as the other network needs none of it
-
-        return I3D.pretrained()
-    from tats_exp.features.shapes_cnn import ShapesCNN
-
-    return ShapesCNN.pretrained()
-
-
-def _batches(videos: Videos, windows: list[Window]) -> Iterator[UInt8[Tensor, "_ T H W C"]]:
-    for start in range(0, len(windows), BATCH):
-        yield read_windows(videos, windows[start : start + BATCH], FRAMES)
+def _batches(videos: Videos, windows: list[Window], size: int) -> Iterator[UInt8[Tensor, "_ T H W C"]]:
+    for start in range(0, len(windows), size):
+        yield read_windows(videos, windows[start : start + size], FRAMES)
 
 
 def _protocol(config: SanityConfig, network: Any, videos: VideoFolder, count: int) -> Protocol:
@@ -151,28 +133,8 @@ def _protocol(config: SanityConfig, network: Any, videos: VideoFolder, count: in
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draw the curves that the command line asks for.
-
-    Args:
-        arguments: instead of the command line's own.
-
-    Returns:
-        0, or 2 if the input is wrong; the reason is then one line on stderr.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m tats_exp.sanity",
-        description=__doc__,
-        epilog=KEYS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("keys", nargs="*", metavar="KEY=VALUE")
-    given = parser.parse_args(arguments).keys
-    try:
-        run(validated(OmegaConf.from_dotlist(given), SanityConfig))
-    except (ValueError, OSError) as error:
-        print(f"tats_exp.sanity: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    """Draw the curves that the command line asks for; arguments and exit code as `command`."""
+    return command("sanity", __doc__, run, arguments)
 
 
 if __name__ == "__main__":

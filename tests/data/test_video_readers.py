@@ -1,3 +1,4 @@
+import itertools
 import pickle
 
 import numpy as np
@@ -164,3 +165,26 @@ def test_archives_that_cannot_be_mapped_are_refused(tmp_path):
     np.savez(tmp_path / "b.npz", video, video)
     with pytest.raises(ValueError, match=r"b\.npz: .*2 arrays of 4 or 5 axes, there must be one"):
         open_reader(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("name", ["video{v}_frame{t:02}", "{v}-{t}", "clip{v}_f{t}_of_16"])
+def test_frames_of_several_videos_are_no_video(tmp_path, name):
+    for video, frame in itertools.product(range(2), range(3)):
+        (tmp_path / f"{name.format(v=video, t=frame)}.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="give each video a folder of its own"):
+        images_in(tmp_path)
+
+
+def test_a_second_number_that_grows_with_the_frame_is_no_second_video(tmp_path):
+    for frame in (0, 1, 2, 10):
+        (tmp_path / f"t{frame}_ms{40 * frame}_of_16.png").write_bytes(b"")
+    assert [image.name.split("_")[0] for image in images_in(tmp_path)] == ["t0", "t1", "t2", "t10"]
+
+
+def test_a_gif_that_stands_at_its_end_says_so(tmp_path):
+    write_gif(tmp_path / "even.gif", frames_of(5))
+    write_gif(tmp_path / "pause.gif", frames_of(5), [40, 40, 40, 40, 800])
+    write_gif(tmp_path / "stutter.gif", frames_of(5), [40, 120, 40, 40, 120])
+    found = {path.stem: GifReader(path) for path in tmp_path.glob("*.gif")}
+    assert {name: reader.pause for name, reader in found.items()} == {"even": 1, "pause": 20, "stutter": 1}
+    assert found["pause"].length == 24

@@ -50,7 +50,7 @@ def test_values_of_repeats_are_means_with_their_spread() -> None:
 
 def test_the_floor_is_real_against_disjoint_real() -> None:
     evaluation = an_evaluation()
-    floors = evaluation.floors()
+    floors = evaluation.floors
     assert floors["fvd/net"] == pytest.approx(
         float(frechet_distance(evaluation.real["reference"][0], evaluation.real["floor"][0]))
     )

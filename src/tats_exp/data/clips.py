@@ -229,8 +229,8 @@ def read_along(
         seed: of the draw.
         piece: clip frames read at a time.
 
-    Raises:
-        ValueError: no video has as much as one piece.
+    Yields:
+        Pieces in time order; none where no video has as much as one.
     """
     longest = max((length - 1) // videos.frame_stride + 1 for length in videos.lengths)
     frames = min(frames, longest // piece * piece)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tats_exp.data.clips import span
 from tats_exp.data.video_decoding import CROP_AND_RESIZE, VERSION, crop_and_resize
-from tats_exp.data.video_readers import FILES, IMAGES, ArrayReader, Reader, images_in, open_reader, stored_in
+from tats_exp.data.video_readers import FILES, IMAGES, ArrayReader, GifReader, Reader, images_in, open_reader, stored_in
 
 CHUNK = 16
 """Frames held at their full size while they are resized."""
@@ -47,6 +47,7 @@ class Found:
         size: height and width of its frames, in pixels.
         codec: it is stored in.
         stamp: SHA-256 of name, size and time of change of its files.
+        pause: frames that the last picture of a GIF counts as, where no other counts as many; else 1.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Found:
     size: tuple[int, int]
     codec: str
     stamp: str
+    pause: int = 1
 
 
 class VideoFolder:
@@ -66,6 +68,7 @@ class VideoFolder:
         resolution: the height; `size` is the whole truth.
         unreadable: a line for each file that cannot be read, its path and why; they are left out.
         too_short: name and length of each video that is shorter than was asked for; they are left out.
+        pauses: name of each GIF whose last picture counts as more frames than any other, and how many.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class VideoFolder:
         self.codec = "+".join(sorted({video.codec for video in self._found}))
         self.names = [video.name for video in self._found]
         self.lengths = [video.length for video in self._found]
+        self.pauses = [f"{video.name} ({video.pause} frames)" for video in self._found if video.pause > 1]
         self.labels, self.label_names = [0] * len(self._found), ["all"]
         self._open: OrderedDict[int, Reader] = OrderedDict()
         self._keep = max(1, min(OPEN_FILES, OPEN_PIXELS // max(height * width for height, width in sizes)))
@@ -239,7 +243,9 @@ def probe(root: Path, path: Path) -> list[Found] | str:
     name = path.relative_to(root).as_posix() if path != root else root.resolve().name
     videos = reader.videos if isinstance(reader, ArrayReader) else None
     names = [name] if videos is None else [f"{name}[{index}]" for index in range(videos)]
-    return [Found(name, path, index, reader.length, (height, width), codec, stamp) for index, name in enumerate(names)]
+    pause = reader.pause if isinstance(reader, GifReader) else 1
+    size = (height, width)
+    return [Found(name, path, index, reader.length, size, codec, stamp, pause) for index, name in enumerate(names)]
 
 
 def _stamp(path: Path) -> str:

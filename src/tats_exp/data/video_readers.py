@@ -89,7 +89,7 @@ def images_in(folder: Path) -> list[Path]:
     """The images in a folder, `frame_2` before `frame_10`; hidden ones are left out.
 
     Raises:
-        ValueError: the folder is gone, holds no image, or images of several formats.
+        ValueError: the folder is gone, holds no image, images of several formats, or the frames of several videos.
     """
     try:
         images = [entry for entry in folder.iterdir() if entry.suffix.lower() in IMAGES and entry.name[0] != "."]
@@ -99,7 +99,19 @@ def images_in(folder: Path) -> list[Path]:
     if len(formats) != 1:
         found = f"images of several formats ({' '.join(formats)})" if formats else "no image"
         raise ValueError(f"{folder}: holds {found}, the frames of a video must be of one")
+    if _several_videos([re.findall(r"\d+", image.stem) for image in images]):
+        raise ValueError(
+            f"{folder}: no number in the names tells all frames apart: give each video a folder of its own"
+        )
     return sorted(images, key=lambda image: (_natural(image.name), image.name))
+
+
+def _several_videos(numbers: list[list[str]]) -> bool:
+    """Whether names count two things, such as `video0_frame12`, and neither of them alone counts the frames."""
+    if len({len(found) for found in numbers}) != 1:
+        return False
+    distinct = [len(set(column)) for column in zip(*numbers, strict=True)]
+    return sum(count > 1 for count in distinct) > 1 and max(distinct) < len(numbers)
 
 
 def _natural(name: str) -> list[str | int]:
@@ -152,6 +164,10 @@ class GifReader:
 
     Writers drop a frame that equals the one before and show that longer instead. What is shown k times as long as the
     shortest therefore counts as k frames, or a video that stands still would come back shorter than it was.
+
+    Attributes:
+        pause: how many frames the last picture counts as, where no other counts as many; else 1. It may be a video
+            that comes to a stop, or a pause before it begins again: nobody can tell.
     """
 
     def __init__(self, path: Path) -> None:
@@ -164,7 +180,9 @@ class GifReader:
             raise ValueError(f"{path}: cannot be opened as a GIF") from error
         if not delays.size:
             raise ValueError(f"{path}: holds no frame")
-        self._pictures = np.repeat(np.arange(len(delays)), np.rint(delays / delays.min()).astype(np.int64))
+        shown = np.rint(delays / delays.min()).astype(np.int64)
+        self.pause = int(shown[-1]) if shown[-1] > shown[:-1].max(initial=1) else 1
+        self._pictures = np.repeat(np.arange(len(delays)), shown)
         self.length = len(self._pictures)
         self._restart()
 

@@ -9,6 +9,7 @@ Axes: R repeats, N real windows and n videos of each repeat, D features, T H W C
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -58,6 +59,7 @@ class Evaluation:
             f"kvd/{self.network}": [float(polynomial_mmd(real, part)) for _, real, part in pairs],
         }
 
+    @cached_property
     def floors(self) -> dict[str, float]:
         """What real videos get against other real ones, at equal numbers."""
         floors = self.distances(rearrange(self.real["floor"], "r n d -> (r n) d"))
@@ -107,7 +109,7 @@ class Evaluation:
         values |= self._unbiased(seen[0]["features"], seed)
         curve = [row[fvd] for row in rows]
         if all(map(math.isfinite, curve)):
-            past = first_window_past(curve, self.floors()[fvd])
+            past = first_window_past(curve, self.floors[fvd])
             values["drift/first_window"] = None if past is None else float(past)
             if len(curve) >= FEW_WINDOWS:
                 values |= self._slope(curve, seen, resamples, seed)
@@ -129,8 +131,9 @@ class Evaluation:
         key = f"fvd/{self.network}/slope"
         values: Values = {key: slope(curve)}
         if resamples and self.repeats == 1:  # the mean over repeats has no bootstrap of its own
-            pooled = rearrange(self.real["reference"], "r n d -> (r n) d")
-            low, high = bootstrap_slope(pooled, [window["features"] for window in seen], resamples, seed)
+            low, high = bootstrap_slope(
+                self.real["reference"][0], [window["features"] for window in seen], resamples, seed
+            )
             values |= {f"{key}/low": low, f"{key}/high": high}
         return values
 

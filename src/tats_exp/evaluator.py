@@ -1,0 +1,297 @@
+"""Measure folders of generated videos against a folder of real ones, batch by batch; what `evaluate` runs."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import UInt8
+from pydantic import Field
+from torch import Tensor
+from tqdm import tqdm
+
+from tats_exp.command import chosen_device
+from tats_exp.config import Metrics, Node, Section, build
+from tats_exp.cost import seconds_per_clip, told_cost
+from tats_exp.data.clips import Window, read_along
+from tats_exp.data.video_folder import VideoFolder
+from tats_exp.data.video_writer import write_row
+from tats_exp.log import write_metrics, write_table
+from tats_exp.metrics.evaluation import Evaluation, Look, draw_real, joined, look_at_windows, real_side
+from tats_exp.metrics.look import look, pixels
+from tats_exp.metrics.memorisation import nearest_distance
+from tats_exp.metrics.protocol import Protocol
+from tats_exp.store import Store, provenance, write_json
+from tats_exp.tensors import load_tensors, save_tensors
+
+VERSION = 1
+"""Raised by hand when what is kept of real videos changes its meaning."""
+REAL = "real.safetensors"
+SHOWN, SHOWN_FRAMES = 4, 256
+
+
+class EvaluateConfig(Section):
+    """An evaluation, checked. See conf/evaluate.yaml for what each key means."""
+
+    real: str
+    generated: str | list[str]
+    frames: int = Field(ge=2)
+    frame_stride: int = Field(ge=1)
+    resolution: int | None = Field(ge=1)
+    seed: int = Field(ge=0)
+    eval_videos: int = Field(ge=2)
+    reference_videos: int = Field(ge=2)
+    out: str | None
+    store: str
+    device: Literal["auto", "cpu", "cuda"]
+    metrics: Metrics
+
+
+class Evaluator:
+    """Real videos, looked at once, and what generated ones are measured with.
+
+    Attributes:
+        config: what was asked for.
+        network: the feature network, on the device.
+        classifier: the network whose opinions are asked for, None where it is the feature network.
+    """
+
+    def __init__(self, config: EvaluateConfig) -> None:
+        self.config, self.metrics = config, config.metrics
+        self.device = chosen_device(config.device)
+        self.network: Any = self._load(self.metrics.network)
+        self.classifier: Any = None if self.metrics.classifier is None else self._load(self.metrics.classifier)
+        self.real = open_folder("real", config.real, config, config.frame_stride)
+        folders = [config.generated] if isinstance(config.generated, str) else config.generated
+        self.generated = {folder: self._open_generated(folder) for folder in folders}
+
+    def windows(self, generated: VideoFolder) -> list[int]:
+        """The windows of the generated videos that the networks look at."""
+        count = min(generated.lengths) // self.config.frames
+        return sorted({0, count - 1}) if self.metrics.windows == "ends" else list(range(count))
+
+    def videos(self, generated: VideoFolder) -> int:
+        """How many videos of a folder are measured in each repeat."""
+        return min(self.metrics.videos, len(generated.names) // self.metrics.repeats)
+
+    def cost(self) -> str | None:
+        """One line about what this will take, None if that is not worth a word."""
+        clips, real = 0, {}
+        for folder in self.generated.values():
+            drawn, floor = self._draw(folder)
+            real[self.videos(folder)] = sum(map(len, drawn))  # folders of as many videos share what is seen of them
+            clips += self.metrics.repeats * floor * len(self.windows(folder))
+        clips += sum(real.values())
+        return told_cost(
+            self.network.name,
+            clips,
+            seconds_per_clip(self.network, self.config.frames, *self.real.size, self.device),
+        )
+
+    def evaluate(self, folder: str, out: Path) -> None:
+        """Measure one folder of generated videos; leaves what a run leaves."""
+        config, metrics, generated = self.config, self.metrics, self.generated[folder]
+        started = time.time()
+        evaluation = Evaluation(self.network.name, (self.classifier or self.network).name, self._real_side(generated))
+        count = evaluation.count * evaluation.repeats
+        chosen = np.random.default_rng(config.seed).permutation(len(generated.names))[:count].tolist()
+        seen = self._look_along(generated, chosen)
+        rows = evaluation.rows(seen)
+        values = {**evaluation.values(rows, seen, metrics.resamples, config.seed), **memorisation(evaluation, seen[0])}
+        out.mkdir(parents=True, exist_ok=True)
+        write_table(out / "curves.csv", rows)
+        write_row(out / "videos" / "samples.mp4", self._shown(generated, chosen[:SHOWN]))
+        write_row(out / "videos" / "real.mp4", read_along(self.real, SHOWN, SHOWN_FRAMES, config.seed))
+        notes = [*evaluation.notes, *codec_notes(self.real, generated), *length_notes(generated, config.frames)]
+        notes += [*pause_notes("real", self.real), *pause_notes("generated", generated)]
+        write_metrics(out, values, {"real": evaluation.floors}, notes, self._protocol(evaluation, generated).as_dict())
+        status = {
+            "state": "finished",
+            "experiment": "evaluate",
+            "description": f"How far are generated videos from those of {config.real}?",
+            "choices": {"generated": folder},
+            "seconds": {"total": round(time.time() - started, 1)},
+            "device": self.device.type,
+            "commit": provenance()["commit"],
+            "version": provenance()["versions"],
+        }
+        write_json(out / "status.json", status)
+
+    def _load(self, node: Node) -> Any:
+        return build(node).to(self.device).eval()
+
+    def _open_generated(self, folder: str) -> VideoFolder:
+        """Open generated videos; what cannot be measured is refused, not left out: it is part of what was made."""
+        videos = open_folder("generated", folder, self.config, frame_stride=1)
+        if videos.unreadable:
+            raise ValueError(f"generated: {len(videos.unreadable)} files cannot be read, first {videos.unreadable[0]}")
+        if videos.too_short:
+            raise ValueError(
+                f"generated: {len(videos.too_short)} videos have fewer than {self.config.frames} frames, "
+                f"first {videos.too_short[0]}"
+            )
+        if videos.size != self.real.size:
+            sizes = [f"{height}x{width}" for height, width in (self.real.size, videos.size)]
+            raise ValueError(
+                f"frames of real are {sizes[0]}, of generated {sizes[1]}: resolution=N brings both to N x N"
+            )
+        repeats, wanted = self.metrics.repeats, self.metrics.repeats * self.metrics.videos
+        if repeats > 1 and len(videos.names) < wanted:
+            raise ValueError(
+                f"generated: {len(videos.names)} videos in {folder}, metrics.repeats={repeats} of "
+                f"metrics.videos={self.metrics.videos} need {wanted}"
+            )
+        if self.videos(videos) < 2:
+            raise ValueError(f"generated: {len(videos.names)} videos in {folder}, at least 2 are needed")
+        return videos
+
+    def _draw(self, generated: VideoFolder) -> tuple[list[list[Window]], int]:
+        wanted = (self.metrics.reference_videos, self.videos(generated))
+        return draw_real(self.real, *wanted, self.config.frames, self.metrics.repeats, self.config.seed)
+
+    def _real_side(self, generated: VideoFolder) -> Look:
+        """What was seen of real windows, kept under everything it depends on."""
+        config, metrics = self.config, self.metrics
+        wanted = (metrics.reference_videos, self.videos(generated))
+        drawn, floor = self._draw(generated)
+        if floor < 2:
+            raise ValueError(
+                f"real: {len(drawn[0])} windows of {config.frames} frames in {config.real}, at least 4 are needed"
+            )
+        if len(drawn[0]) < sum(wanted):
+            fewer = f"{len(drawn[0])} windows without overlap instead of {sum(wanted)}"
+            print(f"real: {fewer}; {floor} generated videos are measured against {len(drawn[0]) - floor} of them")
+
+        def make(folder: Path) -> None:
+            windows = [window for repeat in drawn for window in repeat]
+            with tqdm(total=len(windows), desc="real", unit="clip", disable=None) as bar:
+                seen = look_at_windows(
+                    self.network,
+                    self.classifier,
+                    self.real,
+                    windows,
+                    config.frames,
+                    metrics.batch_size,
+                    self.device,
+                    lambda done: bar.update(done - bar.n) and None,
+                )
+            save_tensors(folder / REAL, real_side(seen, metrics.repeats, floor))
+
+        weights = [network.checksum for network in (self.network, self.classifier) if network is not None]
+        asked = metrics.model_dump(include={"network", "classifier", "repeats"})
+        inputs = {**asked, "weights": weights, "data": self.real.fingerprint(), "frames": config.frames}
+        inputs |= {"windows": wanted, "seed": config.seed}
+        return load_tensors(Store(Path(config.store)).stage("evaluate_real", VERSION, inputs, make).path / REAL)
+
+    def _look_along(self, videos: VideoFolder, chosen: list[int]) -> list[Look]:
+        frames, batch = self.config.frames, self.metrics.batch_size
+        looked = set(self.windows(videos))
+        count = min(videos.lengths) // frames
+        with tqdm(total=len(chosen) * count, desc="generated", unit="window", disable=None) as bar:
+
+            def looks(some: list[int]) -> list[Look]:
+                seen = []
+                for t in range(count):
+                    window = self._read(videos, some, t * frames, frames)
+                    asked = t in looked
+                    seen.append(look(self.network, window, self.device, self.classifier) if asked else pixels(window))
+                    bar.update(len(some))
+                return seen
+
+            return joined(looks(chosen[start : start + batch]) for start in range(0, len(chosen), batch))
+
+    def _read(self, videos: VideoFolder, chosen: list[int], start: int, frames: int) -> UInt8[Tensor, "n T H W C"]:
+        return torch.from_numpy(np.stack([videos.read(video, start, frames) for video in chosen]))
+
+    def _shown(self, videos: VideoFolder, chosen: list[int]) -> Iterator[UInt8[Tensor, "n T H W C"]]:
+        frames = self.config.frames
+        shown = min(min(videos.lengths) // frames * frames, SHOWN_FRAMES)
+        return (self._read(videos, chosen, start, frames) for start in range(0, shown, frames))
+
+    def _protocol(self, evaluation: Evaluation, generated: VideoFolder) -> Protocol:
+        (height, width), judge = self.real.size, self.classifier or self.network
+        return Protocol(
+            features=self.network.name,
+            checksum=self.network.checksum,
+            precision=self.network.precision,
+            classifier=f"{judge.name} {judge.checksum}",
+            n_real=evaluation.real["reference"].shape[1],
+            n_generated=evaluation.count,
+            repeats=evaluation.repeats,
+            split="real folder",
+            clip_length=self.config.frames,
+            windows=min(generated.lengths) // self.config.frames,
+            frame_stride=self.config.frame_stride,
+            resolution=f"{height}x{width}",
+            resize_real=self.real.resize,
+            resize_generated=generated.resize,
+            codec_real=self.real.codec,
+            codec_generated=generated.codec,
+            data=self.real.fingerprint(),
+            seed=self.config.seed,
+        )
+
+
+def open_folder(side: str, folder: str, config: EvaluateConfig, frame_stride: int) -> VideoFolder:
+    """Open a folder of videos, with a bar if that takes long.
+
+    Raises:
+        ValueError: there is nothing in it that can be measured; names the side.
+    """
+    with tqdm(desc=f"opening {side}", unit="file", delay=2, disable=None) as bar:
+
+        def told(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        try:
+            return VideoFolder(folder, config.resolution, frame_stride, config.frames, told)
+        except ValueError as error:
+            raise ValueError(f"{side}: {error}") from None
+
+
+def codec_notes(real: VideoFolder, generated: VideoFolder) -> list[str]:
+    """What to say where one side went through a codec that the other did not."""
+    if real.codec == generated.codec:
+        return []
+    return [
+        f"real videos were stored as {real.codec}, generated ones as {generated.codec}: what a codec does to pixels is "
+        "part of every distance"
+    ]
+
+
+def length_notes(generated: VideoFolder, frames: int) -> list[str]:
+    """What to say where generated videos differ in how many windows they have."""
+    shortest, longest = min(generated.lengths), max(generated.lengths)
+    if shortest // frames == longest // frames:
+        return []
+    name = generated.names[generated.lengths.index(shortest)]
+    return [
+        f"all generated videos were measured up to window {shortest // frames - 1}, where {name} ends: "
+        f"it has {shortest} frames, the longest has {longest}"
+    ]
+
+
+def pause_notes(side: str, videos: VideoFolder) -> list[str]:
+    """What to say of GIFs that end in a picture which stands: what was made, or how it is to be shown."""
+    if not videos.pauses:
+        return []
+    return [
+        f"{len(videos.pauses)} {side} GIFs end in a picture that is shown longer than any other, and counts as that "
+        f"many frames, first {videos.pauses[0]}: if that is a pause before they begin again, store them without it"
+    ]
+
+
+def memorisation(evaluation: Evaluation, first: Look) -> dict[str, float | None]:
+    """How near generated and other real windows come to the reference of their own repeat; a copy is much nearer."""
+    sides = {"sample": rearrange(first["features"], "(r n) d -> r n d", r=evaluation.repeats)}
+    sides["other_real"] = evaluation.real["floor"]
+    found: dict[str, float | None] = {}
+    for name, side in sides.items():
+        pairs = zip(side, evaluation.real["reference"], strict=True)
+        found[f"memorisation/nearest_{name}"] = statistics.fmean(float(nearest_distance(*p).mean()) for p in pairs)
+    return found
