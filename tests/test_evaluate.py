@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.made_videos import write_array, write_images, write_lossless
+from data.made_videos import write_array, write_gif, write_images, write_lossless
 from runs import tats_exp
 from tats_exp.data.shapes import Shapes
 from tats_exp.evaluate import main
@@ -115,6 +115,14 @@ def test_repeats_and_all_windows_follow_the_preset(folders: Path) -> None:
         ("real", "broken", (), "0.mp4"),
         ("real", "same", ("metrics.repeats=2",), "8 videos"),
         ("real", "same", ("device=cuda",), "device=cuda"),
+        ("real", "same", ("generated=[]",), "generated"),
+        ("real", "same", ("out=001",), "is written ./NAME"),
+        (
+            "real",
+            "same",
+            ("metrics.classifier={_target_: torch.nn.Identity}",),
+            "metrics.classifier: Identity has no name",
+        ),
         ("real", "same", ("metrics.vidoes=4",), "metrics.vidoes: unknown key; did you mean 'videos'?"),
         ("real", "same", ("frames=1",), "frames=1"),
         ("real", "same", ("metrics=fid",), "metrics=fid: no such option"),
@@ -166,3 +174,38 @@ def test_another_classifier_is_asked_for_opinions_and_named(folders: Path, tmp_p
     assert values["ccs/c3d/last"] == 1 and 1 <= values["is/c3d/window_0"] <= 2
     assert "fvd/shapes_cnn/last" in values and not [key for key in values if key.startswith("is/shapes_cnn")]
     assert found("out")["protocol"]["classifier"].startswith("c3d ")
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_measured(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert main([f"real={folders / 'real'}", f"generated={folders / 'same'}", "out=file/out", *QUICK]) == 2
+    assert "file" in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not Path("runs").exists()
+
+
+def test_a_second_evaluation_does_not_mix_with_the_first(folders: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = [f"real={folders / 'real'}", f"generated={folders / 'same'}", "out=out", *QUICK]
+    assert main(arguments) == 0 and main(arguments) == 2
+    assert "out=out: holds an evaluation already" in capsys.readouterr().err
+
+
+def test_what_a_reader_must_know_of_the_videos_is_noted(folders: Path) -> None:
+    for number, frames in enumerate(worlds(1, 6)):
+        write_array(folders / "uneven" / f"{number}.npy", frames[:17] if number == 3 else frames)
+        write_gif(folders / "gifs" / f"{number}.gif", frames, [40] * (FRAMES - 1) + [400])
+    for name in ("uneven", "gifs"):
+        assert main([f"real={folders / 'real'}", f"generated={folders / name}", f"out={name}", *QUICK]) == 0
+    assert any("3.npy ends: it has 17 frames, the longest has 40" in note for note in found("uneven")["notes"])
+    assert found("uneven")["protocol"]["windows"] == 1
+    assert any("6 generated GIFs end in a picture" in note for note in found("gifs")["notes"])
+
+
+def test_memorisation_compares_within_a_repeat(folders: Path) -> None:
+    options = ("metrics.videos=4", "metrics.reference_videos=6")
+    for out, repeats in (("once", 1), ("twice", 2)):
+        arguments = [f"real={folders / 'real'}", f"generated={folders / 'same'}", f"out={out}", *QUICK, *options]
+        assert main([*arguments, f"metrics.repeats={repeats}"]) == 0
+    one, two = (found(out)["values"]["memorisation/nearest_other_real"] for out in ("once", "twice"))
+    assert two > one / 2  # windows of another repeat's draw may be the same frames

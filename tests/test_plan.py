@@ -28,7 +28,7 @@ SCALES = sorted(path.stem for path in (conf_dir() / "scale").glob("*.yaml"))
         (["+experiment=paddings"], "experiment=paddings: no such option; did you mean"),
         (["experiment=padding_ablation"], "+experiment=NAME"),
         (["seed=0,1"], "add -m"),
-        (["metrics.network._target_=torch.nn.Identity"], "Identity is no feature network, it has no name"),
+        (["metrics.network._target_=torch.nn.Identity"], "metrics.network: Identity has no name"),
         (["seed=-1"], "seed=-1"),
         (["--padding"], "unknown flag --padding"),
         (["padding.encoder=zeros"], "padding.encoder='zeros': Input should be 'zero'"),

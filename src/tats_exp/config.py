@@ -395,4 +395,6 @@ def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{path}: unknown key; {allowed(str(finding['loc'][-1]), list(model.model_fields))}"
     if finding["type"] == "missing":
         return f"{path} is missing"
-    return f"{path}={finding['input']!r}: {finding['msg']}"
+    told = f"{path}={finding['input']!r}: {finding['msg']}"
+    # Hydra reads 001, 1e5 and nan as numbers, also where they are folders.
+    return f"{told} (a path that looks like a number is written ./NAME)" if finding["type"] == "string_type" else told

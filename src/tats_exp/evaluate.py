@@ -26,6 +26,7 @@ def run(overrides: list[str]) -> None:
     if any(out.glob("*/status.json")):
         raise ConfigError(f"out={out}: holds an evaluation already; name another folder")
     evaluator = Evaluator(config)
+    out.mkdir(parents=True, exist_ok=True)  # not to learn after hours that it cannot be
     if (told := evaluator.cost()) is not None:
         print(told, flush=True)
     runs = [out / f"{number}_{Path(folder).name}" for number, folder in enumerate(evaluator.generated)]

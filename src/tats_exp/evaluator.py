@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tats_exp.command import chosen_device
-from tats_exp.config import Metrics, Node, Section, build
+from tats_exp.config import Metrics, Section
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_folder import VideoFolder
@@ -25,6 +25,7 @@ from tats_exp.metrics.evaluation import Evaluation, Look, draw_real, joined, loo
 from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.memorisation import nearest_distance
 from tats_exp.metrics.protocol import Protocol
+from tats_exp.networks import classifier, feature_network
 from tats_exp.store import Store, provenance, write_json
 from tats_exp.tensors import load_tensors, save_tensors
 
@@ -38,7 +39,7 @@ class EvaluateConfig(Section):
     """An evaluation, checked. See conf/evaluate.yaml for what each key means."""
 
     real: str
-    generated: str | list[str]
+    generated: str | Annotated[list[str], Field(min_length=1)]
     frames: int = Field(ge=2)
     frame_stride: int = Field(ge=1)
     resolution: int | None = Field(ge=1)
@@ -63,8 +64,8 @@ class Evaluator:
     def __init__(self, config: EvaluateConfig) -> None:
         self.config, self.metrics = config, config.metrics
         self.device = chosen_device(config.device)
-        self.network: Any = self._load(self.metrics.network)
-        self.classifier: Any = None if self.metrics.classifier is None else self._load(self.metrics.classifier)
+        self.network: Any = feature_network(self.metrics.network, self.device)
+        self.classifier: Any = classifier(self.metrics.classifier, self.device)
         self.real = open_folder("real", config.real, config, config.frame_stride)
         folders = [config.generated] if isinstance(config.generated, str) else config.generated
         self.generated = {folder: self._open_generated(folder) for folder in folders}
@@ -102,7 +103,7 @@ class Evaluator:
         seen = self._look_along(generated, chosen)
         rows = evaluation.rows(seen)
         values = {**evaluation.values(rows, seen, metrics.resamples, config.seed), **memorisation(evaluation, seen[0])}
-        out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(exist_ok=True)
         write_table(out / "curves.csv", rows)
         write_row(out / "videos" / "samples.mp4", self._shown(generated, chosen[:SHOWN]))
         write_row(out / "videos" / "real.mp4", read_along(self.real, SHOWN, SHOWN_FRAMES, config.seed))
@@ -120,9 +121,6 @@ class Evaluator:
             "version": provenance()["versions"],
         }
         write_json(out / "status.json", status)
-
-    def _load(self, node: Node) -> Any:
-        return build(node).to(self.device).eval()
 
     def _open_generated(self, folder: str) -> VideoFolder:
         """Open generated videos; what cannot be measured is refused, not left out: it is part of what was made."""
@@ -147,6 +145,10 @@ class Evaluator:
             )
         if self.videos(videos) < 2:
             raise ValueError(f"generated: {len(videos.names)} videos in {folder}, at least 2 are needed")
+        drawn, floor = self._draw(videos)
+        if floor < 2:
+            there = f"{len(drawn[0])} windows of {self.config.frames} frames in {self.config.real}"
+            raise ValueError(f"real: {there}, at least 4 are needed")
         return videos
 
     def _draw(self, generated: VideoFolder) -> tuple[list[list[Window]], int]:
@@ -158,10 +160,6 @@ class Evaluator:
         config, metrics = self.config, self.metrics
         wanted = (metrics.reference_videos, self.videos(generated))
         drawn, floor = self._draw(generated)
-        if floor < 2:
-            raise ValueError(
-                f"real: {len(drawn[0])} windows of {config.frames} frames in {config.real}, at least 4 are needed"
-            )
         if len(drawn[0]) < sum(wanted):
             fewer = f"{len(drawn[0])} windows without overlap instead of {sum(wanted)}"
             print(f"real: {fewer}; {floor} generated videos are measured against {len(drawn[0]) - floor} of them")

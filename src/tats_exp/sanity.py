@@ -19,11 +19,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tats_exp.command import chosen_device, command, read_config
-from tats_exp.config import Metrics, Section, build, check_networks
+from tats_exp.config import Metrics, Section, check_networks
 from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.metrics.protocol import Protocol
 from tats_exp.metrics.sanity import DISTORTIONS, PASSES, sanity_curves
+from tats_exp.networks import feature_network
 from tats_exp.report.style import LIGHT, panels, save
 from tats_exp.store import atomic, write_json
 
@@ -58,7 +59,7 @@ def run(overrides: list[str]) -> None:
     count = len(drawn) // 2
     if count < 2:
         raise ValueError(f"clips: {len(drawn)} windows of {FRAMES} frames in {config.clips}, at least 4 are needed")
-    network = build(config.metrics.network).to(device).eval()
+    network = feature_network(config.metrics.network, device)
     clean, distorted = drawn[0 : 2 * count : 2], drawn[1 : 2 * count : 2]  # both spread over all videos alike
     print(f"{network.name}: {count} clean and {count} other windows, distorted in {PASSES - 1} ways", flush=True)
     with tqdm(total=count * (1 + PASSES), unit="clip", disable=None) as bar:

@@ -20,11 +20,12 @@ from jaxtyping import Int64, UInt8
 from safetensors.torch import save
 from torch import Tensor
 
-from tats_exp.config import Config, Training, build, build_transformer, build_vqgan
+from tats_exp.config import Config, Training, build_transformer, build_vqgan
 from tats_exp.data.clips import Clips, Videos, VideoSource, Window, draw_windows, read_windows, to_float
 from tats_exp.data.joined import JoinedVideos
 from tats_exp.fit import CHECKPOINT, Budget, Scalars, fit
 from tats_exp.metrics.evaluation import draw_real, look_at_windows, real_side
+from tats_exp.networks import classifier, feature_network
 from tats_exp.progress import Progress
 from tats_exp.sampling.decoding import decode_videos
 from tats_exp.store import atomic, write_json
@@ -77,13 +78,12 @@ class Parts:
     @cached_property
     def network(self) -> Any:
         """The feature network of the evaluation, in eval mode on the device."""
-        return build(self.config.metrics.network).to(self.device).eval()
+        return feature_network(self.config.metrics.network, self.device)
 
     @cached_property
     def classifier(self) -> Any:
         """The network whose opinions are asked for, None where it is the feature network."""
-        node = self.config.metrics.classifier
-        return None if node is None else build(node).to(self.device).eval()
+        return classifier(self.config.metrics.classifier, self.device)
 
     @cached_property
     def make_trainer(self) -> Callable[..., L.Trainer]:

@@ -1,0 +1,37 @@
+"""The networks that the config chooses to look at videos."""
+
+from typing import Any
+
+import torch
+
+from tats_exp.config import Node, build
+
+CLASSIFIER = ("name", "checksum")
+FEATURES = (*CLASSIFIER, "precision", "features")
+"""What a feature network must have, beside being called for logits; see `VideoFeatures` in metrics/frechet.py."""
+
+
+def feature_network(node: Node, device: torch.device) -> Any:
+    """The network whose features distances are taken in, in eval mode on a device.
+
+    Args:
+        node: section of the config, `metrics.network`.
+        device: where it goes.
+
+    Raises:
+        ValueError: its weights are not there or not what they should be, or it is no such network; one line.
+    """
+    return _load("metrics.network", node, device, FEATURES)
+
+
+def classifier(node: Node | None, device: torch.device) -> Any:
+    """The network whose opinions are asked for; None where that is the feature network. As `feature_network`."""
+    return None if node is None else _load("metrics.classifier", node, device, CLASSIFIER)
+
+
+def _load(key: str, node: Node, device: torch.device, wanted: tuple[str, ...]) -> Any:
+    network = build(node)
+    missing = [name for name in wanted if not hasattr(network, name)]
+    if missing:
+        raise ValueError(f"{key}: {type(network).__name__} has no {missing[0]}; needed are {', '.join(wanted)}")
+    return network.to(device).eval()
