@@ -116,7 +116,7 @@ def test_repeats_and_all_windows_follow_the_preset(folders: Path) -> None:
         ("real", "same", ("metrics.repeats=2",), "8 videos"),
         ("real", "same", ("device=cuda",), "device=cuda"),
         ("real", "same", ("generated=[]",), "generated"),
-        ("real", "same", ("out=001",), "is written ./NAME"),
+        ("real", "same", ("out=12",), "is written ./NAME"),
         (
             "real",
             "same",

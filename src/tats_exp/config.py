@@ -396,5 +396,5 @@ def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
     if finding["type"] == "missing":
         return f"{path} is missing"
     told = f"{path}={finding['input']!r}: {finding['msg']}"
-    # Hydra reads 001, 1e5 and nan as numbers, also where they are folders.
+    # Hydra reads 12, 1e5 and nan as numbers, also where they are folders.
     return f"{told} (a path that looks like a number is written ./NAME)" if finding["type"] == "string_type" else told

@@ -138,7 +138,3 @@ def test_what_a_reader_has_to_know_is_told_once() -> None:
     noted = [replace(each, runs=[replace(run, notes=("few videos",)) for run in each.runs]) for each in groups]
     for some in (noted, noted[:1]):
         assert said(some, "note").count("A grain of salt: few videos.") == 1
-
-
-def test_a_metric_that_repeats_another_is_shown_and_not_told() -> None:
-    assert find([group("zero", [1.0, 2.0], "kvd/net/last"), group("real", [3.0, 4.0], "kvd/net/last")]) == []

@@ -29,7 +29,6 @@ class Headline:
         never: a null value means that it never happened, which is later than any number.
         floored: differences below twice the real-vs-real floor do not count.
         protocol: the value depends on the evaluation protocol.
-        compared: the verdict speaks of it. KVD and IS say what FVD says; it would say everything three times.
     """
 
     key: str
@@ -40,7 +39,6 @@ class Headline:
     never: bool = False
     floored: bool = False
     protocol: bool = False
-    compared: bool = True
 
     @property
     def arrow(self) -> str:
@@ -65,8 +63,8 @@ class Headline:
 
 
 _FVD = Headline("", ("FVD {network}", ""), "", "Fréchet distance", "lower", floored=True, protocol=True)
-_KVD = Headline("", ("KVD {network}", ""), "", "MMD²", "lower", protocol=True, compared=False)
-_IS = Headline("", ("IS {network}", ""), "", "inception score", "higher", protocol=True, compared=False)
+_KVD = Headline("", ("KVD {network}", ""), "", "MMD²", "lower", protocol=True)
+_IS = Headline("", ("IS {network}", ""), "", "inception score", "higher", protocol=True)
 HEADLINES = (
     Headline("codes/unchanged", ("codes", "unchanged"), "share of codes unchanged under a shift", "share", "higher"),
     Headline("codes/place_probe", ("place", "probe"), "place-probe accuracy", "accuracy", "lower"),

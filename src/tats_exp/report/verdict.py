@@ -57,7 +57,7 @@ def find(groups: list[Group]) -> list[Finding]:
     runs: list[Run] = [run for group in groups for run in group.runs]
     findings = []
     for headline in headlines_in(runs):
-        if headline.better is None or not headline.compared:
+        if headline.better is None:
             continue
         floor = real_floor(headline.key, runs) if headline.floored else None
         for one, other in combinations(groups, 2):
