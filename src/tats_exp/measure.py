@@ -196,12 +196,12 @@ def _look_along(parts: Parts, vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has
     ends = parts.config.metrics.windows == "ends"
 
     def looks(start: int) -> list[Look]:
+        parts.progress("metrics", len(codes) + start, 2 * len(codes))  # the first half were the reconstructions
         chunks = decoded(parts, vqgan, codes[start : start + _batch(parts)], has_margin)
         seen = []
         for t, window in enumerate(windows(chunks, parts.config.frames)):
             skipped = ends and 0 < t < count - 1
             seen.append(pixels(window) if skipped else look(parts.network, window, parts.device, parts.classifier))
-        parts.progress("metrics", start, len(codes))
         return seen
 
     return joined(looks(start) for start in range(0, len(codes), _batch(parts)))

@@ -50,6 +50,7 @@ def rebuild(parts: Parts, vqgan: VQGAN, places: Int64[Tensor, "N 2"]) -> Rebuilt
     frames, margin, size = parts.config.frames, vqgan.training_margin, parts.config.metrics.batch_size
     errors, features, shown = ReconstructionErrors(), [], []
     for start in range(0, len(places), size):
+        parts.progress("metrics", start, 2 * len(places))  # the other half are the sampled videos
         wide = _with_margin(parts, places[start : start + size], frames, margin)
         codes = vqgan.encode(to_float(wide.to(parts.device)))
         rebuilt = torch.cat(list(decoded(parts, vqgan, codes, has_margin=vqgan.code_margin > 0)), dim=1)
