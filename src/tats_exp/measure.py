@@ -45,14 +45,15 @@ def make_metrics(
     model = parts.vqgan(vqgan)
     real = load_tensors(reference / "reference.safetensors")
     real_codes = load_tensors(codes / CODES)
-    evaluation = Evaluation(parts.network.name, (parts.classifier or parts.network).name, real)
+    names = parts.network.name, (parts.classifier or parts.network).name
+    evaluation = Evaluation(*names, real, parts.config.metrics.videos)
     total = evaluation.repeats * evaluation.count
     sampled, has_margin = sampled_codes(samples)
     sampled = sampled[:total]
     size = _codebook_size(parts)
 
     rebuilt = rebuild(parts, model, real["floor_windows"])
-    reconstruction = evaluation.distances(rebuilt.features)
+    reconstruction = evaluation.distances(rebuilt.features, "floor_reference")
     seen = _look_along(parts, model, sampled, has_margin)
     inner = _inner(model, sampled, has_margin)
     same_count = min(total, len(real_codes["train"]))  # divergences of histograms compare at equal counts only

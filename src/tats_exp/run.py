@@ -36,7 +36,7 @@ from tats_exp.store import Stage, Store, provenance, write_json
 
 logger = logging.getLogger(__name__)
 
-VERSIONS = {"reference": 2, "vqgan": 1, "codes": 1, "transformer": 1, "samples": 1, "metrics": 2}
+VERSIONS = {"reference": 3, "vqgan": 1, "codes": 1, "transformer": 1, "samples": 1, "metrics": 3}
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
 NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
     key.split(".")[0] for key in TOLD
