@@ -10,7 +10,10 @@ from tats_exp.features import ShapesCNN
 
 def test_only_what_takes_a_while_is_told() -> None:
     assert told_cost("net", 100, 0.1) is None
-    assert told_cost("net", 1200, 0.5) == "net will look at 1,200 clips, 2 a second: some 10 minutes, less what the store holds already"
+    assert (
+        told_cost("net", 1200, 0.5)
+        == "net will look at 1,200 clips, 2 a second: some 10 minutes, less what the store holds already"
+    )
 
 
 def test_a_clip_of_twice_the_frames_costs_more() -> None:

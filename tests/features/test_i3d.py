@@ -234,7 +234,7 @@ for precision, allowed in (("fp32", 1e-4), ("bf16", tolerance)):
 def run_compiled(*arguments: str) -> None:
     tests = Path(__file__).parents[1]
     result = subprocess.run(
-        [sys.executable, "-c", COMPILED, *arguments], cwd=tests, capture_output=True, text=True, timeout=600
+        [sys.executable, "-c", COMPILED, *arguments], cwd=tests, capture_output=True, text=True, timeout=1800
     )
     assert result.returncode == 0, result.stderr
 
