@@ -49,7 +49,7 @@ def make_metrics(
     total = evaluation.repeats * evaluation.count
     sampled, has_margin = sampled_codes(samples)
     sampled = sampled[:total]
-    size = _codebook_size(parts)
+    size = parts.config.codebook_size
 
     rebuilt = rebuild(parts, model, real["floor_windows"])
     reconstruction = evaluation.distances(rebuilt.features)
@@ -118,7 +118,7 @@ def _code_rows(
     parts: Parts, real_histogram: Float64[Tensor, "t K"], sampled: Int64[Tensor, "N time h w"], count: int
 ) -> list[dict[str, float]]:
     """What the codes of every window of the sampled videos say."""
-    size, frames = _codebook_size(parts), parts.config.latent_grid[0]
+    size, frames = parts.config.codebook_size, parts.config.latent_grid[0]
     rows = []
     for t in range(count):
         histogram = code_histograms(sampled[:, t * frames : (t + 1) * frames], size)
@@ -165,7 +165,7 @@ def _code_values(parts: Parts, transformer: Transformer, codes: dict[str, Tensor
     train_condition = parts.condition.codes(codes["train_labels"])[: len(held_out)]
     videos = codes["held_out_videos"]
     first = torch.isin(videos, videos.unique()[: len(videos.unique()) // 2])
-    probe = place_probe(held_out[first], held_out[~first], _codebook_size(parts)) if first.any() else None
+    probe = place_probe(held_out[first], held_out[~first], parts.config.codebook_size) if first.any() else None
     held_out_nll = _nll(parts, transformer, condition, held_out)
     train_nll = _nll(parts, transformer, train_condition, codes["train"][: len(held_out)])
     return {
@@ -219,10 +219,6 @@ def _write_histogram(
     shares: list[Float64[Tensor, " K"]] = [code_histograms(codes, size).mean(dim=0) for codes in (real, generated)]
     rows = [{"code": k, "real": float(shares[0][k]), "generated": float(shares[1][k])} for k in range(size)]
     write_table(path, rows)
-
-
-def _codebook_size(parts: Parts) -> int:
-    return int(parts.config.vqgan.model["codebook"]["size"])
 
 
 def _batch(parts: Parts) -> int:

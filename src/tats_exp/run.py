@@ -23,6 +23,7 @@ from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
 from tats_exp.log import RunLog, write_losses
 from tats_exp.measure import make_metrics
 from tats_exp.plan import TOLD
+from tats_exp.processes import train as train_stage
 from tats_exp.progress import Progress
 from tats_exp.stages import (
     Parts,
@@ -107,17 +108,20 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
     reference = stage("reference", inputs, lambda f: make_reference(parts, f))
 
     inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
-    inputs |= {"training": _meaningful(config.vqgan.training), "reserve": config.reserve.training}
-    vqgan = stage("vqgan", inputs, lambda f: make_vqgan(parts, f, _scalars(log, "vqgan")))
+    checksum = parts.perceptual.checksum if parts.perceptual is not None else ""
+    inputs |= {"training": config.vqgan.training.meaning(checksum), "reserve": config.reserve.training}
+    vqgan = stage("vqgan", inputs, lambda f: train_stage(make_vqgan, parts, (f,), _scalars(log, "vqgan")))
 
     windows = {"train": config.codes.train_windows, "held_out": config.codes.held_out_windows}
     inputs = {**train, **test, **drawn_by, "vqgan": vqgan.key, "windows": windows, "reserve": config.reserve.encoding}
     codes = stage("codes", inputs, lambda f: make_codes(parts, f, vqgan.path))
 
     inputs = {**drawn, "codes": codes.key, "condition": config.condition, "model": config.transformer.model}
-    inputs |= {"training": _meaningful(config.transformer.training)}
+    inputs |= {"training": config.transformer.training.meaning()}
     transformer = stage(
-        "transformer", inputs, lambda f: make_transformer(parts, f, codes.path, _scalars(log, "transformer"))
+        "transformer",
+        inputs,
+        lambda f: train_stage(make_transformer, parts, (f, codes.path), _scalars(log, "transformer")),
     )
 
     inputs = {"transformer": transformer.key, "sampler": config.sampler, "seed": config.seed}
@@ -188,11 +192,6 @@ def chosen(config: Config) -> dict[str, str]:
 def redo_from(redo: Sequence[StageName]) -> tuple[str, ...]:
     """The stages to make again: those named, and all that follow the first of them."""
     return STAGES[min(STAGES.index(name) for name in redo) :] if redo else ()
-
-
-def _meaningful(training: Any) -> dict[str, Any]:
-    """The keys of a training section that change what is trained."""
-    return training.model_dump(exclude={"log_every", "checkpoint_every"})
 
 
 def _scalars(log: RunLog, stage: str) -> Scalars:

@@ -17,12 +17,14 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from jaxtyping import Int64, UInt8
+from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save
 from torch import Tensor
 
-from tats_exp.config import Config, Training, build_transformer, build_vqgan
+from tats_exp.config import Config, build, build_adversaries, build_transformer, build_vqgan
 from tats_exp.data.clips import Clips, Videos, VideoSource, Window, draw_windows, read_windows, to_float
 from tats_exp.data.joined import JoinedVideos
+from tats_exp.features.perceptual import Perceptual
 from tats_exp.fit import CHECKPOINT, Budget, Scalars, fit
 from tats_exp.metrics.evaluation import draw_real, look_at_windows, real_side
 from tats_exp.networks import classifier, feature_network
@@ -30,8 +32,10 @@ from tats_exp.progress import Progress
 from tats_exp.sampling.decoding import decode_videos
 from tats_exp.store import atomic, write_json
 from tats_exp.tensors import load_tensors, read_tensors, save_tensors
+from tats_exp.training_sections import Training
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.transformer.transformer import Transformer
+from tats_exp.vqgan.alarms import warn_once
 from tats_exp.vqgan.training import VQGANTraining
 from tats_exp.vqgan.vqgan import VQGAN
 
@@ -84,6 +88,12 @@ class Parts:
     def classifier(self) -> Any:
         """The network whose opinions are asked for, None where it is the feature network."""
         return classifier(self.config.metrics.classifier, self.device)
+
+    @cached_property
+    def perceptual(self) -> Perceptual | None:
+        """The perceptual loss of the VQGAN, on the CPU; None where there is none."""
+        node = self.config.vqgan.training.perceptual
+        return None if node is None else build(node)
 
     @cached_property
     def make_trainer(self) -> Callable[..., L.Trainer]:
@@ -149,17 +159,28 @@ def make_vqgan(parts: Parts, folder: Path, scalars: Scalars) -> None:
     """Train the VQGAN on random clips; leaves its weights and losses."""
     if (folder / MODEL).exists():  # killed between its last write and the end of the stage
         return
-    config = parts.config
+    config, perceptual = parts.config, parts.perceptual
     torch.manual_seed(config.seed)
     vqgan = cast(VQGAN, build_vqgan(config))
+    adversaries = build_adversaries(config)
     clips = Clips(parts.train, config.frames, vqgan.training_margin, config.reserve.training)
     training = config.vqgan.training
     if config.compile:
         vqgan.compile()
-    module = VQGANTraining(vqgan, *_optimization(training), l1_weight=training.l1_weight)
-    steps = _steps(parts, "vqgan")
-    fit(module, clips, _budget(config, training), folder, parts.make_trainer, config.seed, scalars, steps)
-    _keep(vqgan, folder)
+    module = VQGANTraining(
+        vqgan,
+        *_optimization(training),
+        l1_weight=training.l1_weight,
+        perceptual=perceptual,
+        perceptual_weight=training.perceptual_weight,
+        adversaries=adversaries,
+        average_decay=training.average_decay,
+        usage_window=training.usage_window,
+        seed=config.seed,
+    )
+    budget, steps = _budget(config, training), _steps(parts, "vqgan")
+    fit(module, clips, budget, folder, parts.make_trainer, config.seed, warn_once(scalars), steps)
+    _keep(module.result, folder)
 
 
 def make_codes(parts: Parts, folder: Path, vqgan_folder: Path) -> None:
@@ -285,6 +306,7 @@ def _steps(parts: Parts, stage: str) -> Callable[[int, int], None]:
     return lambda done, total: parts.progress(stage, done, total)
 
 
+@rank_zero_only
 def _keep(model: torch.nn.Module, folder: Path) -> None:
     """Write the weights, and only then let go of the checkpoint."""
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}

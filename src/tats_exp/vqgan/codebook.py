@@ -174,12 +174,12 @@ class EMACodebook(nn.Module):
 
     def _draw(self, rows: Tensor) -> Tensor:
         """K rows in random order, the same on every process; where there are fewer, repeated with a little noise."""
-        stream = _scramble(self.step + (self.seed << 32))
-        order = _scramble(torch.arange(len(rows), device=rows.device) + stream).argsort()
+        stream = scramble(self.step + (self.seed << 32))
+        order = scramble(torch.arange(len(rows), device=rows.device) + stream).argsort()
         index = torch.arange(self.size, device=rows.device)
         drawn = rows[order[index % len(rows)]]
         if len(rows) < self.size:
-            noise = _scramble(torch.arange(drawn.numel(), device=rows.device) + ~stream).view_as(drawn)
+            noise = scramble(torch.arange(drawn.numel(), device=rows.device) + ~stream).view_as(drawn)
             repeated = (index >= len(rows)).to(rows.dtype)[:, None]
             # Equal entries would tie, and the later ones never be chosen. Width of the noise: official code.
             drawn = drawn + repeated * noise.to(rows.dtype) * (2.0**-63 * 0.01 / self.dim**0.5)
@@ -198,7 +198,7 @@ def _rows(latents: Tensor) -> Tensor:
     return rearrange(latents, "b d t h w -> (b t h w) d")
 
 
-def _scramble(x: Tensor) -> Tensor:
+def scramble(x: Tensor) -> Tensor:
     """Hash int64 numbers to evenly spread int64 numbers, alike on every device (a generator would not be).
 
     Source: the finaliser of SplitMix64 (Steele et al. 2014).
