@@ -32,12 +32,14 @@ from tats_exp.stages import (
     make_samples,
     make_transformer,
     make_vqgan,
+    read_vqgan,
 )
 from tats_exp.store import Stage, Store, provenance, write_json
+from tats_exp.vqgan_checkpoint import checksum
 
 logger = logging.getLogger(__name__)
 
-VERSIONS = {"reference": 2, "vqgan": 1, "codes": 1, "transformer": 1, "samples": 1, "metrics": 2}
+VERSIONS = {"reference": 2, "vqgan": 1, "codes": 1, "transformer": 1, "samples": 1, "metrics": 3}
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
 NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
     key.split(".")[0] for key in TOLD
@@ -107,10 +109,13 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
 
     reference = stage("reference", inputs, lambda f: make_reference(parts, f))
 
-    inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
-    checksum = parts.perceptual.checksum if parts.perceptual is not None else ""
-    inputs |= {"training": config.vqgan.training.meaning(checksum), "reserve": config.reserve.training}
-    vqgan = stage("vqgan", inputs, lambda f: train_stage(make_vqgan, parts, (f,), _scalars(log, "vqgan")))
+    if config.vqgan.checkpoint is not None:
+        vqgan = stage("vqgan", {"checkpoint": checksum(config.vqgan.checkpoint)}, lambda f: read_vqgan(parts, f))
+    else:
+        inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
+        perceptual = parts.perceptual.checksum if parts.perceptual is not None else ""
+        inputs |= {"training": config.vqgan.training.meaning(perceptual), "reserve": config.reserve.training}
+        vqgan = stage("vqgan", inputs, lambda f: train_stage(make_vqgan, parts, (f,), _scalars(log, "vqgan")))
 
     windows = {"train": config.codes.train_windows, "held_out": config.codes.held_out_windows}
     inputs = {**train, **test, **drawn_by, "vqgan": vqgan.key, "windows": windows, "reserve": config.reserve.encoding}
@@ -133,7 +138,8 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
     paths = (reference.path, vqgan.path, codes.path, transformer.path, samples.path)
     metrics = stage("metrics", inputs, lambda f: make_metrics(parts, f, *paths))
 
-    losses = {name: list(read_losses(store.used[name].path / LOSSES)) for name in ("vqgan", "transformer")}
+    files = {name: store.used[name].path / LOSSES for name in ("vqgan", "transformer")}
+    losses = {name: list(read_losses(path)) for name, path in files.items() if path.exists()}
     write_losses(folder / LOSSES, losses)
     shutil.copytree(metrics.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("stage.json"))
     values = tell(log, folder, {name: rows for name, rows in losses.items() if store.used[name].reused})
