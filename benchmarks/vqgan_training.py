@@ -1,9 +1,9 @@
 """A training step of the VQGAN against the original's: `python benchmarks/vqgan_training.py`.
 
 Both sides start from the same weights and see the same clips and frames; that their losses agree is checked first.
-Steps take turns, so that a machine whose speed drifts treats all alike; medians are compared. bf16 is autocast, on a
-CPU only where it has bf16 instructions. Then the codebook alone, each side in a process of its own: peak memory of
-one step.
+Steps take turns, so that a machine whose speed drifts treats all alike; medians of CPU seconds are compared (of wall
+seconds with several threads). bf16 is autocast, only where the CPU has bf16 instructions. Then the codebook alone, each
+side in a process of its own: peak memory of one step.
 """
 
 import argparse
@@ -78,6 +78,7 @@ def theirs(weights: dict[str, Tensor], bf16: bool) -> Callable[[Tensor], dict[st
 
 def compare_steps(rounds: int) -> None:
     """Print medians and ratios of the training step."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     precisions = [False, True] if torch.backends.cpu.get_cpu_capability() == "AVX512" and has_bf16() else [False]
     runs: dict[str, Callable[[Tensor], dict[str, Tensor]]] = {}
     for bf16 in precisions:
@@ -94,10 +95,10 @@ def compare_steps(rounds: int) -> None:
         parts = [torch.from_numpy(clips.read(video, turn * FRAMES, FRAMES)) for video in range(BATCH)]
         losses = {}
         for name, step in runs.items():
-            started = time.perf_counter()
+            started = clock()
             losses[name] = step(torch.stack(parts))
             if turn >= 2:  # the first are warm-up
-                seconds[name].append(time.perf_counter() - started)
+                seconds[name].append(clock() - started)
         if turn == 0:
             for term in ("l1", "commitment", "adversarial", "matching"):
                 pair = losses["original, fp32"][term], losses["ours, fp32"][term]

@@ -13,7 +13,7 @@ from tats_exp.config import Config, ConfigError, check, conf_dir
 from tats_exp.official import load_vqgan, save_official_vqgan
 from tats_exp.plan import make_plan
 from tats_exp.progress import Progress
-from tats_exp.stages import Parts, make_vqgan, read_vqgan
+from tats_exp.stages import Parts, read_vqgan
 from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator
 from tats_exp.vqgan_checkpoint import checksum, read_checkpoint
 
@@ -145,10 +145,3 @@ def test_discriminators_are_kept_after_training_and_exported(tmp_path: Path) -> 
     assert torch.equal(vqgan.encode(video), back.encode(video))
     refused = tats_exp(tmp_path, f"run={run.parent / 'no'}", "out=x.ckpt", module="tats_exp.export")
     assert refused.returncode == 2 and "no run folder" in refused.stderr and len(refused.stderr.splitlines()) == 1
-
-
-def test_a_batch_too_small_for_the_codebook_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    parts = Parts(composed("vqgan.training.steps=5", "vqgan.sizes.codes=129"), Progress(tmp_path, ""))
-    make_vqgan(parts, tmp_path, lambda step, values: None)
-    told = [record.message for record in caplog.records if "noisy copies" in record.message]
-    assert len(told) == 1 and "129 codes begin from the 128 latents of the first batch" in told[0]
