@@ -12,7 +12,8 @@ from tats_exp.data.shapes import Shapes
 from tats_exp.fit import CHECKPOINT, LOSSES, Budget, fit, read_checkpoint, read_losses
 from tats_exp.transformer import Transformer
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
-from tats_exp.vqgan import VQGAN, EMACodebook
+from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator
+from tats_exp.vqgan.adversaries import Adversaries, Schedule
 from tats_exp.vqgan.training import VQGANTraining
 
 TRAINER = partial(L.Trainer, accelerator="cpu", devices=1)
@@ -30,6 +31,17 @@ def vqgan_module(scheduler: object = ONE_CYCLE) -> VQGANTraining:
     codebook = EMACodebook(size=16, dim=4, restart_below=0.5)
     model = VQGAN(codebook, n_hiddens=4, downsample=(4, 4, 4), decoder_blocks=1)
     return VQGANTraining(model, ADAM, scheduler, l1_weight=4.0)
+
+
+def gan_module() -> VQGANTraining:
+    """All that keeps a state of its own, within six steps: warm-up, start, ramp."""
+    plain = vqgan_module()
+    both = {"spatial": SpatialDiscriminator(4, 2), "temporal": TemporalDiscriminator(4, 2)}
+    weights = {"spatial": 1.0, "temporal": 1.0}
+    schedule = Schedule(start_step=3, ramp_steps=2, warmup_steps=1)
+    judges = Adversaries(both, weights, lecam_weight=0.1, adaptive=True, schedule=schedule)
+    options = {"adversaries": judges, "average_decay": 0.9, "usage_window": 3, "seed": 3}
+    return VQGANTraining(plain.vqgan, ADAM, ONE_CYCLE, l1_weight=4.0, **options)
 
 
 def transformer_module() -> TransformerTraining:
@@ -68,7 +80,7 @@ def train(module: L.LightningModule, data, folder: Path, stop_at: int | None = N
 
 
 @pytest.mark.parametrize("stop_at", [1, 3, 5])
-@pytest.mark.parametrize("make, data", [(vqgan_module, clips), (transformer_module, code_windows)])
+@pytest.mark.parametrize("make, data", [(vqgan_module, clips), (gan_module, clips), (transformer_module, code_windows)])
 def test_stopped_and_resumed_is_never_stopped(tmp_path: Path, make, data, stop_at: int) -> None:
     whole = make()
     train(whole, data(), tmp_path / "whole")
@@ -86,11 +98,12 @@ def test_stopped_and_resumed_is_never_stopped(tmp_path: Path, make, data, stop_a
     assert list(read_losses(tmp_path / "whole" / LOSSES)) == list(read_losses(tmp_path / "parts" / LOSSES))
 
 
-def test_resuming_inside_accumulation_draws_the_same_batches(tmp_path: Path) -> None:
-    whole, resumed = vqgan_module(), vqgan_module()
+@pytest.mark.parametrize("make", [vqgan_module, gan_module])
+def test_resuming_inside_accumulation_draws_the_same_batches(tmp_path: Path, make) -> None:
+    whole, resumed = make(), make()
     train(whole, clips(), tmp_path / "whole", accumulate=2)
     with pytest.raises(StoppedError):
-        train(vqgan_module(), clips(), tmp_path / "parts", stop_at=3, accumulate=2)
+        train(make(), clips(), tmp_path / "parts", stop_at=3, accumulate=2)
     train(resumed, clips(), tmp_path / "parts", accumulate=2)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name

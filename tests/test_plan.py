@@ -7,8 +7,17 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from runs import tats_exp
-from tats_exp.config import ConfigError, build_transformer, build_vqgan, check, conf_dir
+from tats_exp.config import (
+    Config,
+    ConfigError,
+    build_adversaries,
+    build_transformer,
+    build_vqgan,
+    check,
+    conf_dir,
+)
 from tats_exp.plan import make_plan
+from tats_exp.vqgan.adversaries import Schedule
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 SCALES = sorted(path.stem for path in (conf_dir() / "scale").glob("*.yaml"))
@@ -22,7 +31,7 @@ SCALES = sorted(path.stem for path in (conf_dir() / "scale").glob("*.yaml"))
         (["vqgan.model.n_hidens=4"], "vqgan.model.n_hidens: unknown key; did you mean 'n_hiddens'?"),
         (["+vqgan.model.n_hidens=4"], "vqgan.model.n_hidens: unknown key; did you mean 'n_hiddens'?"),
         (["+vqgan.model.codebook.sise=4"], "vqgan.model.codebook.sise: unknown key; did you mean 'size'?"),
-        (["+vqgan.colour=4"], "vqgan.colour: unknown key; allowed: model, training"),
+        (["+vqgan.colour=4"], "vqgan.colour: unknown key; allowed: checkpoint, model, sizes, training"),
         (["+experiment=padding_ablation", "padding=zero,rel"], "padding=rel: no such option"),
         (["+experiment=padding_ablation", "seed=0,x"], "seed='x'"),
         (["+experiment=paddings"], "experiment=paddings: no such option; did you mean"),
@@ -60,6 +69,24 @@ SCALES = sorted(path.stem for path in (conf_dir() / "scale").glob("*.yaml"))
         (["data=video_files"], "data.root"),
         (["data=video_files", "data.root=no/such/folder"], "data.root=no/such/folder: no such folder"),
         (["data.frames=20", "padding=real"], "no clip fits"),
+        (["discriminators=boht"], "discriminators=boht: no such option; did you mean 'both'?"),
+        (["vqgan.training.discriminators.spatial_weight=1"], "spatial_weight=1.0: there is no spatial discriminator"),
+        (["discriminators=spatial", "vqgan.training.discriminators.temporal_weight=1"], "no temporal discriminator"),
+        (["vqgan.training.discriminators.matching_weight=1"], "matching_weight=1.0: there is no discriminator"),
+        (["discriminators=both", "vqgan.training.discriminators.spatial_weight=-1"], "spatial_weight=-1"),
+        (["discriminators=both", "vqgan.training.discriminators.spatial.width=0"], "width=0 must be at least 1"),
+        (["discriminators=both", "vqgan.training.adversarial.start_step=500"], "start_step=500: the discriminators"),
+        (["discriminators=both", "vqgan.training.adversarial.warmup_steps=201"], "warmup_steps=201 must be at most"),
+        (["discriminators=both", "vqgan.training.adversarial.matching_layers=[1,1]"], "matching_layers=[1.0, 1.0]: 2"),
+        (["vqgan.training.adversarial.loss=wgan"], "vqgan.training.adversarial.loss='wgan': Input should be 'hinge'"),
+        (["discriminators=both", "vqgan.training.adversarial.adaptive=true", "compile=true"], "one of the two"),
+        (["vqgan.training.perceptual_weight=1"], "perceptual_weight=1.0: there is no perceptual network"),
+        (["perceptual=vgg16_l1", "vqgan.training.perceptual.weights=no/file"], "no weights of VGG16 at no/file"),
+        (["vqgan.training.average_decay=1"], "vqgan.training.average_decay=1"),
+        (["vqgan.sizes.codes=4194305"], "codebook of 4194305 codes: the training videos have 4194304 latents"),
+        (["quantizer=fsq", "vqgan.sizes.fsq_levels=[1,5]"], "fsq levels=[1, 5]"),
+        (["quantizer=fsq", "+vqgan.model.codebook.size=4"], "vqgan.model.codebook.size: unknown key; allowed: levels"),
+        (["quantizer=fsq", "sampler.top_k=126"], "top_k=126 must be at most 125"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_it(arguments: list[str], said: str) -> None:
@@ -92,9 +119,71 @@ def test_nothing_is_written_when_a_run_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_experiment_composes_at_every_scale(experiment: str, scale: str) -> None:
-    plan = make_plan([f"+experiment={experiment}", f"scale={scale}"])
+    outside = ["perceptual=none"] if scale == "paper" else []  # its weights are not everywhere
+    plan = make_plan([f"+experiment={experiment}", f"scale={scale}", *outside])
     assert plan.multirun and plan.jobs > 1 and "seed" in plan.swept
     assert plan.name == experiment
+
+
+def composed(*overrides: str) -> Config:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return check(compose("config", overrides=["reserve.training=0", "reserve.encoding=0", *overrides]))
+
+
+def test_what_is_off_leaves_no_trace_in_the_key_of_the_training() -> None:
+    said = composed().vqgan.training.meaning()
+    kept = {"steps", "batch_size", "accumulate", "gradient_clip", "optimizer", "scheduler", "l1_weight"}
+    assert set(said) == kept
+    same = ["adversarial.start_step=1", "adversarial.loss=log", "adversarial.lecam_weight=1", "usage_window=3"]
+    assert said == composed(*(f"vqgan.training.{option}" for option in same)).vqgan.training.meaning()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "adversarial.start_step=1",
+        "adversarial.ramp_steps=1",
+        "adversarial.warmup_steps=1",
+        "adversarial.loss=log",
+        "adversarial.adaptive=true",
+        "adversarial.lecam_weight=1",
+        "adversarial.matching_layers=[1,1,2]",
+        "discriminators.spatial_weight=2",
+        "discriminators.temporal.width=2",
+        "average_decay=0.5",
+    ],
+)
+def test_what_is_on_is_told_to_the_key_of_the_training(option: str) -> None:
+    gan = composed("discriminators=both").vqgan.training.meaning()
+    assert gan != composed("discriminators=both", f"vqgan.training.{option}").vqgan.training.meaning()
+
+
+def test_where_weights_lie_is_not_in_the_key_but_what_they_are_is() -> None:
+    here, there = (composed("perceptual=lpips", f"vqgan.training.perceptual.weights={path}") for path in ("a", "b"))
+    assert here.vqgan.training.meaning("x") == there.vqgan.training.meaning("x") != here.vqgan.training.meaning("y")
+    assert here.vqgan.training.meaning("x") != composed("perceptual=vgg16_l1").vqgan.training.meaning("x")
+
+
+@pytest.mark.parametrize("option, kinds", [("none", []), ("spatial", ["spatial"]), ("temporal", ["temporal"])])
+def test_each_set_of_discriminators_is_what_it_is_called(option: str, kinds: list[str]) -> None:
+    adversaries = build_adversaries(composed(f"discriminators={option}"))
+    assert kinds == ([] if adversaries is None else list(adversaries.discriminators))
+
+
+def test_the_paper_trains_against_both_as_it_says() -> None:
+    training = composed("scale=paper").vqgan.training
+    adversaries = build_adversaries(composed("scale=paper"))
+    assert training.perceptual["_target_"].endswith("LPIPS.pretrained") and training.perceptual_weight == 4
+    assert adversaries.weights == {"spatial": 1, "temporal": 1} and adversaries.matching_weight == 4
+    assert adversaries.schedule == Schedule(10_000) and adversaries.loss == "hinge" and not adversaries.adaptive
+    assert [d.width for d in adversaries.discriminators.values()] == [64, 64]
+    assert build_adversaries(composed("scale=paper", "discriminators=none")) is None
+
+
+def test_the_size_of_a_codebook_may_follow_from_its_levels() -> None:
+    config = composed("quantizer=fsq")
+    assert config.codebook_size == 125
+    assert build_transformer(config, condition_codes=1, condition_length=1).video_codes == 125
 
 
 def test_the_reserve_is_the_largest_margin_of_the_sweep() -> None:

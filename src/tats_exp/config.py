@@ -7,6 +7,7 @@ types; the others are the models below. A key or a value that does not fit is on
 import difflib
 import inspect
 import typing
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from types import UnionType
@@ -17,20 +18,20 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from torch import nn
 
+from tats_exp.training_sections import Node, Section, Training, VQGANSection
+from tats_exp.vqgan.adversaries import Adversaries, Schedule
 from tats_exp.vqgan.padding import TimePadding
-
-Node = dict[str, Any]
-"""A section with `_target_`, checked against the parameters of its target."""
+from tats_exp.vqgan_checkpoint import filled_from_checkpoint
 
 StageName = Literal["reference", "vqgan", "codes", "transformer", "samples", "metrics"]
 STAGES: tuple[StageName, ...] = typing.get_args(StageName)
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
 COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask"}
 """Parameters of the transformer that follow from the rest of the config."""
-TRAINER_KEYS = {"accelerator", "devices", "precision", "strategy", "benchmark", "deterministic", "num_nodes"}
+TRAINER_KEYS = {"accelerator", "devices", "precision", "strategy", "benchmark", "deterministic", "sync_batchnorm"}
 """What a trainer section may set: where and how to compute. Budgets are `training` sections, which the store hashes."""
 
 # A run folder is named by its choices; a path among them must not become folders.
@@ -39,12 +40,6 @@ OmegaConf.register_new_resolver("folder_name", lambda text: str(text).replace("/
 
 class ConfigError(ValueError):
     """A config that cannot run; the message is one line for the user."""
-
-
-class Section(BaseModel):
-    """A section without `_target_`: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Padding(Section):
@@ -67,32 +62,6 @@ class StoreSection(Section):
     root: str
     redo: list[StageName]
     redo_before: float | None
-
-
-class Training(Section):
-    """Budget and optimiser of one training stage."""
-
-    steps: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    accumulate: int = Field(ge=1)
-    gradient_clip: float = Field(ge=0)
-    optimizer: Node
-    scheduler: Node | None
-    log_every: int = Field(ge=1)
-    checkpoint_every: int = Field(ge=1)
-
-
-class VQGANTrainingSection(Training):
-    """Training of the VQGAN: budget, optimiser and weights of the losses."""
-
-    l1_weight: float = Field(ge=0)
-
-
-class VQGANSection(Section):
-    """The VQGAN and its training."""
-
-    model: Node
-    training: VQGANTrainingSection
 
 
 class TransformerSection(Section):
@@ -166,6 +135,12 @@ class Config(Section):
         time, height, width = self.vqgan.model["downsample"]
         return self.frames // time, self.resolution // height, self.resolution // width
 
+    @cached_property
+    def codebook_size(self) -> int:
+        """Number of codes K; of some quantizers it follows from other values, so one is built, without memory."""
+        with torch.device("meta"):
+            return int(build(self.vqgan.model["codebook"]).size)
+
     @property
     def sampled_videos(self) -> int:
         """Videos that are sampled: those of every repeat of the evaluation."""
@@ -190,12 +165,17 @@ def check(cfg: DictConfig) -> Config:
         cfg: the composed root config, `hydra` left out.
 
     Returns:
-        The same values, typed.
+        The same values, typed; those of a VQGAN that is read from a checkpoint as they are there.
 
     Raises:
         ConfigError: in one line, naming the key, what was given and what is allowed.
     """
     config = validated(cfg, Config)
+    if config.vqgan.checkpoint is not None:
+        try:
+            config = config.model_copy(update={"vqgan": filled_from_checkpoint(config.vqgan)})
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
     for path, node, supplied in _nodes(config):
         _check_node(path, node, supplied)
     _check_together(config)
@@ -240,6 +220,23 @@ def build_vqgan(config: Config) -> nn.Module:
     return instantiate(config.vqgan.model, _convert_="all")
 
 
+def build_adversaries(config: Config) -> Adversaries | None:
+    """The discriminators of a run, freshly initialised, on the default device; None where there are none."""
+    training = config.vqgan.training
+    nodes = training.discriminators.nodes()
+    if not nodes:
+        return None
+    adversarial = training.adversarial.model_dump()
+    schedule = Schedule(**{key: adversarial.pop(key) for key in ("start_step", "ramp_steps", "warmup_steps")})
+    return Adversaries(
+        {kind: build(node) for kind, node in nodes.items()},
+        training.discriminators.weights(),
+        training.discriminators.matching_weight,
+        schedule=schedule,
+        **adversarial,
+    )
+
+
 def build_transformer(config: Config, condition_codes: int, condition_length: int) -> nn.Module:
     """The transformer of a run, freshly initialised, on the default device; its window is the VQGAN's latent grid."""
     return instantiate(
@@ -247,7 +244,7 @@ def build_transformer(config: Config, condition_codes: int, condition_length: in
         _convert_="all",
         condition_codes=condition_codes,
         condition_length=condition_length,
-        video_codes=config.vqgan.model["codebook"]["size"],
+        video_codes=config.codebook_size,
         window=config.latent_grid,
         mask="causal",
     )
@@ -265,6 +262,10 @@ def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
         ("trainer", config.trainer, set()),
         ("logger", config.logger, set()),
     ]
+    for kind, node in config.vqgan.training.discriminators.nodes().items():
+        found.append((f"vqgan.training.discriminators.{kind}", node, set()))
+    if config.vqgan.training.perceptual is not None:
+        found.append(("vqgan.training.perceptual", config.vqgan.training.perceptual, set()))
     for name, training in (("vqgan", config.vqgan.training), ("transformer", config.transformer.training)):
         found.append((f"{name}.training.optimizer", training.optimizer, {"params"}))
         if training.scheduler is not None:
@@ -332,8 +333,17 @@ def _check_together(config: Config) -> None:
     _check_trainer(config.trainer)
     if int(config.data.get("seed", 0)) < 0:
         raise ConfigError(f"data.seed={config.data['seed']} must be 0 or more")
+    training = config.vqgan.training
     try:
+        training.check()
+        _check_processes(config)
+        if config.compile and training.adversarial.adaptive and training.discriminators.nodes():
+            raise ValueError(
+                "vqgan.training.adversarial.adaptive=true needs gradients at a layer inside what compile=true makes "
+                "one piece; allowed: one of the two"
+            )
         with torch.device("meta"):
+            build_adversaries(config)
             vqgan: Any = build_vqgan(config)
             vqgan.check_clip(config.frames, config.resolution)
             if config.frames < 2 * vqgan.time_stride:
@@ -342,7 +352,7 @@ def _check_together(config: Config) -> None:
             build_transformer(config, condition_codes=1, condition_length=1)
             _check_optimizers(config)
         sampler = instantiate(config.sampler, _convert_="all")
-        sampler.check(config.latent_grid[0], config.vqgan.model["codebook"]["size"])
+        sampler.check(config.latent_grid[0], config.codebook_size)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except Exception as error:  # instantiate wraps what a constructor raised
@@ -359,12 +369,37 @@ def _check_trainer(trainer: Node) -> None:
     for key in ("accelerator", "devices", "precision"):
         if key not in trainer:
             raise ConfigError(f"trainer.{key} is missing")
-    if trainer["devices"] != 1:
-        raise ConfigError(f"trainer.devices={trainer['devices']}: a run uses one device; allowed: 1")
+    devices, by = trainer["devices"], str(trainer.get("strategy", "auto"))
+    if not isinstance(devices, int) or devices < 1 or (devices > 1) != by.startswith("ddp"):
+        raise ConfigError(f"trainer.devices={devices} with strategy={by}: allowed: 1, or a number with trainer=ddp")
     try:
         instantiate(trainer, _convert_="all")(logger=False, enable_model_summary=False, enable_checkpointing=False)
     except Exception as error:  # Lightning has an error class of its own, and raises others, too
         raise ConfigError(f"trainer: {' '.join(str(error.__cause__ or error).split())}") from None
+
+
+def _check_processes(config: Config) -> None:
+    """Refuse several processes that would each train something else, or cannot share their work evenly."""
+    processes = config.trainer["devices"]
+    for name, training in (("vqgan", config.vqgan.training), ("transformer", config.transformer.training)):
+        if training.batch_size % processes:
+            raise ValueError(
+                f"{name}.training.batch_size={training.batch_size} must be a multiple of trainer.devices={processes}"
+            )
+    norms = [
+        config.vqgan.model["norm"],
+        *(n.get("norm", "batch") for n in config.vqgan.training.discriminators.nodes().values()),
+    ]
+    synchronised = bool(config.trainer.get("sync_batchnorm", False))
+    if processes > 1 and "batch" in norms and not synchronised:
+        raise ValueError(
+            "trainer.sync_batchnorm=false: every process would normalise by statistics of its own; allowed: true, or "
+            "norm=frame_group, and norm: group in the discriminators"
+        )
+    if synchronised and config.trainer["accelerator"] != "cuda":
+        raise ValueError(
+            f"trainer.sync_batchnorm=true: there is none for accelerator={config.trainer['accelerator']}; allowed: cuda"
+        )
 
 
 def _check_optimizers(config: Config) -> None:

@@ -32,7 +32,7 @@ Steps = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Budget:
-    """How long and how a stage trains; `steps` are optimiser steps."""
+    """How long and how a stage trains; `steps` are optimiser steps, a batch is that of all processes together."""
 
     steps: int
     batch_size: int
@@ -89,27 +89,36 @@ class KeepCheckpoint(L.Callback):
 
 
 class LossLog(L.Callback):
-    """Appends the logged losses to a CSV (step, key, value) and passes them on; the only place that does."""
+    """Appends the logged losses to a CSV (step, key, value) and passes them on; the only place that does.
+
+    Of several processes the first logs; the values are means over all of them already.
+    """
 
     def __init__(self, path: Path, every: int, start_step: int, scalars: Scalars, steps: Steps, total: int) -> None:
         self.path, self.every, self.scalars, self.steps, self.total = path, every, scalars, steps, total
-        rows = [row for row in read_losses(path) if row[0] <= start_step] if path.exists() else []
-        for step, values in by_step(rows).items():
-            scalars(step, values)
-        with atomic(path) as temporary, temporary.open("w", newline="") as file:
-            csv.writer(file).writerows([("step", "key", "value"), *rows])
         self.last = start_step
+
+    def on_fit_start(self, trainer: L.Trainer, *_: Any) -> None:
+        """Tell again what was logged up to the checkpoint, and forget what was logged after it."""
+        if trainer.global_rank:
+            return
+        rows = [row for row in read_losses(self.path) if row[0] <= self.last] if self.path.exists() else []
+        for step, values in by_step(rows).items():
+            self.scalars(step, values)
+        with atomic(self.path) as temporary, temporary.open("w", newline="") as file:
+            csv.writer(file).writerows([("step", "key", "value"), *rows])
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Log every `every` optimiser steps and at the last."""
         step = trainer.global_step
-        if step == self.last:
+        if step == self.last or trainer.global_rank:
             return
         self.last = step
         self.steps(step, self.total)
         if step % self.every and step != self.total:
             return
-        values = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        # Sorted: Lightning has them in the order in which they first came, which a resumed training does not know.
+        values = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerows((step, key, repr(value)) for key, value in values.items())
         self.scalars(step, values)
@@ -157,7 +166,7 @@ def fit(
         steps: called with (steps done, steps in all).
 
     Raises:
-        ValueError: the checkpoint cannot be read.
+        ValueError: the checkpoint cannot be read, or the batch cannot be shared out evenly among the processes.
     """
     checkpoint = folder / CHECKPOINT
     start = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint.exists() else 0
@@ -183,6 +192,8 @@ def fit(
         seed,
         start_step=start * budget.accumulate,
         steps=budget.steps * budget.accumulate,
+        rank=trainer.global_rank,
+        processes=trainer.world_size,
     )
     on_gpu = trainer.strategy.root_device.type == "cuda"
     loader: DataLoader = DataLoader(

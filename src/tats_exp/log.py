@@ -99,6 +99,7 @@ class WandbLog:
         )
         for stage in ("vqgan", "transformer"):
             self.run.define_metric(f"train/{stage}/*", step_metric=f"step/{stage}")
+        self.run.define_metric("alarm/*", step_metric="step/vqgan")
         for key in ("fvd/*", "kvd/*", "is/*", "ccs/*", "ics/*", "drift/*", "codes/*"):
             self.run.define_metric(key, step_metric="window")
 

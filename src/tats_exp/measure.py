@@ -4,13 +4,14 @@ Axes: N videos, T frames of a window, t h w latent grid, K codebook size, D feat
 """
 
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from tats_exp.data.clips import read_along
+from tats_exp.data.clips import Window, draw_windows, read_along
 from tats_exp.data.video_writer import write_row
 from tats_exp.log import write_metrics, write_table
 from tats_exp.metrics import (
@@ -27,7 +28,7 @@ from tats_exp.metrics import (
 from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, joined
 from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
-from tats_exp.rebuild import rebuild
+from tats_exp.rebuild import rebuild, rebuilt_errors, rebuilt_features
 from tats_exp.stages import CODES, SHOWN, Parts, decoded, sampled_codes
 from tats_exp.tensors import load_tensors
 from tats_exp.transformer.losses import code_nll
@@ -50,11 +51,19 @@ def make_metrics(
     total = evaluation.repeats * evaluation.count
     sampled, has_margin = sampled_codes(samples)
     sampled = sampled[:total]
-    size = _codebook_size(parts)
+    size = parts.config.codebook_size
 
-    rebuilt = rebuild(parts, model, real["floor_windows"])
-    reconstruction = evaluation.distances(rebuilt.features, "floor_reference")
-    seen = _look_along(parts, model, sampled, has_margin)
+    floor = [Window(*place) for place in real["floor_windows"].tolist()]
+    held_out = draw_windows(parts.test, evaluation.count, parts.config.frames, parts.data_seed)
+    looks = len(floor) + len(held_out) + len(sampled)
+
+    def told(before: int) -> Callable[[int], None]:
+        return lambda done: parts.progress("metrics", before + done, looks)
+
+    rebuilt = rebuilt_features(parts, rebuild(parts, model, parts.real, floor, told(0)))
+    reconstruction = evaluation.distances(rebuilt, "floor_reference")
+    errors, pictures = rebuilt_errors(rebuild(parts, model, parts.test, held_out, told(len(floor))), SHOWN)
+    seen = _look_along(parts, model, sampled, has_margin, told(len(floor) + len(held_out)))
     inner = _inner(model, sampled, has_margin)
     same_count = min(total, len(real_codes["train"]))  # divergences of histograms compare at equal counts only
     train_histogram = code_histograms(real_codes["train"][:same_count], size)
@@ -62,14 +71,12 @@ def make_metrics(
     rows = evaluation.rows(seen)
     for row, more in zip(rows, _code_rows(parts, train_histogram, inner[:same_count], len(rows)), strict=True):
         row |= more
-    used = code_histograms(real_codes["held_out"], size).mean(dim=0)
     values = {
-        "codes/usage/held_out": float((used > 0).double().mean()),
-        "codes/perplexity/held_out": float(code_perplexity(used)),
+        **_code_use(real_codes, size),
         **evaluation.values(rows, seen, parts.config.metrics.resamples, parts.data_seed),
         **{f"{key}/reconstruction": statistics.fmean(found) for key, found in reconstruction.items()},
         **_code_slope(parts, train_histogram, inner[:same_count], [row["codes/js_divergence"] for row in rows]),
-        **rebuilt.values(),
+        **errors,
         **_memorisation(parts, real, seen[0]["features"]),
         **_code_values(parts, parts.transformer(transformer), real_codes),
     }
@@ -87,7 +94,7 @@ def make_metrics(
     write_row(
         folder / "videos" / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed)
     )
-    write_row(folder / "videos" / "reconstruction.mp4", [rebuilt.shown])
+    write_row(folder / "videos" / "reconstruction.mp4", [pictures])
     write_metrics(folder, values, floors, evaluation.notes, _protocol(parts, evaluation).as_dict())
 
 
@@ -119,7 +126,7 @@ def _code_rows(
     parts: Parts, real_histogram: Float64[Tensor, "t K"], sampled: Int64[Tensor, "N time h w"], count: int
 ) -> list[dict[str, float]]:
     """What the codes of every window of the sampled videos say."""
-    size, frames = _codebook_size(parts), parts.config.latent_grid[0]
+    size, frames = parts.config.codebook_size, parts.config.latent_grid[0]
     rows = []
     for t in range(count):
         histogram = code_histograms(sampled[:, t * frames : (t + 1) * frames], size)
@@ -130,6 +137,16 @@ def _code_rows(
             }
         )
     return rows
+
+
+def _code_use(codes: dict[str, Tensor], size: int) -> dict[str, float | None]:
+    """Share of the codebook that real videos use, and perplexity of that use, over all kept codes of each split."""
+    values: dict[str, float | None] = {}
+    for split in ("train", "held_out"):
+        shares = code_histograms(codes[split], size).mean(dim=0)
+        values[f"codes/usage/{split}"] = float((shares > 0).double().mean())
+        values[f"codes/perplexity/{split}"] = float(code_perplexity(shares))
+    return values
 
 
 def _code_slope(
@@ -166,7 +183,7 @@ def _code_values(parts: Parts, transformer: Transformer, codes: dict[str, Tensor
     train_condition = parts.condition.codes(codes["train_labels"])[: len(held_out)]
     videos = codes["held_out_videos"]
     first = torch.isin(videos, videos.unique()[: len(videos.unique()) // 2])
-    probe = place_probe(held_out[first], held_out[~first], _codebook_size(parts)) if first.any() else None
+    probe = place_probe(held_out[first], held_out[~first], parts.config.codebook_size) if first.any() else None
     held_out_nll = _nll(parts, transformer, condition, held_out)
     train_nll = _nll(parts, transformer, train_condition, codes["train"][: len(held_out)])
     return {
@@ -191,13 +208,15 @@ def _nll(
     return total / codes.numel()
 
 
-def _look_along(parts: Parts, vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has_margin: bool) -> list[Look]:
+def _look_along(
+    parts: Parts, vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has_margin: bool, progress: Callable[[int], None]
+) -> list[Look]:
     """What is kept of every window of all sampled videos, window by window; a few videos are decoded at a time."""
     count = parts.config.sampled_frames // parts.config.frames
     ends = parts.config.metrics.windows == "ends"
 
     def looks(start: int) -> list[Look]:
-        parts.progress("metrics", len(codes) + start, 2 * len(codes))  # the first half were the reconstructions
+        progress(start)
         chunks = decoded(parts, vqgan, codes[start : start + _batch(parts)], has_margin)
         seen = []
         for t, window in enumerate(windows(chunks, parts.config.frames)):
@@ -220,10 +239,6 @@ def _write_histogram(
     shares: list[Float64[Tensor, " K"]] = [code_histograms(codes, size).mean(dim=0) for codes in (real, generated)]
     rows = [{"code": k, "real": float(shares[0][k]), "generated": float(shares[1][k])} for k in range(size)]
     write_table(path, rows)
-
-
-def _codebook_size(parts: Parts) -> int:
-    return int(parts.config.vqgan.model["codebook"]["size"])
 
 
 def _batch(parts: Parts) -> int:

@@ -20,12 +20,13 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from tats_exp.compose import compose_run, parse_overrides
-from tats_exp.config import Config, ConfigError, check, conf_dir
+from tats_exp.config import Config, ConfigError, build, check, conf_dir
 from tats_exp.cost import seconds_per_clip, told_cost
-from tats_exp.data.clips import Clips, draw_windows
+from tats_exp.data.clips import Clips, Videos, draw_windows
 from tats_exp.progress import Progress
 from tats_exp.stages import Parts
 from tats_exp.vqgan.padding import margins
+from tats_exp.vqgan_checkpoint import refuse_training_keys
 
 TOLD = {"swept", "threads", "reserve.training", "reserve.encoding", "store.redo_before"}
 """Keys that the plan settles and every run is told."""
@@ -92,10 +93,11 @@ def make_plan(arguments: list[str]) -> Plan:
             jobs, swept = _expand(whole, overrides)
         elif any(o.is_sweep_override() for o in overrides):
             raise ConfigError("several values for a key need a sweep: add -m")
-        configs = [check(_with_defaults(compose_run(job))) for job in jobs]
+        configs = [_checked(job) for job in jobs]
     needs = [_margins(config) for config in configs]
     reserve_training, reserve_encoding = (max(need) for need in zip(*needs, strict=True))
     _check_data(configs, reserve_training, reserve_encoding)
+    _check_perceptual(configs)
     joblib = "joblib" in whole.hydra.launcher._target_
     side_by_side = _side_by_side(configs, int(whole.hydra.launcher.get("n_jobs", 1)) if multirun and joblib else 1)
     threads = configs[0].threads or max(1, (os.cpu_count() or 1) // side_by_side)
@@ -129,6 +131,17 @@ def _expand(whole: DictConfig, overrides: list[Override]) -> tuple[list[list[str
     return [list(job) for job in jobs], swept
 
 
+def _checked(job: list[str]) -> Config:
+    """One run of the sweep, composed and checked."""
+    cfg = compose_run(job)
+    if cfg.vqgan.checkpoint is not None:
+        try:
+            refuse_training_keys(o.key_or_group for o in parse_overrides(job))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+    return check(_with_defaults(cfg))
+
+
 def _with_defaults(cfg: DictConfig) -> DictConfig:
     """Fill in, for the check alone, what is settled for the whole sweep afterwards."""
     filled = {key: cfg.reserve[key] or 0 for key in ("training", "encoding")}
@@ -139,7 +152,7 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
     """Index each data set that the sweep reads, once, and see that its clips fit."""
     seen: list[Any] = []
     for config in configs:
-        wanted = (config.data, config.frames)
+        wanted = (config.data, config.frames, config.codebook_size, config.vqgan.model["downsample"])
         if wanted in seen:
             continue
         seen.append(wanted)
@@ -148,6 +161,8 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
             train, test = source.split("train"), source.split("test")
             Clips(train, config.frames, reserve=reserve_training)
             Clips(test, config.frames, reserve=reserve_encoding + config.vqgan.model["downsample"][0])
+            if config.vqgan.checkpoint is None:
+                _check_codebook(config, train)
             windows = len(draw_windows(train, 4, config.frames, seed=0))
             if windows < 4:
                 raise ValueError(f"data: {windows} windows of {config.frames} frames to compare with; 4 are the least")
@@ -156,6 +171,34 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
             if isinstance(cause, ValueError | OSError):
                 raise ConfigError(str(cause)) from None
             raise
+
+
+def _check_codebook(config: Config, train: Videos) -> None:
+    """Refuse a codebook with more codes than the training videos have latents."""
+    time, height, width = config.vqgan.model["downsample"]
+    frames = sum((length - 1) // train.frame_stride + 1 for length in train.lengths)
+    latents = frames // time * (config.resolution // height) * (config.resolution // width)
+    if config.codebook_size > latents:
+        raise ValueError(
+            f"codebook of {config.codebook_size} codes: the training videos have {latents} latents; allowed: at most "
+            "as many codes (vqgan.sizes.codes or fsq_levels)"
+        )
+
+
+def _check_perceptual(configs: list[Config]) -> None:
+    """Load each perceptual network of the sweep, once, and have it look at a clip of the size that it will see."""
+    seen: list[Any] = []
+    for config in configs:
+        wanted = (config.vqgan.training.perceptual, config.resolution)
+        if wanted[0] is None or wanted in seen:
+            continue
+        seen.append(wanted)
+        try:
+            network = build(wanted[0])
+            clip = torch.zeros(1, 3, config.frames if network.sees_time else 1, config.resolution, config.resolution)
+            network(clip, clip)
+        except (ValueError, OSError) as error:
+            raise ConfigError(f"vqgan.training.perceptual: {error}") from None
 
 
 def _costs(configs: list[Config]) -> list[str]:

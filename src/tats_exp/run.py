@@ -23,6 +23,7 @@ from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
 from tats_exp.log import RunLog, write_losses
 from tats_exp.measure import make_metrics
 from tats_exp.plan import TOLD
+from tats_exp.processes import train as train_stage
 from tats_exp.progress import Progress
 from tats_exp.stages import (
     Parts,
@@ -31,12 +32,14 @@ from tats_exp.stages import (
     make_samples,
     make_transformer,
     make_vqgan,
+    read_vqgan,
 )
 from tats_exp.store import Stage, Store, provenance, write_json
+from tats_exp.vqgan_checkpoint import checksum
 
 logger = logging.getLogger(__name__)
 
-VERSIONS = {"reference": 3, "vqgan": 1, "codes": 1, "transformer": 1, "samples": 1, "metrics": 3}
+VERSIONS = {"reference": 3, "vqgan": 1, "codes": 1, "transformer": 1, "samples": 1, "metrics": 4}
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
 NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
     key.split(".")[0] for key in TOLD
@@ -106,18 +109,24 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
 
     reference = stage("reference", inputs, lambda f: make_reference(parts, f))
 
-    inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
-    inputs |= {"training": _meaningful(config.vqgan.training), "reserve": config.reserve.training}
-    vqgan = stage("vqgan", inputs, lambda f: make_vqgan(parts, f, _scalars(log, "vqgan")))
+    if config.vqgan.checkpoint is not None:
+        vqgan = stage("vqgan", {"checkpoint": checksum(config.vqgan.checkpoint)}, lambda f: read_vqgan(parts, f))
+    else:
+        inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
+        perceptual = parts.perceptual.checksum if parts.perceptual is not None else ""
+        inputs |= {"training": config.vqgan.training.meaning(perceptual), "reserve": config.reserve.training}
+        vqgan = stage("vqgan", inputs, lambda f: train_stage(make_vqgan, parts, (f,), _scalars(log, "vqgan")))
 
     windows = {"train": config.codes.train_windows, "held_out": config.codes.held_out_windows}
     inputs = {**train, **test, **drawn_by, "vqgan": vqgan.key, "windows": windows, "reserve": config.reserve.encoding}
     codes = stage("codes", inputs, lambda f: make_codes(parts, f, vqgan.path))
 
     inputs = {**drawn, "codes": codes.key, "condition": config.condition, "model": config.transformer.model}
-    inputs |= {"training": _meaningful(config.transformer.training)}
+    inputs |= {"training": config.transformer.training.meaning()}
     transformer = stage(
-        "transformer", inputs, lambda f: make_transformer(parts, f, codes.path, _scalars(log, "transformer"))
+        "transformer",
+        inputs,
+        lambda f: train_stage(make_transformer, parts, (f, codes.path), _scalars(log, "transformer")),
     )
 
     inputs = {"transformer": transformer.key, "sampler": config.sampler, "seed": config.seed}
@@ -129,7 +138,8 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
     paths = (reference.path, vqgan.path, codes.path, transformer.path, samples.path)
     metrics = stage("metrics", inputs, lambda f: make_metrics(parts, f, *paths))
 
-    losses = {name: list(read_losses(store.used[name].path / LOSSES)) for name in ("vqgan", "transformer")}
+    files = {name: store.used[name].path / LOSSES for name in ("vqgan", "transformer")}
+    losses = {name: list(read_losses(path)) for name, path in files.items() if path.exists()}
     write_losses(folder / LOSSES, losses)
     shutil.copytree(metrics.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("stage.json"))
     values = tell(log, folder, {name: rows for name, rows in losses.items() if store.used[name].reused})
@@ -188,11 +198,6 @@ def chosen(config: Config) -> dict[str, str]:
 def redo_from(redo: Sequence[StageName]) -> tuple[str, ...]:
     """The stages to make again: those named, and all that follow the first of them."""
     return STAGES[min(STAGES.index(name) for name in redo) :] if redo else ()
-
-
-def _meaningful(training: Any) -> dict[str, Any]:
-    """The keys of a training section that change what is trained."""
-    return training.model_dump(exclude={"log_every", "checkpoint_every"})
 
 
 def _scalars(log: RunLog, stage: str) -> Scalars:

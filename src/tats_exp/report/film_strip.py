@@ -1,4 +1,4 @@
-"""The film strip: one sampled video of every choice, at the same frames, down to the end of the video."""
+"""Film strips: one video of every choice at the same frames, of sampled videos and of reconstructions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tats_exp.report.style import Ink
 FRAMES = 10
 WIDTH = 10.0
 LABEL_WIDTH = 1.6
+LETTERS = 18  # as many fit beside the frames
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,19 @@ def read_strips(groups: list[Group]) -> list[Strip]:
     return [data, *found] if found and data is not None else found
 
 
+def read_reconstructions(groups: list[Group]) -> list[Strip]:
+    """Frames of a held-out window, then of what every choice made of it; [] if no choice shows any."""
+    rebuilt = [_strip(group.label, place, group.runs, "reconstruction", row=1) for place, group in enumerate(groups)]
+    data = _strip("data", None, [run for group in groups for run in group.runs], "reconstruction", row=0)
+    found = [strip for strip in rebuilt if strip is not None]
+    return [data, *found] if found and data is not None else []
+
+
 def film_strip(strips: list[Strip], ink: Ink) -> Figure | None:
     """One row of frames per strip, each with its frame number; None without strips.
 
     Args:
-        strips: as read by `read_strips`.
+        strips: as read by `read_strips` or `read_reconstructions`.
         ink: how it looks.
     """
     if not strips:
@@ -55,7 +64,7 @@ def film_strip(strips: list[Strip], ink: Ink) -> Figure | None:
     for row, strip in enumerate(strips):
         bottom = height - 0.05 - (row + 1) * (cell + 0.16)
         middle = (bottom + cell / 2) / height
-        name = figure.text(LABEL_WIDTH / WIDTH - 0.012, middle, strip.label.replace(" ", "\n"), ha="right", va="center")
+        name = figure.text(LABEL_WIDTH / WIDTH - 0.012, middle, _broken(strip.label), ha="right", va="center")
         name.set(color=ink.text if strip.group is None else ink.colour(strip.group), weight="bold")
         for column, (number, frame) in enumerate(zip(strip.numbers, strip.frames, strict=True)):
             left = LABEL_WIDTH + column * cell
@@ -67,8 +76,16 @@ def film_strip(strips: list[Strip], ink: Ink) -> Figure | None:
     return figure
 
 
-def _strip(label: str, group: int | None, runs: list[Run], video: str) -> Strip | None:
-    """The leftmost video in the first readable file of that name; None if there is none."""
+def _broken(label: str) -> str:
+    """One choice to a line; a long one has its value on a line of its own."""
+    return "\n".join(choice.replace("=", "=\n") if len(choice) > LETTERS else choice for choice in label.split(" "))
+
+
+def _strip(label: str, group: int | None, runs: list[Run], video: str, row: int | None = None) -> Strip | None:
+    """The leftmost video in the first readable file of that name; None if there is none.
+
+    Of a file that shows two rows of videos, `row` chooses one.
+    """
     # Imported here: reading video needs the data package, and many reports have none to read.
     from tats_exp.data.video_writer import read_video
 
@@ -80,6 +97,7 @@ def _strip(label: str, group: int | None, runs: list[Run], video: str) -> Strip 
         except (OSError, ValueError):
             continue
         numbers = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int).tolist()
-        side = frames.shape[1]
-        return Strip(label, group, numbers, [frames[number, :, :side] for number in numbers])
+        side = frames.shape[1] if row is None else frames.shape[1] // 2
+        top = side * (row or 0)
+        return Strip(label, group, numbers, [frames[number, top : top + side, :side] for number in numbers])
     return None

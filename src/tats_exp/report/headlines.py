@@ -13,7 +13,7 @@ from typing import Literal
 
 from tats_exp.report.runs import Run
 
-Better = Literal["higher", "lower", "zero"]
+Better = Literal["higher", "lower", "zero", "one"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Headline:
     @property
     def arrow(self) -> str:
         """Which way is good, as a sign: `↑`, `↓`, `→0`, or nothing."""
-        return {"higher": "↑", "lower": "↓", "zero": "→0", None: ""}[self.better]
+        return {"higher": "↑", "lower": "↓", "zero": "→0", "one": "→1", None: ""}[self.better]
 
     def judge(self, higher: bool) -> str:
         """`better` or `worse` for a higher (or lower) value; "" where neither can be said from the sign alone."""
@@ -69,6 +69,23 @@ HEADLINES = (
     Headline("codes/unchanged", ("codes", "unchanged"), "share of codes unchanged under a shift", "share", "higher"),
     Headline("codes/place_probe", ("place", "probe"), "place-probe accuracy", "accuracy", "lower"),
     Headline("codes/shift_nll_gap", ("shift-NLL", "gap"), "shift-NLL gap", "nats per code", "zero"),
+    Headline("codes/usage/held_out", ("codes", "in use"), "share of the codebook in use", "share", "higher"),
+    Headline("val/vqgan/psnr", ("PSNR", "reconstr."), "PSNR of reconstructions", "dB", "higher"),
+    Headline("val/vqgan/ssim", ("SSIM", "reconstr."), "SSIM of reconstructions", "SSIM", "higher"),
+    Headline(
+        "val/vqgan/gradient_ratio",
+        ("gradients", "reconstr."),
+        "spatial-gradient ratio of reconstructions",
+        "ratio to real",
+        "one",
+    ),
+    Headline(
+        "val/vqgan/edge_ratio",
+        ("edge/middle", "error"),
+        "edge-to-middle error ratio of reconstructions",
+        "ratio",
+        "one",
+    ),
     replace(_FVD, key="fvd/*/reconstruction", title=("FVD {network}", "reconstr."), phrase="FVD of reconstructions"),
     replace(_FVD, key="fvd/*/window_0", title=("FVD {network}", "window 0"), phrase="FVD of window 0"),
     replace(_FVD, key="fvd/*/last", title=("FVD {network}", "last window"), phrase="FVD of the last window"),

@@ -1,6 +1,16 @@
 """The time-agnostic VQGAN: a clip becomes a small grid of codes, the same wherever in a clip it stands."""
 
 from tats_exp.vqgan.codebook import EMACodebook, Quantized
+from tats_exp.vqgan.discriminators import SpatialDiscriminator, TemporalDiscriminator
+from tats_exp.vqgan.fsq import FSQ
 from tats_exp.vqgan.vqgan import VQGAN, Reconstruction
 
-__all__ = ["VQGAN", "EMACodebook", "Quantized", "Reconstruction"]
+__all__ = [
+    "FSQ",
+    "VQGAN",
+    "EMACodebook",
+    "Quantized",
+    "Reconstruction",
+    "SpatialDiscriminator",
+    "TemporalDiscriminator",
+]

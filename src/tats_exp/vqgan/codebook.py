@@ -121,7 +121,11 @@ class EMACodebook(nn.Module):
         with _full_precision(latents.device.type):
             half_norms = self.embeddings.square().sum(1) / 2
             tiles = rows.split(max(1, TILE // self.size))
-            codes = [torch.addmm(half_norms, tile, self.embeddings.t(), alpha=-1).argmin(1) for tile in tiles]
+            # One buffer for all tiles: freed and asked for again, they would leave holes that a CPU's heap never fills.
+            distances, codes = rows.new_empty(len(tiles[0]), self.size), []
+            for tile in tiles:
+                found = torch.addmm(half_norms, tile, self.embeddings.t(), alpha=-1, out=distances[: len(tile)])
+                codes.append(found.argmin(1))
         b, _, t, h, w = latents.shape
         return rearrange(torch.cat(codes), "(b t h w) -> b t h w", b=b, t=t, h=h, w=w)
 
@@ -174,12 +178,12 @@ class EMACodebook(nn.Module):
 
     def _draw(self, rows: Tensor) -> Tensor:
         """K rows in random order, the same on every process; where there are fewer, repeated with a little noise."""
-        stream = _scramble(self.step + (self.seed << 32))
-        order = _scramble(torch.arange(len(rows), device=rows.device) + stream).argsort()
+        stream = scramble(self.step + (self.seed << 32))
+        order = scramble(torch.arange(len(rows), device=rows.device) + stream).argsort()
         index = torch.arange(self.size, device=rows.device)
         drawn = rows[order[index % len(rows)]]
         if len(rows) < self.size:
-            noise = _scramble(torch.arange(drawn.numel(), device=rows.device) + ~stream).view_as(drawn)
+            noise = scramble(torch.arange(drawn.numel(), device=rows.device) + ~stream).view_as(drawn)
             repeated = (index >= len(rows)).to(rows.dtype)[:, None]
             # Equal entries would tie, and the later ones never be chosen. Width of the noise: official code.
             drawn = drawn + repeated * noise.to(rows.dtype) * (2.0**-63 * 0.01 / self.dim**0.5)
@@ -198,7 +202,7 @@ def _rows(latents: Tensor) -> Tensor:
     return rearrange(latents, "b d t h w -> (b t h w) d")
 
 
-def _scramble(x: Tensor) -> Tensor:
+def scramble(x: Tensor) -> Tensor:
     """Hash int64 numbers to evenly spread int64 numbers, alike on every device (a generator would not be).
 
     Source: the finaliser of SplitMix64 (Steele et al. 2014).

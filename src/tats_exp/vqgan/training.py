@@ -1,13 +1,26 @@
-"""Training of the VQGAN: which parts are stepped and what is logged. The model and its losses know nothing of this."""
+"""Training of the VQGAN: which parts are stepped and what is logged. The model and its losses know nothing of this.
 
-from collections.abc import Callable
+One pass of the autoencoder, one backward and one step of one optimiser serve the VQGAN and its discriminators: their
+losses reach disjoint weights (see adversaries.py), Adam steps every weight by itself, and gradients are clipped network
+by network. Accumulation, mixed precision, resumption and the count of steps stay what they are without discriminators.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import lightning.pytorch as L
 import torch
+import torch.distributed as dist
+from jaxtyping import Float, Int64
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from tats_exp.data.clips import ClipItem, to_float
+from tats_exp.features.perceptual import Perceptual
+from tats_exp.vqgan.adversaries import Adversaries, Terms, random_frames
+from tats_exp.vqgan.alarms import PREFIX, Alarms, CodeUsage
+from tats_exp.vqgan.averaging import AverageWeights
+from tats_exp.vqgan.discriminators import pick_frames
 from tats_exp.vqgan.losses import vqgan_losses
 from tats_exp.vqgan.vqgan import VQGAN
 
@@ -23,10 +36,22 @@ def optimizer_and_scheduler(optimizer: torch.optim.Optimizer, scheduler: MakeSch
 
 
 class VQGANTraining(L.LightningModule):
-    """One autoencoder pass and one optimiser step a batch."""
+    """One autoencoder pass and one optimiser step a batch, adversaries included."""
+
+    batches: Tensor
 
     def __init__(
-        self, vqgan: VQGAN, optimizer: MakeOptimizer, scheduler: MakeScheduler | None, l1_weight: float
+        self,
+        vqgan: VQGAN,
+        optimizer: MakeOptimizer,
+        scheduler: MakeScheduler | None,
+        l1_weight: float,
+        perceptual: Perceptual | None = None,
+        perceptual_weight: float = 0.0,
+        adversaries: Adversaries | None = None,
+        average_decay: float | None = None,
+        usage_window: int = 100,
+        seed: int = 0,
     ) -> None:
         """Take the parts.
 
@@ -35,20 +60,106 @@ class VQGANTraining(L.LightningModule):
             optimizer: called with the parameters.
             scheduler: called with the optimiser; None keeps the learning rate.
             l1_weight: weight of the L1 reconstruction loss.
+            perceptual: perceptual loss; None: there is none.
+            perceptual_weight: its weight.
+            adversaries: discriminators, trained along; None: there are none.
+            average_decay: of the average of the VQGAN's weights; None: no average is kept.
+            usage_window: batches over which the use of the codes is counted.
+            seed: of the frames that are looked at one by one.
         """
         super().__init__()
-        self.vqgan = vqgan
+        self.vqgan, self.adversaries = vqgan, adversaries
         self._make_optimizer, self._make_scheduler, self.l1_weight = optimizer, scheduler, l1_weight
+        # In a tuple, so that it is neither trained nor written into every checkpoint.
+        self._perceptual, self.perceptual_weight = (perceptual,), perceptual_weight
+        self.average = None if average_decay is None else AverageWeights(vqgan, average_decay)
+        self.usage = CodeUsage(vqgan.codebook.size, usage_window)
+        self.alarms = Alarms()
+        if adversaries is not None:
+            undecided = dict.fromkeys(adversaries.discriminators, adversaries.undecided)
+            self.alarms = Alarms(undecided, adversaries.schedule.start_step)
+        self.seed = seed
+        self.register_buffer("batches", torch.tensor(0))
+
+    @property
+    def result(self) -> VQGAN:
+        """What the training leaves: the VQGAN, with the average of its weights where one is kept."""
+        model = self.vqgan if self.average is None else self.average.model
+        assert isinstance(model, VQGAN)
+        return model
+
+    def on_fit_start(self) -> None:
+        """Bring along what is no part of this module."""
+        for network in self._perceptual:
+            if isinstance(network, torch.nn.Module):
+                network.to(self.device)
 
     def training_step(self, batch: ClipItem, batch_idx: int) -> Tensor:
-        """Reconstruct the middle of each clip (B, margin + T + margin, H, W, C); returns the total loss."""
+        """Reconstruct the middle of each clip (B, margin + T + margin, H, W, C); returns the sum of all losses."""
         video = to_float(batch["video"])
-        reconstruction = self.vqgan(video)
-        losses = vqgan_losses(reconstruction, self.vqgan.middle(video), self.l1_weight)
-        logged = {**losses, "code_perplexity": reconstruction.perplexity}
-        self.log_dict({f"train/vqgan/{name}": value.detach() for name, value in logged.items()})
-        return losses["total"]
+        x, reconstruction = self.vqgan.middle(video), self.vqgan(video)
+        x_hat = reconstruction.video
+        frame = random_frames(len(x), x.shape[2], self.seed, self.batches)
+        self.batches += 1
+        perceptual = self._perceptual_loss(x, x_hat, frame)
+        losses = vqgan_losses(reconstruction, x, self.l1_weight, perceptual, self.perceptual_weight)
+        total, judged = losses["total"], {}
+        if self.adversaries is not None and self.adversaries.schedule.learning(self.global_step):
+            counts = self.adversaries.schedule.weight(self.global_step) > 0
+            verdict = self.adversaries(x, x_hat, frame, counts)
+            judged = verdict.discriminator
+            if counts:
+                last = self.vqgan.decoder.conv_last.conv.weight
+                added = self.adversaries.generator_terms(verdict, self.global_step, losses["total"], last)
+                losses["total"] = losses["total"] + added["adversarial"] + added["matching"]
+                losses |= added
+            losses |= verdict.named()
+            total = losses["total"] + self.adversaries.discriminator_loss(verdict)
+        usage = self.usage.update(reconstruction.codes)
+        raised = self.alarms.update(self.global_step, losses["l1"], usage, judged)
+        self._log({**losses, "code_perplexity": reconstruction.perplexity, "code_usage": usage}, raised)
+        return total
+
+    def _perceptual_loss(
+        self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"], frame: Int64[Tensor, " B"]
+    ) -> Tensor | None:
+        (network,) = self._perceptual
+        if network is None:
+            return None
+        if network.sees_time:
+            return network(x, x_hat)
+        return network(*(pick_frames(video, frame).unsqueeze(2) for video in (x, x_hat)))
+
+    def _log(self, losses: Terms, raised: Mapping[str, Tensor]) -> None:
+        """Log everything, as means over all processes."""
+        named = {f"train/vqgan/{name}": value for name, value in losses.items()}
+        named |= {f"{PREFIX}{name}": value for name, value in raised.items()}
+        if dist.is_initialized():
+            values = torch.stack([value.detach().float() for value in named.values()])
+            dist.all_reduce(values)
+            named = dict(zip(named, values / dist.get_world_size(), strict=True))
+        self.log_dict({name: value.detach() for name, value in named.items()})
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """One optimiser over the whole autoencoder."""
-        return optimizer_and_scheduler(self._make_optimizer(self.vqgan.parameters()), self._make_scheduler)
+        """One optimiser: over the autoencoder and, in a group of their own, the discriminators."""
+        if self.adversaries is None:
+            return optimizer_and_scheduler(self._make_optimizer(self.vqgan.parameters()), self._make_scheduler)
+        groups = [{"params": list(network.parameters())} for network in (self.vqgan, self.adversaries)]
+        return optimizer_and_scheduler(self._make_optimizer(groups), self._make_scheduler)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm of each group by itself: large gradients of one side must not shrink those of the other."""
+        if gradient_clip_val:
+            for group in optimizer.param_groups:
+                torch.nn.utils.clip_grad_norm_(group["params"], gradient_clip_val)
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """Step, and let the average of the weights follow."""
+        super().optimizer_step(*arguments, **options)
+        if self.average is not None:
+            self.average.update(self.vqgan, self.global_step + 1)

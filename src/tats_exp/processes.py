@@ -1,0 +1,97 @@
+"""A training stage on several devices: one process for each, started for the stage and gone after it.
+
+The run itself stays one process, which holds the lock of the stage and the log; what is logged comes to it by a queue.
+"""
+
+import os
+import queue
+import socket
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import multiprocessing
+
+from tats_exp.config import Config
+from tats_exp.fit import Scalars
+from tats_exp.progress import Progress
+from tats_exp.stages import Parts
+
+MakeStage = Callable[..., None]
+"""A stage that is trained: takes the parts, its folder, folders of earlier stages, and where to tell its losses."""
+
+
+def train(make: MakeStage, parts: Parts, folders: tuple[Path, ...], scalars: Scalars) -> None:
+    """Make a stage, in as many processes as the trainer has devices.
+
+    Args:
+        make: the stage, a function that can be found by its name.
+        parts: of the run.
+        folders: of the stage and of those that it reads.
+        scalars: called with (step, values) in this process whenever losses are logged.
+
+    Raises:
+        ValueError: what `make` raised, in one line.
+        RuntimeError: a process ended otherwise; the message has its traceback.
+    """
+    processes = int(parts.config.trainer["devices"])
+    if processes == 1:
+        return make(parts, *folders, scalars)
+    # Whether all weights take part differs from step to step, which torch would remark on in every process.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    told = multiprocessing.get_context("spawn").Queue()
+    arguments = (make, parts.config, parts.progress, folders, _free_port(), told)
+    running = multiprocessing.spawn(_work, arguments, nprocs=processes, join=False)
+    error: str | None = None
+
+    def listen(timeout: float) -> None:
+        nonlocal error
+        while True:
+            try:
+                step, values = told.get(timeout=timeout)
+            except queue.Empty:
+                return
+            if isinstance(values, str):
+                error = error or values
+            else:
+                scalars(step, values)
+
+    try:
+        while not running.join(timeout=0):
+            listen(timeout=0.5)
+    except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as failed:
+        listen(timeout=0.5)
+        if error is not None:
+            raise ValueError(error) from None
+        raise RuntimeError(str(failed)) from None
+    listen(timeout=0.5)
+
+
+def _work(
+    rank: int,
+    make: MakeStage,
+    config: Config,
+    progress: Progress,
+    folders: tuple[Path, ...],
+    port: int,
+    told: "multiprocessing.Queue[tuple[int, dict[str, float] | str]]",
+) -> None:
+    """One of the processes: Lightning learns from the environment that it need not start them."""
+    os.environ |= {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(max(1, (config.threads or os.cpu_count() or 1) // int(config.trainer["devices"])))
+    warnings.filterwarnings("ignore", module="lightning.*")
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+    try:
+        make(Parts(config, progress), *folders, lambda step, values: told.put((step, values)))
+    except Exception as error:
+        cause = error.__cause__ or error  # what builds the parts wraps what they raise
+        if isinstance(cause, ValueError | OSError):
+            told.put((0, " ".join(str(cause).split())))
+        raise
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

@@ -1,0 +1,148 @@
+"""The sections of the config that say how a stage is trained, and which of their values matter to what comes out."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tats_exp.vqgan.adversarial import DiscriminatorLoss
+
+Node = dict[str, Any]
+"""A section with `_target_`, checked against the parameters of its target."""
+
+HOUSEKEEPING = {"log_every", "checkpoint_every"}
+FILES = {"weights", "heads"}
+"""Keys of a network that say where its weights lie; what they are, its checksum says."""
+
+
+class Section(BaseModel):
+    """A section without `_target_`: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Training(Section):
+    """Budget and optimiser of one training stage."""
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    accumulate: int = Field(ge=1)
+    gradient_clip: float = Field(ge=0)
+    optimizer: Node
+    scheduler: Node | None
+    log_every: int = Field(ge=1)
+    checkpoint_every: int = Field(ge=1)
+
+    def meaning(self) -> dict[str, Any]:
+        """The values that change what is trained."""
+        return self.model_dump(exclude=HOUSEKEEPING)
+
+
+class Discriminators(Section):
+    """The adversaries of the VQGAN, each there or not, and what they weigh in its loss."""
+
+    spatial: Node | None
+    temporal: Node | None
+    spatial_weight: float = Field(ge=0)
+    temporal_weight: float = Field(ge=0)
+    matching_weight: float = Field(ge=0)
+
+    def nodes(self) -> dict[str, Node]:
+        """Those that are there."""
+        both = {"spatial": self.spatial, "temporal": self.temporal}
+        return {kind: node for kind, node in both.items() if node is not None}
+
+    def weights(self) -> dict[str, float]:
+        """Weight of the adversarial term of each."""
+        return {"spatial": self.spatial_weight, "temporal": self.temporal_weight}
+
+
+class Adversarial(Section):
+    """How VQGAN and discriminators are trained against each other; without discriminators it says nothing."""
+
+    loss: DiscriminatorLoss
+    matching_layers: list[float] | None
+    start_step: int = Field(ge=0)
+    ramp_steps: int = Field(ge=0)
+    warmup_steps: int = Field(ge=0)
+    adaptive: bool
+    lecam_weight: float = Field(ge=0)
+
+
+class VQGANTrainingSection(Training):
+    """Training of the VQGAN: budget, optimiser, weights of the losses, adversaries."""
+
+    l1_weight: float = Field(ge=0)
+    perceptual: Node | None
+    perceptual_weight: float = Field(ge=0)
+    discriminators: Discriminators
+    adversarial: Adversarial
+    average_decay: float | None = Field(ge=0, lt=1)
+    usage_window: int = Field(ge=1)
+
+    def check(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            ValueError: in one line.
+        """
+        found, weights = self.discriminators.nodes(), self.discriminators.weights()
+        for kind, weight in weights.items():
+            if weight and kind not in found:
+                raise ValueError(
+                    f"vqgan.training.discriminators.{kind}_weight={weight}: there is no {kind} discriminator; "
+                    f"allowed: 0, or discriminators={kind} or both"
+                )
+        if self.discriminators.matching_weight and not found:
+            raise ValueError(
+                f"vqgan.training.discriminators.matching_weight={self.discriminators.matching_weight}: there is no "
+                "discriminator whose features could match; allowed: 0, or discriminators=spatial, temporal or both"
+            )
+        if self.perceptual_weight and self.perceptual is None:
+            raise ValueError(
+                f"vqgan.training.perceptual_weight={self.perceptual_weight}: there is no perceptual network; "
+                "allowed: 0, or another option of the group perceptual"
+            )
+        start = self.adversarial.start_step
+        if found and start >= self.steps:
+            raise ValueError(
+                f"vqgan.training.adversarial.start_step={start}: the discriminators would never count, "
+                f"vqgan.training.steps={self.steps}; allowed: 0 to {self.steps - 1}"
+            )
+
+    def meaning(self, perceptual_checksum: str = "") -> dict[str, Any]:
+        """The values that change what is trained: what is off leaves no trace, nor does where weights lie.
+
+        Args:
+            perceptual_checksum: of the perceptual network, if there is one.
+        """
+        told = super().meaning()
+        del told["usage_window"]
+        if not self.discriminators.nodes():
+            del told["discriminators"], told["adversarial"]
+        if self.average_decay is None:
+            del told["average_decay"]
+        if self.perceptual is None:
+            del told["perceptual"], told["perceptual_weight"]
+        else:
+            network = {key: value for key, value in self.perceptual.items() if key not in FILES}
+            told["perceptual"] = {**network, "checksum": perceptual_checksum}
+        return told
+
+
+class Sizes(Section):
+    """Sizes of what a group puts into the VQGAN, set by the scale and read by the options of the groups."""
+
+    codes: int = Field(ge=1)
+    code_width: int = Field(ge=1)
+    fsq_levels: list[int]
+    disc_width: int = Field(ge=1)
+    disc_layers: int = Field(ge=1)
+
+
+class VQGANSection(Section):
+    """The VQGAN and its training, or the file that it is read from."""
+
+    checkpoint: str | None
+    sizes: Sizes
+    model: Node
+    training: VQGANTrainingSection
