@@ -98,6 +98,7 @@ HEADLINES = (
         never=True,
         protocol=True,
     ),
+    replace(_KVD, key="kvd/*/reconstruction", title=("KVD {network}", "reconstr."), phrase="KVD of reconstructions"),
     replace(_KVD, key="kvd/*/window_0", title=("KVD {network}", "window 0"), phrase="KVD of window 0"),
     replace(_KVD, key="kvd/*/last", title=("KVD {network}", "last window"), phrase="KVD of the last window"),
     replace(_IS, key="is/*/window_0", title=("IS {network}", "window 0"), phrase="inception score of window 0"),
