@@ -47,6 +47,7 @@ class Plan:
         reserve_encoding: the same for windows that are only encoded.
         side_by_side: runs at a time.
         threads: CPU threads of each.
+        unused: lines about what was set and is not used.
         costs: lines about what the evaluation will cost, where that is worth a word.
     """
 
@@ -60,6 +61,7 @@ class Plan:
     reserve_encoding: int
     side_by_side: int
     threads: int
+    unused: list[str]
     costs: list[str]
 
 
@@ -88,8 +90,11 @@ def make_plan(arguments: list[str]) -> Plan:
         multirun = given.multirun or str(whole.hydra.mode).endswith("MULTIRUN")
         jobs: list[list[str]] = [given.overrides]
         swept: list[str] = []
+        said = {o.key_or_group: o.input_line or "" for o in overrides}
         if multirun:
             jobs, swept = _expand(whole, overrides)
+            params = whole.hydra.sweeper.get("params") or {}
+            said = {key: f"{key}={value}" for key, value in params.items()} | said
         elif any(o.is_sweep_override() for o in overrides):
             raise ConfigError("several values for a key need a sweep: add -m")
         configs = [check(_with_defaults(compose_run(job))) for job in jobs]
@@ -111,6 +116,7 @@ def make_plan(arguments: list[str]) -> Plan:
         reserve_encoding=reserve_encoding,
         side_by_side=side_by_side,
         threads=threads,
+        unused=_unused(configs, said),
         costs=_costs(configs),
     )
 
@@ -130,6 +136,15 @@ def _expand(whole: DictConfig, overrides: list[Override]) -> tuple[list[list[str
     return [list(job) for job in jobs], swept
 
 
+def _unused(configs: list[Config], said: dict[str, str]) -> list[str]:
+    """Say which settings of the interpolation transformer, by key, meet a sampler that has none."""
+    without = sorted({config.sampler["_target_"].rsplit(".", 1)[-1] for config in configs if not config.interpolates})
+    about = [line for key, line in said.items() if key == "mask" or key.split(".")[0] == "interpolation"]
+    if not without or not about:
+        return []
+    return [f"{', '.join(about)}: not used with {' and '.join(without)}; sampler=hierarchical interpolates"]
+
+
 def _with_defaults(cfg: DictConfig) -> DictConfig:
     """Fill in, for the check alone, what is settled for the whole sweep afterwards."""
     filled = {key: cfg.reserve[key] or 0 for key in ("training", "encoding")}
@@ -140,7 +155,7 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
     """Index each data set that the sweep reads, once, and see that its clips fit."""
     seen: list[Any] = []
     for config in configs:
-        wanted = (config.data, config.frames, config.codebook_size, config.vqgan.model["downsample"])
+        wanted = (config.data, config.frames, config.long_window_frames, config.codebook_size, config.latent_grid)
         if wanted in seen:
             continue
         seen.append(wanted)
@@ -150,6 +165,9 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
             Clips(train, config.frames, reserve=reserve_training)
             Clips(test, config.frames, reserve=reserve_encoding + config.vqgan.model["downsample"][0])
             _check_codebook(config, train)
+            if config.interpolates:
+                Clips(train, config.long_window_frames, reserve=reserve_encoding)
+                Clips(test, config.long_window_frames, reserve=reserve_encoding)
             windows = len(draw_windows(train, 4, config.frames, seed=0))
             if windows < 4:
                 raise ValueError(f"data: {windows} windows of {config.frames} frames to compare with; 4 are the least")

@@ -25,11 +25,13 @@ from tats_exp.measure import make_metrics
 from tats_exp.plan import TOLD
 from tats_exp.processes import train as train_stage
 from tats_exp.progress import Progress
+from tats_exp.sample import make_samples, sampling_speed
 from tats_exp.stages import (
     Parts,
     make_codes,
+    make_interpolation,
+    make_long_codes,
     make_reference,
-    make_samples,
     make_transformer,
     make_vqgan,
 )
@@ -37,8 +39,18 @@ from tats_exp.store import Stage, Store, provenance, write_json
 
 logger = logging.getLogger(__name__)
 
-VERSIONS = {"reference": 2, "vqgan": 1, "codes": 1, "transformer": 1, "samples": 1, "metrics": 2}
+VERSIONS = {
+    "reference": 2,
+    "vqgan": 1,
+    "codes": 1,
+    "long_codes": 1,
+    "transformer": 1,
+    "interpolation": 1,
+    "samples": 2,
+    "metrics": 3,
+}
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
+TRAINED = ("vqgan", "transformer", "interpolation")
 NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
     key.split(".")[0] for key in TOLD
 }
@@ -67,7 +79,7 @@ def run_job(cfg: DictConfig) -> None:
     write_json(folder / "status.json", status)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     log: RunLog = instantiate(config.logger)
-    progress = Progress(folder, name)
+    progress = Progress(folder, name, config.stages)
     started = time.time()
     try:
         log.start(folder, name, config.name, [f"{k}={v}" for k, v in choices.items()], config.model_dump())
@@ -116,32 +128,53 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
     inputs = {**train, **test, **drawn_by, "vqgan": vqgan.key, "windows": windows, "reserve": config.reserve.encoding}
     codes = stage("codes", inputs, lambda f: make_codes(parts, f, vqgan.path))
 
-    inputs = {**drawn, "codes": codes.key, "condition": config.condition, "model": config.transformer.model}
+    if config.interpolates:
+        inputs = {**inputs, "key_every": config.key_every}
+        stage("long_codes", inputs, lambda f: make_long_codes(parts, f, vqgan.path))
+    learned_from = store.used[config.learned_from]
+
+    inputs = {**drawn, "codes": learned_from.key, "condition": config.condition, "model": config.transformer.model}
     inputs |= {"training": config.transformer.training.meaning()}
     transformer = stage(
         "transformer",
         inputs,
-        lambda f: train_stage(make_transformer, parts, (f, codes.path), _scalars(log, "transformer")),
+        lambda f: train_stage(make_transformer, parts, (f, learned_from.path), _scalars(log, "transformer")),
     )
 
-    inputs = {"transformer": transformer.key, "sampler": config.sampler, "seed": config.seed}
-    inputs |= {"frames": config.sampled_frames, "videos": config.sampled_videos}
-    samples = stage("samples", inputs, lambda f: make_samples(parts, f, vqgan.path, transformer.path, codes.path))
+    samples_of = {"transformer": transformer.key, "sampler": config.sampler, "seed": config.seed}
+    if config.interpolates:
+        section = config.interpolation
+        inputs = {**inputs, "model": section.model, "training": section.training.meaning()}
+        inputs |= {"anchors_in_loss": section.anchors_in_loss}
+        interpolation = stage(
+            "interpolation",
+            inputs,
+            lambda f: train_stage(make_interpolation, parts, (f, learned_from.path), _scalars(log, "interpolation")),
+        )
+        samples_of |= {"interpolation": interpolation.key}
 
-    inputs = {"reference": reference.key, "samples": samples.key}
+    samples_of |= {"frames": config.sampled_frames, "videos": config.sampled_videos}
+    if config.given_latents:
+        samples_of |= {"given": config.given_latents, "codes": codes.key}
+    found = {name: made.path for name, made in store.used.items()}
+    samples = stage("samples", samples_of, lambda f: make_samples(parts, f, found))
+    found["samples"] = samples.path
+
+    inputs = {"reference": reference.key, "samples": samples.key, "codes": codes.key}
     inputs |= config.metrics.model_dump(include={"windows", "resamples"})
-    paths = (reference.path, vqgan.path, codes.path, transformer.path, samples.path)
-    metrics = stage("metrics", inputs, lambda f: make_metrics(parts, f, *paths))
+    metrics = stage("metrics", inputs, lambda f: make_metrics(parts, f, found))
 
-    losses = {name: list(read_losses(store.used[name].path / LOSSES)) for name in ("vqgan", "transformer")}
+    losses = {name: list(read_losses(store.used[name].path / LOSSES)) for name in store.used if name in TRAINED}
     write_losses(folder / LOSSES, losses)
     shutil.copytree(metrics.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("stage.json"))
-    values = tell(log, folder, {name: rows for name, rows in losses.items() if store.used[name].reused})
+    speed = sampling_speed(samples.path)
+    values = tell(log, folder, {name: rows for name, rows in losses.items() if store.used[name].reused}) | speed
     used = store.used.items()
     told = {
         "seconds": {name: round(made.seconds, 1) for name, made in used if not made.reused},
         "reused": [name for name, made in used if made.reused],
         "stages": {name: made.key for name, made in used},
+        "speed": speed,
         "device": parts.device.type,
         "version": provenance()["versions"],
         "commit": provenance()["commit"],
