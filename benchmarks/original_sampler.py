@@ -57,9 +57,19 @@ def forward_with_past(
     return model.head(model.ln_f(x))[:, -1]
 
 
-def sample_with_past(model: Transformer, tokens: Tensor, positions: Tensor, visible: Tensor, steps: int) -> Tensor:
-    """Take the likeliest video code `steps` times behind tokens (B, N); returns (B, steps) without offset."""
-    past: list[Tensor] = []
+def sample_with_past(
+    model: Transformer,
+    tokens: Tensor,
+    positions: Tensor,
+    visible: Tensor | None,
+    steps: int,
+    read: Tensor | None = None,
+) -> Tensor:
+    """Take the likeliest video code `steps` times behind tokens (B, N); returns (B, steps) without offset.
+
+    `read`: keys and values (2, layers, B, heads, M, d) of what was read before these tokens.
+    """
+    past = [] if read is None else [read]
     codes = []
     position = int(positions[-1])
     for step in range(steps):

@@ -2,7 +2,7 @@
 
     window        one window at toy scale (4 layers x 128, 1,024 codes, batch 16) against the original sampler
     window_large  the last 64 codes of a window at 24 layers x 1,024 (batch 4), fp32 and bf16, against it
-    hierarchical  1,024 frames at toy scale, batch 16, key frames and gaps, against it; at 16x16 codes many minutes
+    hierarchical  1,024 frames at toy scale, one video and 16, key frames and gaps, against it; some 20 minutes
     masks         what mask b, which cannot be cached, costs beside a and c
     bandwidth     time per code against the bytes that must be read for it, fp32 and bf16
     growth        seconds and memory per frame at 256, 1,024, 4,096 and 16,384 frames
@@ -95,37 +95,59 @@ def window() -> None:
 
 
 def window_large() -> None:
-    """The end of a window of a large model."""
+    """The end of a window of a large model: both begin with the same keys and values, so only steps are timed."""
     layers, width = (2, 256) if QUICK else (24, 1024)
     steps, batch = (8, 2) if QUICK else (64, 4)
     model = transformer(layers, width, width // 64, 4, 4 if QUICK else 16)
-    condition = torch.zeros(batch, 1, dtype=torch.int64, device=DEVICE)
-    prefix = torch.randint(model.video_codes, (batch, model.window_codes - steps), device=DEVICE)
+    read = random_read(model, batch, model.window_codes - steps)
+
+    def original() -> Tensor:
+        token, place = torch.zeros(batch, 1, dtype=torch.int64), torch.tensor([model.window_codes - steps])
+        return original_sampler.sample_with_past(model, token.to(DEVICE), place.to(DEVICE), None, steps, read)
+
     head(f"{layers} layers x {width}, last {steps} codes", "ours, s", "original in fp32, s", "ratio", "codes agree")
     half = transformer(layers, width, width // 64, 4, 4 if QUICK else 16).to(torch.bfloat16)
     for name, mine in (("fp32", model), ("bf16", half)):
-        against(
-            f"batch {batch}, {name}",
-            functools.partial(sample_codes, mine, condition, steps, prefix, greedy=True),
-            lambda: original_sampler.window(model, condition, prefix, steps),
-        )
+        against(f"batch {batch}, {name}", goes_on(mine, read, steps), original)
+
+
+def random_read(model: Transformer, batch: int, tokens: int) -> Tensor:
+    """Keys and values (2, layers, B, heads, tokens, d) of tokens that were read; what they are costs nothing."""
+    width = model.head.in_features // model.heads
+    return torch.randn(2, len(model.blocks), batch, model.heads, tokens, width, device=DEVICE)
+
+
+def goes_on(model: Transformer, read: Tensor, steps: int) -> Callable[[], Tensor]:
+    """A call that gives the likeliest codes (B, steps) behind what was read, as the sampler takes them."""
+    batch, known = read.shape[2], read.shape[4]
+    cache = model.new_cache(batch, known + steps)
+    cache.keys[..., :known, :], cache.values[..., :known, :] = read
+
+    def call() -> Tensor:
+        cache.filled, codes = known, [torch.zeros(batch, dtype=torch.int64, device=DEVICE)]
+        for position in range(known, known + steps):
+            codes.append(model.step(codes[-1], position, cache).argmax(dim=-1))
+        return torch.stack(codes[1:], dim=1)
+
+    return call
 
 
 def hierarchical() -> None:
-    """Key frames and all gaps at once, against gap after gap; codes as the suite has them at toy scale, and 16x16."""
+    """Key frames and all gaps at once, against gap after gap: codes as the suite has them at toy scale, and 16x16."""
     frames = int(OPTIONS.get("frames", 68 if QUICK else 1024))
-    coarse_to_fine(4, frames, frames)
-    if not QUICK:
-        coarse_to_fine(16, frames, min(frames, 64))
+    columns = "ours, s", "original, s", "measured on frames", "ratio", "codes agree"
+    head(f"{frames} frames, key frames first", *columns)
+    for side, batch in ((4, 1), (4, 16)) if QUICK else ((4, 1), (4, 16), (16, 1), (16, 16)):
+        coarse_to_fine(side, batch, frames, min(frames, 256 if side == 4 else 64))
 
 
-def coarse_to_fine(side: int, frames: int, original: int) -> None:
-    """16 videos both ways.
+def coarse_to_fine(side: int, batch: int, frames: int, original: int) -> None:
+    """Videos both ways.
 
     Both ways take time in proportion to the length, so the original makes only its first frames, which must be the
-    same, and its time is scaled: at 16x16 codes it would take an hour for all of them.
+    same, and its time is scaled: for 16 videos at 16x16 codes it would take an hour for all of them.
     """
-    model, interpolation, batch = toy(4, side=side), toy(5, "c", side=side), 16
+    model, interpolation = toy(4, side=side), toy(5, "c", side=side)
     condition = torch.zeros(batch, 1, dtype=torch.int64, device=DEVICE)
     sample = functools.partial(Hierarchical(4, top_k=1), model, condition)  # the likeliest code: greedy
     mine, video = seconds(
@@ -135,13 +157,8 @@ def coarse_to_fine(side: int, frames: int, original: int) -> None:
     theirs, expected = seconds(lambda: original_sampler.hierarchical(model, interpolation, condition, shown, 1))
     theirs *= frames / original
     agree = float((video[:, :shown] == expected).float().mean())
-    head(
-        f"hierarchical, {side}x{side} codes", "ours, s", f"original, s (from {original} frames)", "ratio", "codes agree"
-    )
-    print(
-        f"| {frames} frames, batch {batch} | {mine:.1f} | {theirs:.1f} | {theirs / mine:.1f} | {agree:.2%} |",
-        flush=True,
-    )
+    name = f"batch {batch}, {side}x{side} codes"
+    print(f"| {name} | {mine:.1f} | {theirs:.1f} | {original} | {theirs / mine:.1f} | {agree:.2%} |", flush=True)
 
 
 def masks() -> None:
@@ -172,17 +189,9 @@ def bandwidth() -> None:
         for dtype in (torch.float32, torch.bfloat16):
             model = transformer(layers, width, heads, 4, 4 if QUICK else 16).to(dtype)
             steps = 8 if QUICK else 64
-            condition = torch.zeros(batch, 1, dtype=torch.int64, device=DEVICE)
-            prefix = torch.zeros(batch, model.window_codes - steps, dtype=torch.int64, device=DEVICE)
-            # The prefill is measured apart: one code is all prefill.
-            one, all_ = (
-                statistics.median(
-                    seconds(functools.partial(sample_codes, model, condition, n, prefix, greedy=True))[0]
-                    for _ in range(ROUNDS)
-                )
-                for n in (1, steps)
-            )
-            measured = (all_ - one) / (steps - 1)
+            read = random_read(model, batch, model.window_codes - steps)
+            call = goes_on(model, read, steps)
+            measured = statistics.median(seconds(call)[0] for _ in range(ROUNDS)) / steps
             item = torch.tensor([], dtype=dtype).element_size()
             weights = sum(p.numel() for p in model.blocks.parameters()) + model.head.weight.numel()
             cache = 2 * layers * batch * (model.window_codes - steps // 2) * width

@@ -91,6 +91,7 @@ class Sampling(Section):
     given_frames: int = Field(ge=0)
     batch_size: int = Field(ge=1)
     gaps_at_once: int = Field(ge=1)
+    precision: Literal["fp32", "bf16"]
     decode_chunk: int = Field(ge=1)
 
 

@@ -154,6 +154,7 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
         samples_of |= {"interpolation": interpolation.key}
 
     samples_of |= {"frames": config.sampled_frames, "videos": config.sampled_videos}
+    samples_of |= {"precision": config.sampling.precision}
     if config.given_latents:
         samples_of |= {"given": config.given_latents, "codes": codes.key}
     found = {name: made.path for name, made in store.used.items()}

@@ -72,12 +72,13 @@ def make_samples(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
 
 def _sample(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     config, stride = parts.config, int(parts.config.vqgan.model["downsample"][0])
-    transformer = parts.transformer(found["transformer"])
+    precision = {"fp32": torch.float32, "bf16": torch.bfloat16}[config.sampling.precision]
+    transformer = parts.transformer(found["transformer"]).to(precision)
     sampler = instantiate(config.sampler, _convert_="all")
     margin = parts.vqgan(found["vqgan"]).code_margin if sampler.long else 0
     hierarchy: dict[str, Any] = {}
     if config.interpolates:
-        interpolation = parts.interpolation(found["interpolation"])
+        interpolation = parts.interpolation(found["interpolation"]).to(precision)
         hierarchy = {"interpolation": interpolation, "gaps_at_once": config.sampling.gaps_at_once}
     seeds, labels, given = _beginnings(parts, found)
     condition = parts.condition.codes(labels).to(parts.device)

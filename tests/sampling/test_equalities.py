@@ -52,7 +52,7 @@ def test_a_gap_goes_on_from_any_beginning_as_the_full_pass(mask, length, drawn_f
 
 
 def logits_without(model: Transformer, condition: torch.Tensor, window: torch.Tensor, code: int) -> torch.Tensor:
-    """Logits of a code in a full pass in which nobody may look at it, nor at those behind it, but for the last anchor."""
+    """Logits of a code in a full pass that hides it and those behind it from all, but not the last anchor."""
     tokens = torch.cat([condition, window + model.condition_codes], dim=1)[:, :-1]
     place = torch.arange(tokens.shape[1])
     known = (place < model.condition_length + code) | (place >= model.condition_length + CODES - FRAME)

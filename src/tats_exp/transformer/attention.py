@@ -72,9 +72,19 @@ class Attention(nn.Module):
             key, value = keys[:, :, :end], values[:, :, :end]
         if isinstance(visible, BlockMask):
             out = _flex_attention()(query, key, value, block_mask=visible)
+        elif visible is None and query.shape[2] == 1 and query.dtype == torch.bfloat16 and x.device.type == "cpu":
+            out = _one_query(query, key, value)
         else:
             out = scaled_dot_product_attention(query, key, value, attn_mask=visible, is_causal=causal)
         return self.proj(out.transpose(1, 2).flatten(2))
+
+
+def _one_query(
+    query: Float[Tensor, "B heads 1 d"], key: Float[Tensor, "B heads M d"], value: Float[Tensor, "B heads M d"]
+) -> Float[Tensor, "B heads 1 d"]:
+    """Attention of one token; `scaled_dot_product_attention` takes 2.6 times as long for it in bf16 on a CPU."""
+    scores = (key @ (query * query.shape[-1] ** -0.5).mT).mT
+    return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
 
 
 def visible_pairs(
