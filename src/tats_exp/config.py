@@ -25,6 +25,7 @@ from tats_exp.data.codes import long_window
 from tats_exp.training_sections import Node, Section, Training, VQGANSection
 from tats_exp.vqgan.adversaries import Adversaries, Schedule
 from tats_exp.vqgan.padding import TimePadding
+from tats_exp.vqgan_checkpoint import filled_from_checkpoint
 
 StageName = Literal["reference", "vqgan", "codes", "long_codes", "transformer", "interpolation", "samples", "metrics"]
 STAGES: tuple[StageName, ...] = typing.get_args(StageName)
@@ -206,12 +207,17 @@ def check(cfg: DictConfig) -> Config:
         cfg: the composed root config, `hydra` left out.
 
     Returns:
-        The same values, typed.
+        The same values, typed; those of a VQGAN that is read from a checkpoint as they are there.
 
     Raises:
         ConfigError: in one line, naming the key, what was given and what is allowed.
     """
     config = validated(cfg, Config)
+    if config.vqgan.checkpoint is not None:
+        try:
+            config = config.model_copy(update={"vqgan": filled_from_checkpoint(config.vqgan)})
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
     for path, node, supplied in _nodes(config):
         _check_node(path, node, supplied)
     _check_together(config)

@@ -5,14 +5,14 @@ Axes: N videos, T frames of a window, t h w latent grid, K codebook size, D feat
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import read_along
+from tats_exp.data.clips import Window, draw_windows, read_along
 from tats_exp.data.video_writer import write_row
 from tats_exp.likelihood import hierarchy_values, transformer_values
 from tats_exp.log import write_metrics, write_table
@@ -28,7 +28,7 @@ from tats_exp.metrics import (
 )
 from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
-from tats_exp.rebuild import Rebuilt, rebuild
+from tats_exp.rebuild import rebuild, rebuilt_errors, rebuilt_features
 from tats_exp.sample import Samples, read_samples
 from tats_exp.stages import CODES, SHOWN, Parts, decoded
 from tats_exp.tensors import load_tensors
@@ -55,9 +55,17 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     samples = read_samples(found["samples"]).first(total)
     size = parts.config.codebook_size
 
-    rebuilt = rebuild(parts, model, real["floor_windows"])
-    reconstruction = evaluation.distances(rebuilt.features)
-    seen, joints = look_along(parts, model, samples)
+    floor = [Window(*place) for place in real["floor_windows"].tolist()]
+    held_out = draw_windows(parts.test, evaluation.count, parts.config.frames, parts.data_seed)
+    looks = len(floor) + len(held_out) + len(samples.codes)
+
+    def told(before: int) -> Callable[[int], None]:
+        return lambda done: parts.progress("metrics", before + done, looks)
+
+    rebuilt = rebuilt_features(parts, rebuild(parts, model, parts.real, floor, told(0)))
+    reconstruction = evaluation.distances(rebuilt)
+    errors, pictures = rebuilt_errors(rebuild(parts, model, parts.test, held_out, told(len(floor))), SHOWN)
+    seen, joints = look_along(parts, model, samples, told(len(floor) + len(held_out)))
     inner = _inner(model, samples)
     same_count = min(total, len(codes["train"]))  # divergences of histograms compare at equal counts only
     train_histogram = code_histograms(codes["train"][:same_count], size)
@@ -65,19 +73,17 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     rows = evaluation.rows(seen)
     for row, more in zip(rows, _code_rows(parts, train_histogram, inner[:same_count], len(rows)), strict=True):
         row |= more
-    used = code_histograms(codes["held_out"], size).mean(dim=0)
     labels = _label_floor(parts, real, evaluation)
     for key in labels:
         for row, window in zip(rows, seen, strict=True):
             row[key] = _label_share(window, samples.labels)
     values = {
-        "codes/usage/held_out": float((used > 0).double().mean()),
-        "codes/perplexity/held_out": float(code_perplexity(used)),
+        **_code_use(codes, size),
         **evaluation.values(rows, seen, parts.config.metrics.resamples, parts.data_seed),
         **{f"{key}/{place}": rows[t][key] for key in labels for place, t in (("window_0", 0), ("last", -1))},
         **{f"{key}/reconstruction": statistics.fmean(found) for key, found in reconstruction.items()},
         **_code_slope(parts, train_histogram, inner[:same_count], [row["codes/js_divergence"] for row in rows]),
-        **rebuilt.values(),
+        **errors,
         **_memorisation(parts, real, seen[0]["features"]),
         **_code_values(parts, codes),
         **joints,
@@ -99,7 +105,7 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     }
     write_table(folder / "curves.csv", rows)
     _write_histogram(folder / "code_histogram.csv", codes["train"], inner, size)
-    _write_videos(parts, folder / "videos", decoded(parts, model, samples.codes[:SHOWN], samples.has_margin), rebuilt)
+    _write_videos(parts, folder / "videos", decoded(parts, model, samples.codes[:SHOWN], samples.has_margin), pictures)
     write_metrics(folder, values, floors, notes, _protocol(parts, evaluation).as_dict())
 
 
@@ -143,6 +149,16 @@ def _code_rows(
             }
         )
     return rows
+
+
+def _code_use(codes: dict[str, Tensor], size: int) -> dict[str, float | None]:
+    """Share of the codebook that real videos use, and perplexity of that use, over all kept codes of each split."""
+    values: dict[str, float | None] = {}
+    for split in ("train", "held_out"):
+        shares = code_histograms(codes[split], size).mean(dim=0)
+        values[f"codes/usage/{split}"] = float((shares > 0).double().mean())
+        values[f"codes/perplexity/{split}"] = float(code_perplexity(shares))
+    return values
 
 
 def _code_slope(
@@ -221,11 +237,13 @@ def _write_histogram(
     write_table(path, rows)
 
 
-def _write_videos(parts: Parts, folder: Path, sampled: Iterable[UInt8[Tensor, "N _ H W C"]], rebuilt: Rebuilt) -> None:
+def _write_videos(
+    parts: Parts, folder: Path, sampled: Iterable[UInt8[Tensor, "N _ H W C"]], rebuilt: UInt8[Tensor, "n T two_H W C"]
+) -> None:
     """Rows of a few videos: sampled ones, with what was given, real ones, and real windows above reconstructions."""
     write_row(folder / "samples.mp4", sampled)
     write_row(folder / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed))
-    write_row(folder / "reconstruction.mp4", [rebuilt.shown])
+    write_row(folder / "reconstruction.mp4", [rebuilt])
 
 
 def _batch(parts: Parts) -> int:

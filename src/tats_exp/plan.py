@@ -26,6 +26,7 @@ from tats_exp.data.clips import Clips, Videos, draw_windows
 from tats_exp.progress import Progress
 from tats_exp.stages import Parts
 from tats_exp.vqgan.padding import margins
+from tats_exp.vqgan_checkpoint import refuse_training_keys
 
 TOLD = {"swept", "threads", "reserve.training", "reserve.encoding", "store.redo_before"}
 """Keys that the plan settles and every run is told."""
@@ -97,7 +98,7 @@ def make_plan(arguments: list[str]) -> Plan:
             said = {key: f"{key}={value}" for key, value in params.items()} | said
         elif any(o.is_sweep_override() for o in overrides):
             raise ConfigError("several values for a key need a sweep: add -m")
-        configs = [check(_with_defaults(compose_run(job))) for job in jobs]
+        configs = [_checked(job) for job in jobs]
     needs = [_margins(config) for config in configs]
     reserve_training, reserve_encoding = (max(need) for need in zip(*needs, strict=True))
     _check_data(configs, reserve_training, reserve_encoding)
@@ -145,6 +146,17 @@ def _unused(configs: list[Config], said: dict[str, str]) -> list[str]:
     return [f"{', '.join(about)}: not used with {' and '.join(without)}; sampler=hierarchical interpolates"]
 
 
+def _checked(job: list[str]) -> Config:
+    """One run of the sweep, composed and checked."""
+    cfg = compose_run(job)
+    if cfg.vqgan.checkpoint is not None:
+        try:
+            refuse_training_keys(o.key_or_group for o in parse_overrides(job))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+    return check(_with_defaults(cfg))
+
+
 def _with_defaults(cfg: DictConfig) -> DictConfig:
     """Fill in, for the check alone, what is settled for the whole sweep afterwards."""
     filled = {key: cfg.reserve[key] or 0 for key in ("training", "encoding")}
@@ -164,7 +176,8 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
             train, test = source.split("train"), source.split("test")
             Clips(train, config.frames, reserve=reserve_training)
             Clips(test, config.frames, reserve=reserve_encoding + config.vqgan.model["downsample"][0])
-            _check_codebook(config, train)
+            if config.vqgan.checkpoint is None:
+                _check_codebook(config, train)
             if config.interpolates:
                 Clips(train, config.long_window_frames, reserve=reserve_encoding)
                 Clips(test, config.long_window_frames, reserve=reserve_encoding)

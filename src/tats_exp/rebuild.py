@@ -3,73 +3,80 @@
 Axes: N windows, T frames, H W pixels, C colour channels, D features, t h w latent grid.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import Window, read_windows, to_float
+from tats_exp.data.clips import Videos, Window, read_windows, to_float
 from tats_exp.metrics.reconstruction import ReconstructionErrors
-from tats_exp.stages import SHOWN, Parts, decoded
+from tats_exp.stages import Parts, decoded
 from tats_exp.vqgan.vqgan import VQGAN
 
-
-@dataclass(frozen=True)
-class Rebuilt:
-    """What is kept of the reconstructions.
-
-    Attributes:
-        features: of the feature network, (N, D).
-        errors: against the real windows.
-        shown: a few real windows above their reconstructions.
-    """
-
-    features: Float[Tensor, "N D"]
-    errors: ReconstructionErrors
-    shown: UInt8[Tensor, "n T two_H W C"]
-
-    def values(self) -> dict[str, float | None]:
-        """Pixel errors, and how much worse the ends of a window are than its middle."""
-        found: dict[str, float | None] = {
-            f"reconstruction/{name}": getattr(self.errors, name) for name in ("psnr", "ssim", "edge_ratio")
-        }
-        frames = enumerate(self.errors.frame_errors.tolist())
-        return found | {f"reconstruction/l1/frame_{frame}": error for frame, error in frames}
+Pair = tuple[UInt8[Tensor, "n T H W C"], UInt8[Tensor, "n T H W C"]]
 
 
 @torch.inference_mode()
-def rebuild(parts: Parts, vqgan: VQGAN, places: Int64[Tensor, "N 2"]) -> Rebuilt:
-    """Encode and decode real windows.
+def rebuild(
+    parts: Parts, vqgan: VQGAN, videos: Videos, places: list[Window], progress: Callable[[int], None]
+) -> Iterator[Pair]:
+    """Encode and decode real windows, a few at a time.
 
     Args:
         parts: of the run.
         vqgan: in eval mode.
-        places: video and start of each window.
+        videos: where the windows lie.
+        places: the windows, one or more.
+        progress: told how many windows are begun.
+
+    Yields:
+        Some of the windows and what the VQGAN made of them, on the CPU.
     """
     frames, margin, size = parts.config.frames, vqgan.training_margin, parts.config.metrics.batch_size
-    errors, features, shown = ReconstructionErrors(), [], []
     for start in range(0, len(places), size):
-        parts.progress("metrics", start, 2 * len(places))  # the other half are the sampled videos
-        wide = _with_margin(parts, places[start : start + size], frames, margin)
+        progress(start)
+        wide = _with_margin(videos, places[start : start + size], frames, margin)
         codes = vqgan.encode(to_float(wide.to(parts.device)))
-        rebuilt = torch.cat(list(decoded(parts, vqgan, codes, has_margin=vqgan.code_margin > 0)), dim=1)
-        real = wide[:, margin : margin + frames]
+        yield (
+            wide[:, margin : margin + frames],
+            torch.cat(list(decoded(parts, vqgan, codes, has_margin=vqgan.code_margin > 0)), dim=1),
+        )
+
+
+@torch.inference_mode()
+def rebuilt_features(parts: Parts, pairs: Iterator[Pair]) -> Float[Tensor, "N D"]:
+    """Features of reconstructions, on the CPU."""
+    seen = (parts.network.features(rebuilt.to(parts.device)).float().cpu() for _, rebuilt in pairs)
+    return torch.cat(list(seen))
+
+
+def rebuilt_errors(pairs: Iterator[Pair], shown: int) -> tuple[dict[str, float | None], UInt8[Tensor, "n T two_H W C"]]:
+    """Errors of reconstructions as they are logged, and a few real windows above their reconstructions.
+
+    Args:
+        pairs: from `rebuild`.
+        shown: how many windows to show, the first ones.
+    """
+    errors, pictures = ReconstructionErrors(), []
+    for real, rebuilt in pairs:
+        if errors.windows < shown:
+            pictures.append(torch.cat([real, rebuilt], dim=2))
         errors.add(real, rebuilt)
-        features.append(parts.network.features(rebuilt.to(parts.device)).float().cpu())
-        if start < SHOWN:
-            shown.append(torch.cat([real, rebuilt], dim=2))
-    return Rebuilt(torch.cat(features), errors, torch.cat(shown)[:SHOWN])
+    names = ("psnr", "ssim", "gradient_ratio", "edge_ratio")
+    found: dict[str, float | None] = {f"val/vqgan/{name}": getattr(errors, name) for name in names}
+    frames = enumerate(errors.frame_errors.tolist())
+    return found | {f"val/vqgan/l1/frame_{frame}": error for frame, error in frames}, torch.cat(pictures)[:shown]
 
 
-def _with_margin(parts: Parts, places: Int64[Tensor, "N 2"], frames: int, margin: int) -> UInt8[Tensor, "N T H W C"]:
+def _with_margin(videos: Videos, places: list[Window], frames: int, margin: int) -> UInt8[Tensor, "N T H W C"]:
     """Windows with `margin` frames on either side, end frames repeated where the video ends first."""
-    videos, clips = parts.real, []
-    for video, start in places.tolist():
-        stride, last = videos.frame_stride, videos.lengths[video] - 1
-        before = min(margin, start // stride)
-        after = min(margin, (last - start) // stride - (frames - 1))
-        clip = read_windows(videos, [Window(video, start)], frames, before, after)[0]
+    clips = []
+    for place in places:
+        stride, last = videos.frame_stride, videos.lengths[place.video] - 1
+        before = min(margin, place.start // stride)
+        after = min(margin, (last - place.start) // stride - (frames - 1))
+        clip = read_windows(videos, [place], frames, before, after)[0]
         first, end = clip[:1], clip[-1:]
         clips.append(
             torch.cat([first.expand(margin - before, -1, -1, -1), clip, end.expand(margin - after, -1, -1, -1)])

@@ -34,8 +34,10 @@ from tats_exp.stages import (
     make_reference,
     make_transformer,
     make_vqgan,
+    read_vqgan,
 )
 from tats_exp.store import Stage, Store, provenance, write_json
+from tats_exp.vqgan_checkpoint import checksum
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ VERSIONS = {
     "transformer": 1,
     "interpolation": 1,
     "samples": 2,
-    "metrics": 3,
+    "metrics": 4,
 }
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
 TRAINED = ("vqgan", "transformer", "interpolation")
@@ -119,10 +121,13 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
 
     reference = stage("reference", inputs, lambda f: make_reference(parts, f))
 
-    inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
-    checksum = parts.perceptual.checksum if parts.perceptual is not None else ""
-    inputs |= {"training": config.vqgan.training.meaning(checksum), "reserve": config.reserve.training}
-    vqgan = stage("vqgan", inputs, lambda f: train_stage(make_vqgan, parts, (f,), _scalars(log, "vqgan")))
+    if config.vqgan.checkpoint is not None:
+        vqgan = stage("vqgan", {"checkpoint": checksum(config.vqgan.checkpoint)}, lambda f: read_vqgan(parts, f))
+    else:
+        inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
+        perceptual = parts.perceptual.checksum if parts.perceptual is not None else ""
+        inputs |= {"training": config.vqgan.training.meaning(perceptual), "reserve": config.reserve.training}
+        vqgan = stage("vqgan", inputs, lambda f: train_stage(make_vqgan, parts, (f,), _scalars(log, "vqgan")))
 
     windows = {"train": config.codes.train_windows, "held_out": config.codes.held_out_windows}
     inputs = {**train, **test, **drawn_by, "vqgan": vqgan.key, "windows": windows, "reserve": config.reserve.encoding}
@@ -165,7 +170,8 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
     inputs |= config.metrics.model_dump(include={"windows", "resamples"})
     metrics = stage("metrics", inputs, lambda f: make_metrics(parts, f, found))
 
-    losses = {name: list(read_losses(store.used[name].path / LOSSES)) for name in store.used if name in TRAINED}
+    files = {name: store.used[name].path / LOSSES for name in TRAINED if name in store.used}
+    losses = {name: list(read_losses(path)) for name, path in files.items() if path.exists()}
     write_losses(folder / LOSSES, losses)
     shutil.copytree(metrics.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("stage.json"))
     speed = sampling_speed(samples.path)

@@ -5,6 +5,7 @@ Axes: N windows, T frames, t h w latent grid, K codebook size, D features.
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,12 +36,15 @@ from tats_exp.training_sections import Training
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.alarms import warn_once
+from tats_exp.vqgan.codebook import EMACodebook
 from tats_exp.vqgan.training import VQGANTraining
 from tats_exp.vqgan.vqgan import VQGAN
+from tats_exp.vqgan_checkpoint import read_checkpoint
 
 logger = logging.getLogger(__name__)
 
 MODEL = "model.safetensors"
+DISCRIMINATORS = "discriminators.safetensors"
 CODES = "codes.safetensors"
 SHOWN = 4  # videos of each kind that are written as mp4
 
@@ -109,8 +113,13 @@ class Parts:
         return self.source.seed
 
     def vqgan(self, folder: Path) -> VQGAN:
-        """The trained VQGAN of a stage, in eval mode on the device."""
-        return cast(VQGAN, self._trained(build_vqgan(self.config), folder))
+        """The trained VQGAN of a stage and its discriminators, in eval mode on the device."""
+        vqgan = cast(VQGAN, self._trained(build_vqgan(self.config), folder / MODEL))
+        adversaries = build_adversaries(self.config)
+        if adversaries is not None:
+            judges = self._trained(adversaries.discriminators, folder / DISCRIMINATORS)
+            vqgan.discriminators = dict(judges.named_children())
+        return vqgan
 
     @property
     def condition_codes(self) -> int:
@@ -123,7 +132,7 @@ class Parts:
 
     def transformer(self, folder: Path) -> Transformer:
         """The trained autoregressive transformer of a stage, in eval mode on the device."""
-        return cast(Transformer, self._trained(self.new_transformer(), folder))
+        return cast(Transformer, self._trained(self.new_transformer(), folder / MODEL))
 
     def new_interpolation(self) -> Transformer:
         """An interpolation transformer that fits the data's condition."""
@@ -131,10 +140,10 @@ class Parts:
 
     def interpolation(self, folder: Path) -> Transformer:
         """The trained interpolation transformer of a stage, in eval mode on the device."""
-        return cast(Transformer, self._trained(self.new_interpolation(), folder))
+        return cast(Transformer, self._trained(self.new_interpolation(), folder / MODEL))
 
-    def _trained(self, model: torch.nn.Module, folder: Path) -> torch.nn.Module:
-        model.load_state_dict(read_tensors(folder / MODEL))
+    def _trained(self, model: torch.nn.Module, weights: Path) -> torch.nn.Module:
+        model.load_state_dict(read_tensors(weights))
         return model.to(self.device).eval()
 
 
@@ -166,7 +175,7 @@ def make_reference(parts: Parts, folder: Path) -> None:
 
 
 def make_vqgan(parts: Parts, folder: Path, scalars: Scalars) -> None:
-    """Train the VQGAN on random clips; leaves its weights and losses."""
+    """Train the VQGAN on random clips; leaves its weights, those of its discriminators, and losses."""
     if (folder / MODEL).exists():  # killed between its last write and the end of the stage
         return
     config, perceptual = parts.config, parts.perceptual
@@ -175,6 +184,7 @@ def make_vqgan(parts: Parts, folder: Path, scalars: Scalars) -> None:
     adversaries = build_adversaries(config)
     clips = Clips(parts.train, config.frames, vqgan.training_margin, config.reserve.training)
     training = config.vqgan.training
+    _warn_of_few_latents(config, vqgan)
     if config.compile:
         vqgan.compile()
     module = VQGANTraining(
@@ -190,7 +200,19 @@ def make_vqgan(parts: Parts, folder: Path, scalars: Scalars) -> None:
     )
     budget, steps = _budget(config, training), _steps(parts, "vqgan")
     fit(module, clips, budget, folder, parts.make_trainer, config.seed, warn_once(scalars), steps)
+    if adversaries is not None:
+        _write_weights(adversaries.discriminators, folder / DISCRIMINATORS)
     _keep(module.result, folder)
+
+
+def read_vqgan(parts: Parts, folder: Path) -> None:
+    """Take the VQGAN and its discriminators from a checkpoint of the official code, in place of training one."""
+    checkpoint = parts.config.vqgan.checkpoint
+    assert checkpoint is not None
+    vqgan = read_checkpoint(checkpoint)
+    if vqgan.discriminators:
+        _write_weights(torch.nn.ModuleDict(vqgan.discriminators), folder / DISCRIMINATORS)
+    _keep(vqgan, folder)
 
 
 def make_codes(parts: Parts, folder: Path, vqgan_folder: Path) -> None:
@@ -332,10 +354,28 @@ def _steps(parts: Parts, stage: str) -> Callable[[int, int], None]:
     return lambda done, total: parts.progress(stage, done, total)
 
 
+def _warn_of_few_latents(config: Config, vqgan: VQGAN) -> None:
+    """A codebook begins from latents of the first batch; where they are too few, the rest are noisy copies."""
+    processes = int(config.trainer["devices"])
+    latents = config.vqgan.training.batch_size // processes * math.prod(config.latent_grid)
+    if isinstance(vqgan.codebook, EMACodebook) and latents < vqgan.codebook.size:
+        logger.warning(
+            "vqgan: %d codes begin from the %d latents of the first batch and noisy copies of them, which may never be "
+            "used; a larger vqgan.training.batch_size or restart_below may help",
+            vqgan.codebook.size,
+            latents,
+        )
+
+
 @rank_zero_only
 def _keep(model: torch.nn.Module, folder: Path) -> None:
     """Write the weights, and only then let go of the checkpoint."""
-    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    with atomic(folder / MODEL) as temporary:
-        temporary.write_bytes(save(weights))
+    _write_weights(model, folder / MODEL)
     (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+@rank_zero_only
+def _write_weights(model: torch.nn.Module, path: Path) -> None:
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    with atomic(path) as temporary:
+        temporary.write_bytes(save(weights))

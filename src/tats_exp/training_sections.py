@@ -140,8 +140,9 @@ class Sizes(Section):
 
 
 class VQGANSection(Section):
-    """The VQGAN and its training."""
+    """The VQGAN and its training, or the file that it is read from."""
 
+    checkpoint: str | None
     sizes: Sizes
     model: Node
     training: VQGANTrainingSection

@@ -3,7 +3,7 @@
 Axes: N videos, H W C pixels, t h w latent grid.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from jaxtyping import UInt8
@@ -18,10 +18,13 @@ from tats_exp.stages import Parts, decoded
 from tats_exp.vqgan.vqgan import VQGAN
 
 
-def look_along(parts: Parts, vqgan: VQGAN, samples: Samples) -> tuple[list[Look], Values]:
+def look_along(
+    parts: Parts, vqgan: VQGAN, samples: Samples, progress: Callable[[int], None]
+) -> tuple[list[Look], Values]:
     """What is kept of every window of all sampled videos, window by window, and how smooth they are at anchors.
 
-    A few videos are decoded at a time. Frames that were given are not looked at.
+    A few videos are decoded at a time. Frames that were given are not looked at. `progress` is told how many videos are
+    begun.
     """
     config = parts.config
     count, period = config.sampled_frames // config.frames, config.key_every * vqgan.time_stride
@@ -29,7 +32,7 @@ def look_along(parts: Parts, vqgan: VQGAN, samples: Samples) -> tuple[list[Look]
     motions: list[Tensor] = []
 
     def looks(start: int) -> list[Look]:
-        parts.progress("metrics", len(samples.codes) + start, 2 * len(samples.codes))  # half were reconstructions
+        progress(start)
         batch = samples.codes[start : start + size]
         chunks = _generated(decoded(parts, vqgan, batch, samples.has_margin), samples.given * vqgan.time_stride)
         seen, motion = [], PhaseMotion(period, (samples.first_anchor or 0) * vqgan.time_stride)

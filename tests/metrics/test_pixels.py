@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from tats_exp.metrics import brightness, contrast, motion_energy, saturation
+from tats_exp.metrics.pixels import gradient
 
 
 def test_pixel_measures_of_known_frames() -> None:
@@ -20,6 +21,14 @@ def test_colour_and_change_are_not_contrast() -> None:
     video[..., 0] = 200
     video[:, 2] += 50
     assert float(contrast(video)) == 0.0
+
+
+def test_gradient_of_known_frames() -> None:
+    video = torch.zeros(4, 2, 4, 4, 3, dtype=torch.uint8)
+    video[1] = 200  # flat, whatever its level
+    video[2, :, ::2] = 255  # rows in turn: a whole step along height, none along width
+    video[3, :, :, :, 0] = (torch.arange(4) * 51).byte()  # a ramp along width in one channel of three
+    assert gradient(video).tolist() == pytest.approx([0.0, 0.0, 0.5, 0.2 / 3 / 2])
 
 
 def test_motion_does_not_wrap_around_when_pixels_darken() -> None:

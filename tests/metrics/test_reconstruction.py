@@ -50,6 +50,19 @@ def test_ssim_falls_with_noise_and_small_frames_have_none() -> None:
     assert math.isnan(errors_of(windows(side=8), windows(side=8)).ssim)
 
 
+def test_blur_lowers_the_gradients_noise_raises_them_and_flat_windows_have_none() -> None:
+    real = windows(side=16)
+    blurred = torch.nn.functional.avg_pool2d(real.permute(0, 1, 4, 2, 3).flatten(0, 1).float(), 3, 1, 1)
+    blurred = blurred.byte().unflatten(0, real.shape[:2]).permute(0, 1, 3, 4, 2).contiguous()
+    half = (real.short() // 2).byte()
+    assert errors_of(real, real).gradient_ratio == 1.0
+    assert errors_of(real, blurred).gradient_ratio < 0.5
+    assert errors_of(real, half).gradient_ratio == pytest.approx(0.5, abs=0.01)
+    assert errors_of(half, real).gradient_ratio == pytest.approx(2.0, abs=0.01)
+    flat = torch.zeros_like(real)
+    assert math.isnan(errors_of(flat, real).gradient_ratio)
+
+
 def test_values_do_not_depend_on_how_many_are_compared_at_a_time() -> None:
     one, other = (errors_of(windows(), windows(seed=1), at_a_time) for at_a_time in (7, 40))
     assert one.psnr == pytest.approx(other.psnr) and one.ssim == pytest.approx(other.ssim, abs=1e-6)

@@ -48,6 +48,24 @@ def test_bars_are_means_and_dots_are_seeds() -> None:
     assert sorted(axis.collections[0].get_offsets()[:, 1]) == [2.0, 4.0, 9.0]
 
 
+def test_errors_by_place_are_means_over_seeds_and_gradients_are_held_against_one() -> None:
+    runs = [
+        Run(Path("nowhere"), str(seed), "finished", values={"val/vqgan/gradient_ratio": 0.6, **frames})
+        for seed, frames in enumerate(
+            [
+                {"val/vqgan/l1/frame_0": 0.3, "val/vqgan/l1/frame_1": 0.1},
+                {"val/vqgan/l1/frame_0": 0.5, "val/vqgan/l1/frame_1": 0.1},
+            ]
+        )
+    ]
+    figure = figures.reconstruction([Group("padding=zero", "zero", {}, runs)], LIGHT)
+    bars, places = figure.axes
+    assert bars.patches[0].get_height() == pytest.approx(0.6)
+    assert [1, 1] in [list(line.get_ydata()) for line in bars.get_lines()]
+    (line,) = places.get_lines()
+    assert np.asarray(line.get_ydata()).tolist() == pytest.approx([0.4, 0.1])
+
+
 def test_nothing_measured_draws_nothing(tmp_path: Path) -> None:
     empty = [Group("all runs", "all runs", {}, [Run(Path("nowhere"), "a", "finished")])]
     assert figures.draw_figures(empty, tmp_path) == {}

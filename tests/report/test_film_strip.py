@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tats_exp.report.film_strip import FRAMES, read_strips
+from tats_exp.report.film_strip import FRAMES, read_reconstructions, read_strips
 from tats_exp.report.runs import group_runs, load_runs
 from tests.report.sweep import write_run, write_video
 
@@ -33,3 +33,28 @@ def test_data_alone_makes_no_strip(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", {"seed": "0"})
     write_video(run / "videos" / "real.mp4", 2, 0.0, 0)
     assert read_strips(group_runs(load_runs(tmp_path))) == []
+
+
+def test_a_window_stands_above_what_every_choice_made_of_it(tmp_path: Path) -> None:
+    from tats_exp.data.video_writer import VideoWriter
+
+    for padding, level in (("real", 200), ("zero", 90)):
+        run = write_run(tmp_path / padding, {"padding": padding, "seed": "0"})
+        rows = np.full((16, 32, 64, 3), 30, np.uint8)  # four windows beside each other
+        rows[:, 16:] = level
+        with VideoWriter(run / "videos" / "reconstruction.mp4", fps=8.0, scale=2) as writer:
+            writer.write(rows)
+    strips = read_reconstructions(group_runs(load_runs(tmp_path)))
+    assert [(strip.label, strip.group) for strip in strips] == [
+        ("data", None),
+        ("padding=real", 0),
+        ("padding=zero", 1),
+    ]
+    for strip, level in zip(strips, (30, 200, 90), strict=True):
+        assert all(frame.shape[:2] == (32, 32) for frame in strip.frames)
+        assert abs(np.median(strip.frames) - level) < 4
+
+
+def test_without_a_reconstruction_there_is_no_such_strip(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"seed": "0"})
+    assert read_reconstructions(group_runs(load_runs(tmp_path))) == []

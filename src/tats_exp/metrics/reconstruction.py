@@ -11,6 +11,8 @@ from jaxtyping import Float64, UInt8
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from tats_exp.metrics.pixels import gradient
+
 _GREY_LEVELS = 255.0
 SSIM_WINDOW = 11
 """Pixels; smaller frames have no structural similarity."""
@@ -23,6 +25,7 @@ class ReconstructionErrors:
         """Begin with no window."""
         self.windows = self.pixels = 0
         self._squared = self._ssim = 0.0
+        self._gradients = {"real": 0.0, "rebuilt": 0.0}
         self._frames: Float64[Tensor, " T"] = torch.zeros(1, dtype=torch.float64)
 
     def add(self, real: UInt8[Tensor, "N T H W C"], rebuilt: UInt8[Tensor, "N T H W C"]) -> None:
@@ -36,6 +39,8 @@ class ReconstructionErrors:
         self.windows += len(real)
         self.pixels += real.numel()
         self._squared += float(difference.double().square().sum())
+        for name, side in (("real", real), ("rebuilt", rebuilt)):
+            self._gradients[name] += float(gradient(side).sum())
         self._frames = self._frames + difference.abs().double().mean(dim=(2, 3, 4)).sum(dim=0)
         if min(real.shape[2:4]) >= SSIM_WINDOW:
             target, made = (rearrange(side, "n t h w c -> (n t) c h w").float() for side in (real, rebuilt))
@@ -56,6 +61,12 @@ class ReconstructionErrors:
         errors = self.frame_errors
         middle = float(errors[1:-1].mean())
         return float((errors[0] + errors[-1]) / 2) / middle if middle > 0 else math.nan
+
+    @property
+    def gradient_ratio(self) -> float:
+        """Mean spatial gradient over that of the real windows: below 1 is blurred; noise and wrong edges raise it."""
+        real = self._gradients["real"]
+        return self._gradients["rebuilt"] / real if real > 0 else math.nan
 
     @property
     def psnr(self) -> float:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tats_exp.report.film_strip import film_strip, read_strips
+from tats_exp.report.film_strip import film_strip, read_reconstructions, read_strips
 from tats_exp.report.headlines import Headline, headlines_in
 from tats_exp.report.masks import masks
 from tats_exp.report.runs import Group, Run
@@ -57,10 +57,12 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
         Name -> (light PNG, dark PNG), in reading order.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    strips = read_strips(groups)
+    strips, rebuilt = read_strips(groups), read_reconstructions(groups)
     drawings: dict[str, Callable[[list[Group], Ink], Figure | None]] = {
         "film_strip": lambda _, ink: film_strip(strips, ink),
         "curves": curves,
+        "rebuilt_strip": lambda _, ink: film_strip(rebuilt, ink),
+        "reconstruction": reconstruction,
         "frechet": frechet,
         "time_agnosticity": time_agnosticity,
         "masks": masks,
@@ -115,6 +117,11 @@ def _named(key: str) -> tuple[str, str]:
 def frechet(groups: list[Group], ink: Ink) -> Figure | None:
     """Fréchet distances as bars with a dot per seed, the floors as lines."""
     return _bars(groups, "fvd/", ink)
+
+
+def reconstruction(groups: list[Group], ink: Ink) -> Figure | None:
+    """Errors of the VQGAN alone as bars with a dot per seed, and its error at every place of a window."""
+    return _bars(groups, "val/vqgan/", ink, beside=_error_by_frame)
 
 
 def time_agnosticity(groups: list[Group], ink: Ink) -> Figure | None:
@@ -196,14 +203,19 @@ def _curve(axis: Axes, group: Group, key: str, place: int, ink: Ink) -> None:
     )
 
 
-def _bars(groups: list[Group], prefix: str, ink: Ink) -> Figure | None:
+def _bars(
+    groups: list[Group], prefix: str, ink: Ink, beside: Callable[[Axes, list[Group], Ink], None] | None = None
+) -> Figure | None:
+    """One panel of bars per headline metric, and one more that is drawn otherwise."""
     runs = [run for group in groups for run in group.runs]
     shown = [headline for headline in headlines_in(runs) if headline.key.startswith(prefix)]
     if not shown:
         return None
     tall = max(len(group.short) for group in groups) > 12 or len(groups) > 5
-    figure, axes = panels(len(shown), 3, 3.2 if tall else 2.7)
-    for axis, headline in zip(axes, shown, strict=True):
+    figure, axes = panels(len(shown) + (beside is not None), 3, 3.2 if tall else 2.7)
+    if beside is not None:
+        beside(axes[-1], groups, ink)
+    for axis, headline in zip(axes, shown, strict=False):
         _bar_panel(axis, headline, groups, ink)
         axis.set_xticks(range(len(groups)), [group.short.replace(", ", "\n") for group in groups])
         if tall:
@@ -217,6 +229,22 @@ def _bars(groups: list[Group], prefix: str, ink: Ink) -> Figure | None:
     return figure
 
 
+def _error_by_frame(axis: Axes, groups: list[Group], ink: Ink) -> None:
+    """L1 error over the frames of a window, mean of all seeds: where padding shows, its ends rise."""
+    for place, group in enumerate(groups):
+        series = [errors for run in group.runs if (errors := _by_frame(run))]
+        if series:
+            mean = [statistics.fmean(errors) for errors in zip(*series, strict=False)]
+            axis.plot(mean, color=ink.colour(place), linestyle=ink.dash(place), linewidth=1.8, label=group.label)
+    axis.set_ylim(bottom=0)
+    _label(axis, "Error by place in the window", "frame", "L1, share of the grey range")
+
+
+def _by_frame(run: Run) -> list[float]:
+    keys = (f"val/vqgan/l1/frame_{frame}" for frame in range(len(run.values)))
+    return [value for key in keys if (value := run.values.get(key)) is not None]
+
+
 def _bar_panel(axis: Axes, headline: Headline, groups: list[Group], ink: Ink) -> None:
     for place, group in enumerate(groups):
         numbers = [number for number in headline.numbers(group.values(headline.key)) if math.isfinite(number)]
@@ -227,6 +255,8 @@ def _bar_panel(axis: Axes, headline: Headline, groups: list[Group], ink: Ink) ->
         dots = axis.scatter(place + spread, numbers, s=26, color=ink.colour(place), zorder=3)
         dots.set_edgecolor(ink.paper)
     axis.axhline(0, color=ink.floor, linewidth=0.8)
+    if headline.better == "one":
+        axis.axhline(1, color=ink.floor, linewidth=1, zorder=1)
     axis.set_xlim(-0.6, len(groups) - 0.4)
 
 

@@ -1,4 +1,4 @@
-"""The film strip: one sampled video of every choice, at the same frames, down to the end of the video."""
+"""Film strips: one video of every choice at the same frames, of sampled videos and of reconstructions."""
 
 from __future__ import annotations
 
@@ -40,11 +40,19 @@ def read_strips(groups: list[Group]) -> list[Strip]:
     return [data, *found] if found and data is not None else found
 
 
+def read_reconstructions(groups: list[Group]) -> list[Strip]:
+    """Frames of a held-out window, then of what every choice made of it; [] if no choice shows any."""
+    rebuilt = [_strip(group.label, place, group.runs, "reconstruction", row=1) for place, group in enumerate(groups)]
+    data = _strip("data", None, [run for group in groups for run in group.runs], "reconstruction", row=0)
+    found = [strip for strip in rebuilt if strip is not None]
+    return [data, *found] if found and data is not None else []
+
+
 def film_strip(strips: list[Strip], ink: Ink) -> Figure | None:
     """One row of frames per strip, each with its frame number; None without strips.
 
     Args:
-        strips: as read by `read_strips`.
+        strips: as read by `read_strips` or `read_reconstructions`.
         ink: how it looks.
     """
     if not strips:
@@ -67,8 +75,11 @@ def film_strip(strips: list[Strip], ink: Ink) -> Figure | None:
     return figure
 
 
-def _strip(label: str, group: int | None, runs: list[Run], video: str) -> Strip | None:
-    """The leftmost video in the first readable file of that name; None if there is none."""
+def _strip(label: str, group: int | None, runs: list[Run], video: str, row: int | None = None) -> Strip | None:
+    """The leftmost video in the first readable file of that name; None if there is none.
+
+    Of a file that shows two rows of videos, `row` chooses one.
+    """
     # Imported here: reading video needs the data package, and many reports have none to read.
     from tats_exp.data.video_writer import read_video
 
@@ -80,6 +91,7 @@ def _strip(label: str, group: int | None, runs: list[Run], video: str) -> Strip 
         except (OSError, ValueError):
             continue
         numbers = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int).tolist()
-        side = frames.shape[1]
-        return Strip(label, group, numbers, [frames[number, :, :side] for number in numbers])
+        side = frames.shape[1] if row is None else frames.shape[1] // 2
+        top = side * (row or 0)
+        return Strip(label, group, numbers, [frames[number, top : top + side, :side] for number in numbers])
     return None

@@ -23,6 +23,15 @@ CAPTIONS = {
         "The first sampled video of each choice, over its whole length.",
     ),
     "curves": ("Window by window", "Thin lines are seeds, bold lines their mean, the band is one standard deviation."),
+    "rebuilt_strip": (
+        "What the VQGAN gives back",
+        "A held-out window and its reconstruction by each choice, first seed.",
+    ),
+    "reconstruction": (
+        "How well it gives it back",
+        "Held-out windows. Dots are seeds, bars their mean. Gradients: 1 is as sharp as real, below is blurred; noise "
+        "and wrong edges raise them.",
+    ),
     "frechet": (
         "Distances against their floors",
         "Dots are seeds, bars their mean. Differences below twice the real-vs-real line do not count.",

@@ -1,0 +1,128 @@
+"""A VQGAN that is read from a checkpoint of the official code instead of trained: how the config describes it.
+
+Sizes come from the file, whatever the scale says. What an ablation swaps inside a VQGAN cannot be swapped in a trained
+one: options of the groups that do not fit the file are refused, and so is every key that would only matter in training.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from tats_exp.official import load_vqgan
+from tats_exp.training_sections import Node, VQGANSection
+from tats_exp.vqgan.codebook import EMACodebook
+from tats_exp.vqgan.discriminators import PatchGAN
+from tats_exp.vqgan.vqgan import VQGAN
+
+IN_TRAINING = ("discriminators", "perceptual", "vqgan")
+"""Groups and sections that say how a VQGAN is built or trained; the groups held against the file are not among them."""
+
+
+def read_checkpoint(path: str) -> VQGAN:
+    """The VQGAN of a checkpoint, with its discriminators, in eval mode on the CPU; the same one for the same file.
+
+    Raises:
+        ValueError: in one line: as `tats_exp.official.load_vqgan`, or it is not made for videos of three channels.
+    """
+    file = Path(path)
+    try:
+        vqgan = _read(path, file.stat().st_mtime_ns if file.exists() else 0)
+    except ValueError as error:
+        raise ValueError(f"vqgan.checkpoint: {error}") from None
+    channels = vqgan.encoder.conv_first.conv.in_channels
+    if channels != 3:
+        raise ValueError(f"vqgan.checkpoint={path}: its videos have {channels} channels; allowed: 3")
+    return vqgan
+
+
+@lru_cache(maxsize=2)
+def _read(path: str, _changed: int) -> VQGAN:
+    return load_vqgan(path)
+
+
+def checksum(path: str) -> str:
+    """SHA-256 of the file, by which the store knows what is made with it."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def filled_from_checkpoint(section: VQGANSection) -> VQGANSection:
+    """The section as it would have to be to build what is in its checkpoint.
+
+    Args:
+        section: as composed, with a `checkpoint`.
+
+    Returns:
+        The same with model and discriminators of the file, no perceptual network, and no weight for any adversary.
+
+    Raises:
+        ValueError: in one line: the file cannot be read, or an option of `padding`, `norm` or `quantizer` is not its.
+    """
+    assert section.checkpoint is not None
+    vqgan = read_checkpoint(section.checkpoint)
+    model = _model(vqgan)
+    asked = section.model
+    for group, there, given in (
+        ("padding.encoder", model["encoder_padding"], asked.get("encoder_padding")),
+        ("padding.decoder", model["decoder_padding"], asked.get("decoder_padding")),
+        ("norm", model["norm"], asked.get("norm")),
+        ("vqgan.model.codebook._target_", *(node["codebook"]["_target_"] for node in (model, asked))),
+    ):
+        if given != there:
+            raise ValueError(
+                f"{group}={given}: the VQGAN of vqgan.checkpoint has {there}; allowed: {there}, or no checkpoint"
+            )
+    judges = {"spatial": None, "temporal": None} | {
+        kind: _discriminator(cast(PatchGAN, judge)) for kind, judge in vqgan.discriminators.items()
+    }
+    weights = {"spatial_weight": 0.0, "temporal_weight": 0.0, "matching_weight": 0.0}
+    training = section.training.model_copy(
+        update={
+            "discriminators": section.training.discriminators.model_copy(update={**judges, **weights}),
+            "perceptual": None,
+            "perceptual_weight": 0.0,
+        }
+    )
+    return section.model_copy(update={"model": model, "training": training})
+
+
+def refuse_training_keys(keys: Iterable[str]) -> None:
+    """Refuse overrides, the keys of a sweep among them, that have nothing to change in a VQGAN that is not trained.
+
+    Raises:
+        ValueError: in one line.
+    """
+    for key in keys:
+        if key.split(".")[0] in IN_TRAINING and key != "vqgan.checkpoint":
+            raise ValueError(
+                f"{key}: the VQGAN of vqgan.checkpoint is neither built nor trained anew; allowed: without {key}, or "
+                "no checkpoint"
+            )
+
+
+def _model(vqgan: VQGAN) -> Node:
+    codebook = cast(EMACodebook, vqgan.codebook)
+    node: dict[str, Any] = {name: getattr(vqgan, name) for name in ("n_hiddens", "decoder_blocks", "norm")}
+    return node | {
+        "_target_": "tats_exp.vqgan.VQGAN",
+        "downsample": list(vqgan.downsample),
+        "encoder_padding": vqgan.encoder_padding,
+        "decoder_padding": vqgan.decoder_padding,
+        "codebook": {
+            "_target_": "tats_exp.vqgan.EMACodebook",
+            "size": codebook.size,
+            "dim": codebook.dim,
+            "restart_below": codebook.restart_below,
+        },
+    }
+
+
+def _discriminator(judge: PatchGAN) -> Node:
+    return {
+        "_target_": f"tats_exp.vqgan.{type(judge).__name__}",
+        "width": judge.width,
+        "layers": judge.layers,
+        "norm": judge.norm,
+    }
