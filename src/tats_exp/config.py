@@ -22,13 +22,22 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from torch import nn
 
 from tats_exp.data.codes import long_window
-from tats_exp.training_sections import Node, Section, Training, VQGANSection
+from tats_exp.training_sections import (
+    InterpolationSection,
+    Node,
+    Section,
+    Training,
+    TransformerSection,
+    VQGANSection,
+)
+from tats_exp.transformer_checkpoint import filled_from_checkpoint as filled_transformer
 from tats_exp.vqgan.adversaries import Adversaries, Schedule
 from tats_exp.vqgan.padding import TimePadding
-from tats_exp.vqgan_checkpoint import filled_from_checkpoint
+from tats_exp.vqgan_checkpoint import filled_from_checkpoint as filled_vqgan
 
 StageName = Literal["reference", "vqgan", "codes", "long_codes", "transformer", "interpolation", "samples", "metrics"]
 STAGES: tuple[StageName, ...] = typing.get_args(StageName)
+ModelName = Literal["vqgan", "transformer", "interpolation"]
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
 COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask"}
 """Parameters of the transformers that follow from the rest of the config; `mask` of the autoregressive one alone."""
@@ -63,19 +72,6 @@ class StoreSection(Section):
     root: str
     redo: list[StageName]
     redo_before: float | None
-
-
-class TransformerSection(Section):
-    """The transformer and its training."""
-
-    model: Node
-    training: Training
-
-
-class InterpolationSection(TransformerSection):
-    """The interpolation transformer and its training."""
-
-    anchors_in_loss: bool
 
 
 class Codes(Section):
@@ -164,6 +160,18 @@ class Config(Section):
         return STAGES if self.interpolates else tuple(s for s in STAGES if s not in ("long_codes", "interpolation"))
 
     @property
+    def checkpoints(self) -> dict[ModelName, str]:
+        """Files of the models that are read instead of trained, by section; only of those that the run needs."""
+        needed: tuple[ModelName, ...] = ("vqgan", "transformer") + (("interpolation",) if self.interpolates else ())
+        paths = {name: getattr(self, name).checkpoint for name in needed}
+        return {name: path for name, path in paths.items() if path is not None}
+
+    def window_of(self, name: Literal["transformer", "interpolation"]) -> tuple[int, int, int]:
+        """Latent grid of a transformer's window: the VQGAN's, or a gap with both its anchors."""
+        frames, height, width = self.latent_grid
+        return (self.key_every + 1 if name == "interpolation" else frames), height, width
+
+    @property
     def learned_from(self) -> StageName:
         """The stage whose codes the transformers learn from."""
         return "long_codes" if self.interpolates else "codes"
@@ -207,20 +215,38 @@ def check(cfg: DictConfig) -> Config:
         cfg: the composed root config, `hydra` left out.
 
     Returns:
-        The same values, typed; those of a VQGAN that is read from a checkpoint as they are there.
+        The same values, typed; those of models that are read from checkpoints as they are there.
 
     Raises:
         ConfigError: in one line, naming the key, what was given and what is allowed.
     """
     config = validated(cfg, Config)
-    if config.vqgan.checkpoint is not None:
-        try:
-            config = config.model_copy(update={"vqgan": filled_from_checkpoint(config.vqgan)})
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
-    for path, node, supplied in _nodes(config):
-        _check_node(path, node, supplied)
+    try:
+        if config.vqgan.checkpoint is not None:
+            config = config.model_copy(update={"vqgan": filled_vqgan(config.vqgan)})
+        for path, node, supplied in _nodes(config):
+            _check_node(path, node, supplied)
+        config = _with_transformers_of_checkpoints(config)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     _check_together(config)
+    return config
+
+
+def _with_transformers_of_checkpoints(config: Config) -> Config:
+    """The config with the sections of transformers that are read from files as they would have to be to build them."""
+    for name, path in config.checkpoints.items():
+        if name == "vqgan":
+            continue
+        if config.vqgan.checkpoint is None:
+            raise ConfigError(
+                f"{name}.checkpoint={path}: it speaks the codes of the VQGAN it was trained with; give that, too, as "
+                "vqgan.checkpoint"
+            )
+        filled = filled_transformer(name, getattr(config, name), config.window_of(name), config.codebook_size)
+        config = config.model_copy(update={name: filled})
     return config
 
 
@@ -287,7 +313,7 @@ def build_transformer(config: Config, condition_codes: int, condition_length: in
         condition_codes=condition_codes,
         condition_length=condition_length,
         video_codes=config.codebook_size,
-        window=config.latent_grid,
+        window=config.window_of("transformer"),
         mask="causal",
     )
 
@@ -300,7 +326,7 @@ def build_interpolation(config: Config, condition_codes: int, condition_length: 
         condition_codes=condition_codes,
         condition_length=condition_length,
         video_codes=config.codebook_size,
-        window=(config.key_every + 1, *config.latent_grid[1:]),
+        window=config.window_of("interpolation"),
     )
 
 

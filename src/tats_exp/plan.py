@@ -19,14 +19,15 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from tats_exp.checkpoints import INSIDE, refuse_training_keys
 from tats_exp.compose import compose_run, parse_overrides
 from tats_exp.config import Config, ConfigError, build, check, conf_dir
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Clips, Videos, draw_windows
 from tats_exp.progress import Progress
 from tats_exp.stages import Parts
+from tats_exp.transformer_checkpoint import check_condition
 from tats_exp.vqgan.padding import margins
-from tats_exp.vqgan_checkpoint import refuse_training_keys
 
 TOLD = {"swept", "threads", "reserve.training", "reserve.encoding", "store.redo_before"}
 """Keys that the plan settles and every run is told."""
@@ -149,11 +150,12 @@ def _unused(configs: list[Config], said: dict[str, str]) -> list[str]:
 def _checked(job: list[str]) -> Config:
     """One run of the sweep, composed and checked."""
     cfg = compose_run(job)
-    if cfg.vqgan.checkpoint is not None:
-        try:
-            refuse_training_keys(o.key_or_group for o in parse_overrides(job))
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
+    for section in INSIDE:
+        if cfg[section].checkpoint is not None:
+            try:
+                refuse_training_keys(section, (o.key_or_group for o in parse_overrides(job)))
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
     return check(_with_defaults(cfg))
 
 
@@ -167,7 +169,8 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
     """Index each data set that the sweep reads, once, and see that its clips fit."""
     seen: list[Any] = []
     for config in configs:
-        wanted = (config.data, config.frames, config.long_window_frames, config.codebook_size, config.latent_grid)
+        windows_of = (config.frames, config.long_window_frames, config.latent_grid)
+        wanted = (config.data, *windows_of, config.codebook_size, config.condition, config.checkpoints)
         if wanted in seen:
             continue
         seen.append(wanted)
@@ -181,6 +184,7 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
             if config.interpolates:
                 Clips(train, config.long_window_frames, reserve=reserve_encoding)
                 Clips(test, config.long_window_frames, reserve=reserve_encoding)
+            _check_conditions(config, train)
             windows = len(draw_windows(train, 4, config.frames, seed=0))
             if windows < 4:
                 raise ValueError(f"data: {windows} windows of {config.frames} frames to compare with; 4 are the least")
@@ -201,6 +205,14 @@ def _check_codebook(config: Config, train: Videos) -> None:
             f"codebook of {config.codebook_size} codes: the training videos have {latents} latents; allowed: at most "
             "as many codes (vqgan.sizes.codes or fsq_levels)"
         )
+
+
+def _check_conditions(config: Config, train: Videos) -> None:
+    """Refuse transformers of checkpoints that were trained with another condition than the data have."""
+    condition_codes = instantiate(config.condition).vocabulary(len(train.label_names))
+    for name, path in config.checkpoints.items():
+        if name != "vqgan":
+            check_condition(name, path, config.window_of(name), condition_codes)
 
 
 def _check_perceptual(configs: list[Config]) -> None:

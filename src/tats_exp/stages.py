@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import lightning.pytorch as L
 import torch
@@ -35,6 +35,7 @@ from tats_exp.tensors import load_tensors, read_tensors, save_tensors
 from tats_exp.training_sections import Training
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.transformer.transformer import Transformer
+from tats_exp.transformer_checkpoint import read_transformer as transformer_of
 from tats_exp.vqgan.alarms import warn_once
 from tats_exp.vqgan.codebook import EMACodebook
 from tats_exp.vqgan.training import VQGANTraining
@@ -207,9 +208,7 @@ def make_vqgan(parts: Parts, folder: Path, scalars: Scalars) -> None:
 
 def read_vqgan(parts: Parts, folder: Path) -> None:
     """Take the VQGAN and its discriminators from a checkpoint of the official code, in place of training one."""
-    checkpoint = parts.config.vqgan.checkpoint
-    assert checkpoint is not None
-    vqgan = read_checkpoint(checkpoint)
+    vqgan = read_checkpoint(parts.config.checkpoints["vqgan"])
     if vqgan.discriminators:
         _write_weights(torch.nn.ModuleDict(vqgan.discriminators), folder / DISCRIMINATORS)
     _keep(vqgan, folder)
@@ -302,6 +301,11 @@ def make_interpolation(parts: Parts, folder: Path, codes_folder: Path, scalars: 
     )
     labels = codes["train_labels"].repeat_interleave(windows.shape[1])
     _train(parts, folder, module, section.training, windows.flatten(0, 1), labels, scalars)
+
+
+def read_transformer(name: Literal["transformer", "interpolation"], parts: Parts, folder: Path) -> None:
+    """Take a transformer from a checkpoint of the official code, in place of training one."""
+    _keep(transformer_of(name, parts.config.checkpoints[name], parts.config.window_of(name)), folder)
 
 
 def _train(
