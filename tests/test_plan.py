@@ -32,7 +32,7 @@ SCALES = sorted(path.stem for path in (conf_dir() / "scale").glob("*.yaml"))
         (["vqgan.model.n_hidens=4"], "vqgan.model.n_hidens: unknown key; did you mean 'n_hiddens'?"),
         (["+vqgan.model.n_hidens=4"], "vqgan.model.n_hidens: unknown key; did you mean 'n_hiddens'?"),
         (["+vqgan.model.codebook.sise=4"], "vqgan.model.codebook.sise: unknown key; did you mean 'size'?"),
-        (["+vqgan.colour=4"], "vqgan.colour: unknown key; allowed: model, sizes, training"),
+        (["+vqgan.colour=4"], "vqgan.colour: unknown key; allowed: checkpoint, model, sizes, training"),
         (["+experiment=padding_ablation", "padding=zero,rel"], "padding=rel: no such option"),
         (["+experiment=padding_ablation", "seed=0,x"], "seed='x'"),
         (["+experiment=paddings"], "experiment=paddings: no such option; did you mean"),

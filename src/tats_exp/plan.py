@@ -182,8 +182,7 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
             if config.vqgan.checkpoint is None:
                 _check_codebook(config, train)
             if config.interpolates:
-                Clips(train, config.long_window_frames, reserve=reserve_encoding)
-                Clips(test, config.long_window_frames, reserve=reserve_encoding)
+                _check_long_windows(config, [train, test], reserve_encoding)
             _check_conditions(config, train)
             windows = len(draw_windows(train, 4, config.frames, seed=0))
             if windows < 4:
@@ -193,6 +192,15 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
             if isinstance(cause, ValueError | OSError):
                 raise ConfigError(str(cause)) from None
             raise
+
+
+def _check_long_windows(config: Config, splits: list[Videos], reserve: int) -> None:
+    """Refuse key frames so far apart that no video holds a window of them."""
+    try:
+        for videos in splits:
+            Clips(videos, config.long_window_frames, reserve=reserve)
+    except ValueError as error:
+        raise ValueError(f"sampler.key_every={config.key_every}: {error}") from None
 
 
 def _check_codebook(config: Config, train: Videos) -> None:
