@@ -7,6 +7,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from runs import tats_exp
+from tats_exp.compose import compose_run
 from tats_exp.config import (
     Config,
     ConfigError,
@@ -252,3 +253,10 @@ def test_a_hierarchy_has_the_windows_of_the_paper() -> None:
     assert config.long_window_frames == 52 and config.key_every == 4  # key frames 0, 4, 8, 12 of 13 latent frames
     assert alone.key_every == 1 and alone.long_window_frames == alone.frames
     assert set(config.stages) - set(alone.stages) == {"long_codes", "interpolation"}
+
+
+def test_the_hierarchy_is_asked_about_the_longest_videos_of_a_scale() -> None:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        for scale, frames in (("smoke", 96), ("toy", 1024), ("paper", 1024)):
+            cfg = compose_run(["+experiment=hierarchy_ablation", f"scale={scale}"])
+            assert cfg.long_frames == cfg.longest_frames == frames

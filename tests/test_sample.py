@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -10,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from tats_exp.config import Config, build_vqgan, check, conf_dir
 from tats_exp.progress import Progress
 from tats_exp.sample import make_samples, read_samples, sampling_speed
+from tats_exp.sampling import SlidingWindow
 from tats_exp.stages import CODES, MODEL, Parts
 from tats_exp.tensors import save_tensors
 
@@ -111,3 +113,16 @@ def test_too_few_held_out_windows_are_one_line(tmp_path: Path) -> None:
     made, found = parts(tmp_path, "sampling.given_frames=8", "eval_videos=9", "codes.held_out_windows=9")
     with pytest.raises(ValueError, match="the test split has 8 windows; allowed: one for each of the 9"):
         make_samples(made, tmp_path, found)
+
+
+def test_half_precision_samples_with_rounded_transformers(tmp_path: Path) -> None:
+    made, found = parts(tmp_path, "sampling.precision=bf16", "threads=1")
+    (tmp_path / "samples").mkdir()
+    make_samples(made, tmp_path / "samples", found)
+    codes = read_samples(tmp_path / "samples").codes
+    rng = np.random.default_rng([made.config.seed, 1])
+    seeds = rng.integers(2**62, size=8).tolist()
+    transformer = made.transformer(found["transformer"]).to(torch.bfloat16)
+    with torch.inference_mode():
+        expected = SlidingWindow(top_p=0.92)(transformer, torch.zeros(8, 1, dtype=torch.int64), 12, seeds)
+    assert torch.equal(codes, expected)
