@@ -119,7 +119,7 @@ def main() -> None:
         hours = GPUS * STEPS * ACCUMULATE * longer / 3600
         bound = "memory" if traffic > compute else "arithmetic"
         told = f"{1e3 * compute:.0f} | {1e3 * traffic:.0f} | {bound} | {1e3 * longer:.0f} | {hours:,.0f}"
-        print(f"| {card.name} | {card.precision} | {told} | {hours / GPUS / 24:.1f} |")
+        print(f"| {card.name} | {card.precision} | {told} | {hours / GPUS / 24:.2f} |")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tats_exp.report.style import Ink
 FRAMES = 10
 WIDTH = 10.0
 LABEL_WIDTH = 1.6
+LETTERS = 18  # as many fit beside the frames
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def film_strip(strips: list[Strip], ink: Ink) -> Figure | None:
     for row, strip in enumerate(strips):
         bottom = height - 0.05 - (row + 1) * (cell + 0.16)
         middle = (bottom + cell / 2) / height
-        name = figure.text(LABEL_WIDTH / WIDTH - 0.012, middle, strip.label.replace(" ", "\n"), ha="right", va="center")
+        name = figure.text(LABEL_WIDTH / WIDTH - 0.012, middle, _broken(strip.label), ha="right", va="center")
         name.set(color=ink.text if strip.group is None else ink.colour(strip.group), weight="bold")
         for column, (number, frame) in enumerate(zip(strip.numbers, strip.frames, strict=True)):
             left = LABEL_WIDTH + column * cell
@@ -73,6 +74,11 @@ def film_strip(strips: list[Strip], ink: Ink) -> Figure | None:
             axis.set_title(f"{number:,}", loc="left", fontsize=7.5, weight="normal", pad=1.5)
     figure.text(LABEL_WIDTH / WIDTH, 0.08 / height, "Small numbers: frame.", fontsize=8, color=ink.floor)
     return figure
+
+
+def _broken(label: str) -> str:
+    """One choice to a line; a long one has its value on a line of its own."""
+    return "\n".join(choice.replace("=", "=\n") if len(choice) > LETTERS else choice for choice in label.split(" "))
 
 
 def _strip(label: str, group: int | None, runs: list[Run], video: str, row: int | None = None) -> Strip | None:

@@ -121,7 +121,11 @@ class EMACodebook(nn.Module):
         with _full_precision(latents.device.type):
             half_norms = self.embeddings.square().sum(1) / 2
             tiles = rows.split(max(1, TILE // self.size))
-            codes = [torch.addmm(half_norms, tile, self.embeddings.t(), alpha=-1).argmin(1) for tile in tiles]
+            # One buffer for all tiles: freed and asked for again, they would leave holes that a CPU's heap never fills.
+            distances, codes = rows.new_empty(len(tiles[0]), self.size), []
+            for tile in tiles:
+                found = torch.addmm(half_norms, tile, self.embeddings.t(), alpha=-1, out=distances[: len(tile)])
+                codes.append(found.argmin(1))
         b, _, t, h, w = latents.shape
         return rearrange(torch.cat(codes), "(b t h w) -> b t h w", b=b, t=t, h=h, w=w)
 
