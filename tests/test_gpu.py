@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from runs import run_folders, tats_exp
-from tats_exp.sampling import SlidingWindow
-from tats_exp.transformer import Transformer
+from tats_exp.sampling import Hierarchical, SlidingWindow
+from tats_exp.transformer import Transformer, attention_mask, code_nll
+from tats_exp.transformer.attention import BlockMask, visible_pairs
 from tats_exp.vqgan import VQGAN, EMACodebook
 
 pytestmark = pytest.mark.gpu
@@ -46,8 +47,42 @@ def test_sampled_codes_equal_the_cpu() -> None:
     assert torch.equal(on_gpu.cpu(), on_cpu)
 
 
+@pytest.mark.parametrize("mask", ["a", "b", "c"])
+def test_a_hierarchy_sampled_on_the_gpu_equals_the_cpu(mask: str) -> None:
+    torch.manual_seed(0)
+    transformer = Transformer(4, 32, (4, 2, 2), layers=2, heads=2, width=32).eval()
+    interpolation = Transformer(4, 32, (5, 2, 2), layers=2, heads=2, width=32, mask=mask).eval()
+    condition, sample = torch.tensor([[0], [3]]), Hierarchical(4, top_p=0.9)
+    on_cpu = sample(transformer, condition, 12, [1, 2], interpolation=interpolation)
+    transformer.to("cuda")
+    on_gpu = sample(transformer, condition.to("cuda"), 12, [1, 2], interpolation=interpolation.to("cuda"))
+    assert torch.equal(on_gpu.cpu(), on_cpu)
+
+
+@pytest.mark.parametrize("mask", ["b", "c"])
+def test_block_kernels_equal_the_plain_mask(mask: str) -> None:
+    """Logits and gradients of the kernels that skip blocks, against a dense mask on the CPU."""
+    torch.manual_seed(0)
+    model = Transformer(4, 32, (5, 12, 12), layers=2, heads=2, width=64, mask=mask)
+    condition, codes = torch.tensor([[0], [3]]), torch.randint(32, (2, 720))
+    assert isinstance(visible_pairs(mask, 1, (5, 12, 12), 32, torch.device("cuda")), BlockMask)
+    on_cpu = visible_pairs(mask, 1, (5, 12, 12), 32, torch.device("cpu"))
+    assert torch.equal(on_cpu, attention_mask(mask, 1, (5, 12, 12)))
+    logits, gradients = [], []
+    for device in ("cpu", "cuda"):
+        model.to(device).zero_grad()
+        found = model.logits(condition.to(device), codes.to(device))
+        code_nll(found, codes.to(device), 4).mean().backward()
+        logits.append(found.detach().cpu())
+        gradients.append(model.tok_emb.weight.grad.cpu())
+    torch.testing.assert_close(logits[1], logits[0], atol=1e-4, rtol=0)
+    torch.testing.assert_close(gradients[1], gradients[0], atol=1e-5, rtol=1e-3)
+
+
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_a_run_on_the_gpu(tmp_path: Path, precision: str) -> None:
-    result = tats_exp(tmp_path, "scale=smoke", "logger=csv", "trainer=gpu", f"trainer.precision={precision}")
+@pytest.mark.parametrize("sampler", ["sliding", "hierarchical"])
+def test_a_run_on_the_gpu(tmp_path: Path, sampler: str, precision: str) -> None:
+    options = ("scale=smoke", "logger=csv", "trainer=gpu", f"sampler={sampler}")
+    result = tats_exp(tmp_path, *options, f"trainer.precision={precision}")
     assert result.returncode == 0, result.stderr
     assert '"device": "cuda"' in (run_folders(tmp_path)[-1] / "status.json").read_text()

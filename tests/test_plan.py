@@ -7,10 +7,12 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from runs import tats_exp
+from tats_exp.compose import compose_run
 from tats_exp.config import (
     Config,
     ConfigError,
     build_adversaries,
+    build_interpolation,
     build_transformer,
     build_vqgan,
     check,
@@ -56,6 +58,24 @@ SCALES = sorted(path.stem for path in (conf_dir() / "scale").glob("*.yaml"))
         (["transformer.training.optimizer.betas=[0.9]"], "transformer.training.optimizer"),
         (["+transformer.model.mask=c"], "transformer.model.mask: unknown key"),
         (["vqgan.model.downsample=[]"], "downsample"),
+        (["mask=d"], "mask=d: no such option; allowed: a, b, c"),
+        (["~condition"], "condition is missing"),
+        (["sampler=hierarchical", "interpolation.model.mask=causal"], "interpolation.model.mask=causal"),
+        (["sampler=hierarchical", "interpolation.model.mask=d"], "'a', 'b' or 'c'"),
+        (["sampler=hierarchical", "sampler.key_every=1"], "key_every=1 must be at least 2 latent frames"),
+        (["sampler=hierarchical", "sampler.context=4"], "context=4 must be below the window's 4 latent frames"),
+        (["sampler=hierarchical", "sampler.top_k=1000"], "top_k=1000 must be at most 128"),
+        (["sampler=hierarchical", "interpolation.model.width=97"], "width=97 must be a multiple of heads=4"),
+        (["sampler=hierarchical", "data.frames=40"], "no clip fits: 52 frames"),
+        (["sampler=hierarchical", "padding=real", "data.frames=80"], "no clip fits: 52 frames plus 16 on either side"),
+        (["interpolation.training.optimizer.lr=-1"], "interpolation.training.optimizer"),
+        (["sampling.given_frames=6"], "sampling.given_frames=6 must be a multiple of 4, at most 16"),
+        (["sampling.given_frames=20"], "sampling.given_frames=20 must be a multiple of 4, at most 16"),
+        (["sampling.given_frames=8", "sampler=short"], "given_frames=8 needs a sampler of long videos"),
+        (
+            ["sampling.given_frames=8", "codes.held_out_windows=64"],
+            "wants one window for each of the 128",
+        ),
         (["+trainer.fast_dev_run=true"], "trainer.fast_dev_run: not to be set here"),
         (["trainer.devices=2"], "trainer.devices=2"),
         (["trainer.accelerator=abacus"], "trainer: "),
@@ -211,3 +231,32 @@ def test_paper_scale_has_the_sizes_of_the_original() -> None:
     assert millions(vqgan.decoder) == pytest.approx(16.12, abs=0.01)
     assert millions(transformer) == pytest.approx(336, abs=2)
     assert config.latent_grid == (4, 16, 16)
+
+
+def test_settings_of_an_interpolation_that_is_not_there_are_said_and_change_nothing() -> None:
+    plan = make_plan(["mask=b"])
+    assert plan.unused == ["mask=b: not used with SlidingWindow; sampler=hierarchical interpolates"]
+    swept = make_plan(["+experiment=mask_ablation", "sampler=sliding,hierarchical", "interpolation.training.steps=9"])
+    (note,) = swept.unused
+    assert note.startswith("mask=a,b,c, interpolation.training.steps=9: not used with SlidingWindow")
+    assert make_plan(["sampler=hierarchical", "mask=b"]).unused == make_plan([]).unused == []
+
+
+def test_a_hierarchy_has_the_windows_of_the_paper() -> None:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        overrides = ["scale=paper", "sampler=hierarchical", "reserve.training=0", "reserve.encoding=0"]
+        config = check(compose("config", overrides=overrides))
+        alone = check(compose("config", overrides=[*overrides, "sampler=sliding"]))
+    with torch.device("meta"):
+        interpolation = build_interpolation(config, condition_codes=0, condition_length=1)
+    assert interpolation.window_codes == 1280 and interpolation.mask == "c"
+    assert config.long_window_frames == 52 and config.key_every == 4  # key frames 0, 4, 8, 12 of 13 latent frames
+    assert alone.key_every == 1 and alone.long_window_frames == alone.frames
+    assert set(config.stages) - set(alone.stages) == {"long_codes", "interpolation"}
+
+
+def test_the_hierarchy_is_asked_about_the_longest_videos_of_a_scale() -> None:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        for scale, frames in (("smoke", 96), ("toy", 1024), ("paper", 1024)):
+            cfg = compose_run(["+experiment=hierarchy_ablation", f"scale={scale}"])
+            assert cfg.long_frames == cfg.longest_frames == frames

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,30 @@ def test_killed_in_training_and_started_again_is_never_killed(untouched: Path, t
     result = tats_exp(tmp_path, *QUICK, *LONGER)
     assert result.returncode == 0, result.stderr
     assert metrics(tmp_path) == metrics(untouched)
+
+
+def test_a_hierarchy_killed_while_it_samples_and_started_again_is_never_killed(tmp_path: Path) -> None:
+    """With two layers mask b leaks; what was sampled before the kill is kept, and the rest is made in other batches."""
+    options = ("sampler=hierarchical", "mask=b", "transformer.model.layers=2", "threads=1")
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    result = tats_exp(first, *QUICK, *options)
+    assert result.returncode == 0, result.stderr
+    shutil.copytree(first / "runs/store", second / "runs/store", ignore=shutil.ignore_patterns("samples", "metrics"))
+    process = start(second, *QUICK, *options, "sampling.batch_size=1")
+    wait_for("runs/store/samples/*.partial/part_0.safetensors", second, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list(second.glob("runs/store/samples/*/samples.json")), "killed too late"
+    result = tats_exp(second, *QUICK, *options, "sampling.gaps_at_once=3")
+    assert result.returncode == 0, result.stderr
+    assert metrics(second) == metrics(first)
+    values = metrics(first)["values"]
+    assert values["leak/gradient"] > 0 and values["drift/joints"] > 0
+    assert "codes/shift_nll_gap" not in values and values["val/interpolation/nll"] > 0
+    status = json.loads((run_folders(second)[-1] / "status.json").read_text())
+    assert set(status["reused"]) == {"reference", "vqgan", "codes", "long_codes", "transformer", "interpolation"}
+    assert (run_folders(second)[-1].parent / "report/figures/masks.png").is_file()
 
 
 def test_two_runs_at_once_share_the_stages(untouched: Path, tmp_path: Path) -> None:

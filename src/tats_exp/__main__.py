@@ -31,7 +31,7 @@ def main() -> None:
         sys.exit(_refuse(str(error)))
     folder = _new_folder(Path("runs") / plan.name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
     print(f"{plan.name}: {plan.jobs} run{'s' * (plan.jobs > 1)}, {plan.side_by_side} at a time -> {folder}", flush=True)
-    for line in plan.costs:
+    for line in plan.unused + plan.costs:
         print(line, flush=True)
     sys.argv = [sys.argv[0], *arguments, *_overrides(plan, folder)]
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors are told by us

@@ -21,16 +21,26 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from torch import nn
 
-from tats_exp.training_sections import Node, Section, Training, VQGANSection
+from tats_exp.data.codes import long_window
+from tats_exp.training_sections import (
+    InterpolationSection,
+    Node,
+    Section,
+    Training,
+    TransformerSection,
+    VQGANSection,
+)
+from tats_exp.transformer_checkpoint import filled_from_checkpoint as filled_transformer
 from tats_exp.vqgan.adversaries import Adversaries, Schedule
 from tats_exp.vqgan.padding import TimePadding
-from tats_exp.vqgan_checkpoint import filled_from_checkpoint
+from tats_exp.vqgan_checkpoint import filled_from_checkpoint as filled_vqgan
 
-StageName = Literal["reference", "vqgan", "codes", "transformer", "samples", "metrics"]
+StageName = Literal["reference", "vqgan", "codes", "long_codes", "transformer", "interpolation", "samples", "metrics"]
 STAGES: tuple[StageName, ...] = typing.get_args(StageName)
+ModelName = Literal["vqgan", "transformer", "interpolation"]
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
 COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask"}
-"""Parameters of the transformer that follow from the rest of the config."""
+"""Parameters of the transformers that follow from the rest of the config; `mask` of the autoregressive one alone."""
 TRAINER_KEYS = {"accelerator", "devices", "precision", "strategy", "benchmark", "deterministic", "sync_batchnorm"}
 """What a trainer section may set: where and how to compute. Budgets are `training` sections, which the store hashes."""
 
@@ -64,13 +74,6 @@ class StoreSection(Section):
     redo_before: float | None
 
 
-class TransformerSection(Section):
-    """The transformer and its training."""
-
-    model: Node
-    training: Training
-
-
 class Codes(Section):
     """The windows that are encoded once and kept."""
 
@@ -80,9 +83,12 @@ class Codes(Section):
 
 
 class Sampling(Section):
-    """How much is sampled and decoded at a time."""
+    """What sampling starts from, and how much is sampled and decoded at a time."""
 
+    given_frames: int = Field(ge=0)
     batch_size: int = Field(ge=1)
+    gaps_at_once: int = Field(ge=1)
+    precision: Literal["fp32", "bf16"]
     decode_chunk: int = Field(ge=1)
 
 
@@ -109,6 +115,7 @@ class Config(Section):
     frames: int = Field(ge=1)
     resolution: int = Field(ge=1)
     long_frames: int = Field(ge=1)
+    longest_frames: int = Field(ge=1)
     eval_videos: int = Field(ge=2)
     reference_videos: int = Field(ge=2)
     threads: int | None = Field(ge=1)
@@ -123,6 +130,7 @@ class Config(Section):
     vqgan: VQGANSection
     codes: Codes
     transformer: TransformerSection
+    interpolation: InterpolationSection
     sampling: Sampling
     sampler: Node
     metrics: Metrics
@@ -142,13 +150,55 @@ class Config(Section):
             return int(build(self.vqgan.model["codebook"]).size)
 
     @property
+    def interpolates(self) -> bool:
+        """Whether the sampler needs an interpolation transformer."""
+        return bool(getattr(get_object(self.sampler["_target_"]), "interpolates", False))
+
+    @property
+    def stages(self) -> tuple[StageName, ...]:
+        """The stages that this run goes through, in their order."""
+        return STAGES if self.interpolates else tuple(s for s in STAGES if s not in ("long_codes", "interpolation"))
+
+    @property
+    def checkpoints(self) -> dict[ModelName, str]:
+        """Files of the models that are read instead of trained, by section; only of those that the run needs."""
+        needed: tuple[ModelName, ...] = ("vqgan", "transformer") + (("interpolation",) if self.interpolates else ())
+        paths = {name: getattr(self, name).checkpoint for name in needed}
+        return {name: path for name, path in paths.items() if path is not None}
+
+    def window_of(self, name: Literal["transformer", "interpolation"]) -> tuple[int, int, int]:
+        """Latent grid of a transformer's window: the VQGAN's, or a gap with both its anchors."""
+        frames, height, width = self.latent_grid
+        return (self.key_every + 1 if name == "interpolation" else frames), height, width
+
+    @property
+    def learned_from(self) -> StageName:
+        """The stage whose codes the transformers learn from."""
+        return "long_codes" if self.interpolates else "codes"
+
+    @property
+    def key_every(self) -> int:
+        """Latent frames from one to the next that the autoregressive transformer models; 1: it models all of them."""
+        return int(self.sampler["key_every"]) if self.interpolates else 1
+
+    @property
+    def long_window_frames(self) -> int:
+        """Frames of a window whose key frames fill the window of the transformer."""
+        return long_window(self.latent_grid[0], self.key_every) * int(self.vqgan.model["downsample"][0])
+
+    @property
+    def given_latents(self) -> int:
+        """Latent frames that sampling starts from."""
+        return self.sampling.given_frames // int(self.vqgan.model["downsample"][0])
+
+    @property
     def sampled_videos(self) -> int:
         """Videos that are sampled: those of every repeat of the evaluation."""
         return self.metrics.videos * self.metrics.repeats
 
     @property
     def sampled_frames(self) -> int:
-        """Frames of a sampled video: one window where the sampler makes no more."""
+        """Frames that are sampled of a video, behind those given: one window where the sampler makes no more."""
         return self.long_frames if getattr(get_object(self.sampler["_target_"]), "long", False) else self.frames
 
 
@@ -165,20 +215,38 @@ def check(cfg: DictConfig) -> Config:
         cfg: the composed root config, `hydra` left out.
 
     Returns:
-        The same values, typed; those of a VQGAN that is read from a checkpoint as they are there.
+        The same values, typed; those of models that are read from checkpoints as they are there.
 
     Raises:
         ConfigError: in one line, naming the key, what was given and what is allowed.
     """
     config = validated(cfg, Config)
-    if config.vqgan.checkpoint is not None:
-        try:
-            config = config.model_copy(update={"vqgan": filled_from_checkpoint(config.vqgan)})
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
-    for path, node, supplied in _nodes(config):
-        _check_node(path, node, supplied)
+    try:
+        if config.vqgan.checkpoint is not None:
+            config = config.model_copy(update={"vqgan": filled_vqgan(config.vqgan)})
+        for path, node, supplied in _nodes(config):
+            _check_node(path, node, supplied)
+        config = _with_transformers_of_checkpoints(config)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     _check_together(config)
+    return config
+
+
+def _with_transformers_of_checkpoints(config: Config) -> Config:
+    """The config with the sections of transformers that are read from files as they would have to be to build them."""
+    for name, path in config.checkpoints.items():
+        if name == "vqgan":
+            continue
+        if config.vqgan.checkpoint is None:
+            raise ConfigError(
+                f"{name}.checkpoint={path}: it speaks the codes of the VQGAN it was trained with; give that, too, as "
+                "vqgan.checkpoint"
+            )
+        filled = filled_transformer(name, getattr(config, name), config.window_of(name), config.codebook_size)
+        config = config.model_copy(update={name: filled})
     return config
 
 
@@ -245,8 +313,20 @@ def build_transformer(config: Config, condition_codes: int, condition_length: in
         condition_codes=condition_codes,
         condition_length=condition_length,
         video_codes=config.codebook_size,
-        window=config.latent_grid,
+        window=config.window_of("transformer"),
         mask="causal",
+    )
+
+
+def build_interpolation(config: Config, condition_codes: int, condition_length: int) -> nn.Module:
+    """The interpolation transformer of a run, freshly initialised; its window is a gap with both anchors."""
+    return instantiate(
+        config.interpolation.model,
+        _convert_="all",
+        condition_codes=condition_codes,
+        condition_length=condition_length,
+        video_codes=config.codebook_size,
+        window=config.window_of("interpolation"),
     )
 
 
@@ -257,6 +337,7 @@ def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
         ("condition", config.condition, set()),
         ("vqgan.model", config.vqgan.model, set()),
         ("transformer.model", config.transformer.model, COMPUTED),
+        ("interpolation.model", config.interpolation.model, COMPUTED - {"mask"}),
         ("sampler", config.sampler, set()),
         *_network_nodes(config.metrics),
         ("trainer", config.trainer, set()),
@@ -266,11 +347,16 @@ def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
         found.append((f"vqgan.training.discriminators.{kind}", node, set()))
     if config.vqgan.training.perceptual is not None:
         found.append(("vqgan.training.perceptual", config.vqgan.training.perceptual, set()))
-    for name, training in (("vqgan", config.vqgan.training), ("transformer", config.transformer.training)):
+    for name, training in _trainings(config).items():
         found.append((f"{name}.training.optimizer", training.optimizer, {"params"}))
         if training.scheduler is not None:
             found.append((f"{name}.training.scheduler", training.scheduler, {"optimizer"}))
     return found
+
+
+def _trainings(config: Config) -> dict[str, Training]:
+    sections = (config.vqgan, config.transformer, config.interpolation)
+    return dict(zip(("vqgan", "transformer", "interpolation"), (s.training for s in sections), strict=True))
 
 
 def check_networks(metrics: Metrics) -> None:
@@ -353,12 +439,30 @@ def _check_together(config: Config) -> None:
             _check_optimizers(config)
         sampler = instantiate(config.sampler, _convert_="all")
         sampler.check(config.latent_grid[0], config.codebook_size)
+        if config.interpolates:
+            with torch.device("meta"):
+                interpolation: Any = build_interpolation(config, condition_codes=1, condition_length=1)
+            if interpolation.mask == "causal":
+                raise ValueError("interpolation.model.mask=causal has no anchors; allowed: a, b, c")
+        _check_given(config, sampler.long)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except Exception as error:  # instantiate wraps what a constructor raised
         raise ConfigError(str(error.__cause__ or error).splitlines()[0]) from None
     if config.sampled_frames % config.frames:
         raise ConfigError(f"long_frames={config.long_frames} must be a multiple of frames={config.frames}")
+
+
+def _check_given(config: Config, long: bool) -> None:
+    """Refuse frames to start from that are no whole latent frames, or that the held-out windows do not have."""
+    given, stride = config.sampling.given_frames, config.vqgan.model["downsample"][0]
+    if given % stride or given > config.frames:
+        raise ValueError(f"sampling.given_frames={given} must be a multiple of {stride}, at most {config.frames}")
+    if given and not long:
+        raise ValueError(f"sampling.given_frames={given} needs a sampler of long videos: sliding or hierarchical")
+    if given and config.codes.held_out_windows < config.sampled_videos:
+        told = f"codes.held_out_windows={config.codes.held_out_windows}: sampling.given_frames={given} wants one window"
+        raise ValueError(f"{told} for each of the {config.sampled_videos} sampled videos")
 
 
 def _check_trainer(trainer: Node) -> None:
@@ -381,7 +485,7 @@ def _check_trainer(trainer: Node) -> None:
 def _check_processes(config: Config) -> None:
     """Refuse several processes that would each train something else, or cannot share their work evenly."""
     processes = config.trainer["devices"]
-    for name, training in (("vqgan", config.vqgan.training), ("transformer", config.transformer.training)):
+    for name, training in _trainings(config).items():
         if training.batch_size % processes:
             raise ValueError(
                 f"{name}.training.batch_size={training.batch_size} must be a multiple of trainer.devices={processes}"
@@ -404,7 +508,7 @@ def _check_processes(config: Config) -> None:
 
 def _check_optimizers(config: Config) -> None:
     """Build both optimisers and schedulers on a weight of no substance."""
-    for name, training in (("vqgan", config.vqgan.training), ("transformer", config.transformer.training)):
+    for name, training in _trainings(config).items():
         weight = nn.Parameter(torch.zeros(1))
         try:
             optimizer = instantiate(training.optimizer, _convert_="all")([weight])

@@ -70,7 +70,7 @@ class FilesOnly:
 class WandbLog:
     """One W&B run per run; offline unless logged in or WANDB_MODE says otherwise.
 
-    Losses lie over the step of their own stage (`step/vqgan`, `step/transformer`), curves over `window`.
+    Losses lie over the step of their own stage (`step/vqgan`, ...), curves over `window`.
     """
 
     def __init__(self, project: str = "tats_exp") -> None:
@@ -97,10 +97,10 @@ class WandbLog:
             reinit="finish_previous",
             settings=self.wandb.Settings(console="off"),
         )
-        for stage in ("vqgan", "transformer"):
+        for stage in ("vqgan", "transformer", "interpolation"):
             self.run.define_metric(f"train/{stage}/*", step_metric=f"step/{stage}")
         self.run.define_metric("alarm/*", step_metric="step/vqgan")
-        for key in ("fvd/*", "kvd/*", "is/*", "ccs/*", "ics/*", "drift/*", "codes/*"):
+        for key in ("fvd/*", "kvd/*", "is/*", "ccs/*", "ics/*", "label/*", "drift/*", "codes/*"):
             self.run.define_metric(key, step_metric="window")
 
     def losses(self, stage: str, step: int, values: Mapping[str, float]) -> None:

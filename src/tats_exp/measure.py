@@ -3,59 +3,62 @@
 Axes: N videos, T frames of a window, t h w latent grid, K codebook size, D features.
 """
 
+import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
 from tats_exp.data.clips import Window, draw_windows, read_along
 from tats_exp.data.video_writer import write_row
+from tats_exp.likelihood import hierarchy_values, transformer_values
 from tats_exp.log import write_metrics, write_table
 from tats_exp.metrics import (
     Protocol,
     code_histograms,
     code_perplexity,
     js_divergence,
+    label_coherence,
     nearest_distance,
     place_probe,
     share_unchanged,
-    shift_nll_gap,
-    windows,
 )
-from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, joined
-from tats_exp.metrics.look import look, pixels
+from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
 from tats_exp.rebuild import rebuild, rebuilt_errors, rebuilt_features
-from tats_exp.stages import CODES, SHOWN, Parts, decoded, sampled_codes
+from tats_exp.sample import Samples, read_samples
+from tats_exp.stages import CODES, SHOWN, Parts, decoded
 from tats_exp.tensors import load_tensors
-from tats_exp.transformer.losses import code_nll
-from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
+from tats_exp.watch import look_along
 
 
-def make_metrics(
-    parts: Parts, folder: Path, reference: Path, vqgan: Path, codes: Path, transformer: Path, samples: Path
-) -> None:
+def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     """Measure a run.
 
-    Leaves metrics.json (values, floors, protocol), curves.csv, code_histogram.csv and videos/.
+    Leaves metrics.json (values, floors, protocol), curves.csv, code_histogram.csv, videos/ and, with an interpolation
+    transformer, mask.json.
+
+    Args:
+        parts: of the run.
+        folder: where to leave it.
+        found: folders of the earlier stages by name.
     """
-    model = parts.vqgan(vqgan)
-    real = load_tensors(reference / "reference.safetensors")
-    real_codes = load_tensors(codes / CODES)
+    model = parts.vqgan(found["vqgan"])
+    real = load_tensors(found["reference"] / "reference.safetensors")
+    codes = load_tensors(found["codes"] / CODES)
     names = parts.network.name, (parts.classifier or parts.network).name
     evaluation = Evaluation(*names, real, parts.config.metrics.videos)
     total = evaluation.repeats * evaluation.count
-    sampled, has_margin = sampled_codes(samples)
-    sampled = sampled[:total]
+    samples = read_samples(found["samples"]).first(total)
     size = parts.config.codebook_size
 
     floor = [Window(*place) for place in real["floor_windows"].tolist()]
     held_out = draw_windows(parts.test, evaluation.count, parts.config.frames, parts.data_seed)
-    looks = len(floor) + len(held_out) + len(sampled)
+    looks = len(floor) + len(held_out) + len(samples.codes)
 
     def told(before: int) -> Callable[[int], None]:
         return lambda done: parts.progress("metrics", before + done, looks)
@@ -63,39 +66,48 @@ def make_metrics(
     rebuilt = rebuilt_features(parts, rebuild(parts, model, parts.real, floor, told(0)))
     reconstruction = evaluation.distances(rebuilt, "floor_reference")
     errors, pictures = rebuilt_errors(rebuild(parts, model, parts.test, held_out, told(len(floor))), SHOWN)
-    seen = _look_along(parts, model, sampled, has_margin, told(len(floor) + len(held_out)))
-    inner = _inner(model, sampled, has_margin)
-    same_count = min(total, len(real_codes["train"]))  # divergences of histograms compare at equal counts only
-    train_histogram = code_histograms(real_codes["train"][:same_count], size)
-    held_out_histogram = code_histograms(real_codes["held_out"][:same_count], size)
+    seen, joints = look_along(parts, model, samples, told(len(floor) + len(held_out)))
+    inner = _inner(model, samples)
+    same_count = min(total, len(codes["train"]))  # divergences of histograms compare at equal counts only
+    train_histogram = code_histograms(codes["train"][:same_count], size)
+    held_out_histogram = code_histograms(codes["held_out"][:same_count], size)
     rows = evaluation.rows(seen)
     for row, more in zip(rows, _code_rows(parts, train_histogram, inner[:same_count], len(rows)), strict=True):
         row |= more
+    labels = _label_floor(parts, real, evaluation)
+    for key in labels:
+        for row, window in zip(rows, seen, strict=True):
+            row[key] = _label_share(window, samples.labels)
     values = {
-        **_code_use(real_codes, size),
+        **_code_use(codes, size),
         **evaluation.values(rows, seen, parts.config.metrics.resamples, parts.data_seed),
+        **{f"{key}/{place}": rows[t][key] for key in labels for place, t in (("window_0", 0), ("last", -1))},
         **{f"{key}/reconstruction": statistics.fmean(found) for key, found in reconstruction.items()},
         **_code_slope(parts, train_histogram, inner[:same_count], [row["codes/js_divergence"] for row in rows]),
         **errors,
         **_memorisation(parts, real, seen[0]["features"]),
-        **_code_values(parts, parts.transformer(transformer), real_codes),
+        **_code_values(parts, codes),
+        **joints,
     }
+    notes = [*evaluation.notes]
+    if parts.config.interpolates:
+        values |= hierarchy_values(parts, folder, found)
+        notes.append(f"codes/shift_nll_gap: not measured, the transformer models every {_nth(parts)} latent frame")
+    else:
+        values |= transformer_values(parts, parts.transformer(found["transformer"]), codes)
     floors = {
         "real": {
             **evaluation.floors,
+            **labels,
             "codes/js_divergence": float(js_divergence(train_histogram, held_out_histogram).mean()),
         },
         "reconstruction": {key: statistics.fmean(found) for key, found in reconstruction.items()},
         "chance": {"codes/place_probe": 1 / parts.config.latent_grid[0]},
     }
     write_table(folder / "curves.csv", rows)
-    _write_histogram(folder / "code_histogram.csv", real_codes["train"], inner, size)
-    write_row(folder / "videos" / "samples.mp4", decoded(parts, model, sampled[:SHOWN], has_margin))
-    write_row(
-        folder / "videos" / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed)
-    )
-    write_row(folder / "videos" / "reconstruction.mp4", [pictures])
-    write_metrics(folder, values, floors, evaluation.notes, _protocol(parts, evaluation).as_dict())
+    _write_histogram(folder / "code_histogram.csv", codes["train"], inner, size)
+    _write_videos(parts, folder / "videos", decoded(parts, model, samples.codes[:SHOWN], samples.has_margin), pictures)
+    write_metrics(folder, values, floors, notes, _protocol(parts, evaluation).as_dict())
 
 
 def _protocol(parts: Parts, evaluation: Evaluation) -> Protocol:
@@ -119,6 +131,7 @@ def _protocol(parts: Parts, evaluation: Evaluation) -> Protocol:
         codec_generated="none",
         data=parts.real.fingerprint(),
         seed=parts.data_seed,
+        given_frames=parts.config.sampling.given_frames,
     )
 
 
@@ -173,63 +186,47 @@ def _memorisation(parts: Parts, real: dict[str, Tensor], sampled: Float[Tensor, 
     return {f"memorisation/nearest_{name}": float(nearest_distance(f, training).mean()) for name, f in nearest.items()}
 
 
-@torch.inference_mode()
-def _code_values(parts: Parts, transformer: Transformer, codes: dict[str, Tensor]) -> dict[str, float | None]:
-    """What codes of real video tell without any sampling: time-agnosticity and likelihoods."""
-    held_out, shifted = codes["held_out"], codes["held_out_shifted"]
-    condition = parts.condition.codes(codes["held_out_labels"])
-    on_device = (held_out.to(parts.device), shifted.to(parts.device))
-    gap = shift_nll_gap(transformer, condition.to(parts.device), *on_device)
-    train_condition = parts.condition.codes(codes["train_labels"])[: len(held_out)]
-    videos = codes["held_out_videos"]
+def _code_values(parts: Parts, codes: dict[str, Tensor]) -> dict[str, float | None]:
+    """What codes of real video tell of the VQGAN: its time-agnosticity."""
+    held_out, videos = codes["held_out"], codes["held_out_videos"]
     first = torch.isin(videos, videos.unique()[: len(videos.unique()) // 2])
     probe = place_probe(held_out[first], held_out[~first], parts.config.codebook_size) if first.any() else None
-    held_out_nll = _nll(parts, transformer, condition, held_out)
-    train_nll = _nll(parts, transformer, train_condition, codes["train"][: len(held_out)])
     return {
-        "codes/unchanged": share_unchanged(held_out, shifted),
+        "codes/unchanged": share_unchanged(held_out, codes["held_out_shifted"]),
         "codes/place_probe": probe,  # None: a single held-out video, which cannot be both trained and tested on
-        "codes/shift_nll_gap": float(gap.mean()),
-        **{f"codes/shift_nll_gap/slot_{slot}": float(value) for slot, value in enumerate(gap)},
-        "val/transformer/nll": held_out_nll,
-        "val/transformer/nll_gap": held_out_nll - train_nll,
     }
 
 
-def _nll(
-    parts: Parts, transformer: Transformer, condition: Int64[Tensor, "N c"], codes: Int64[Tensor, "N t h w"]
-) -> float:
-    """Mean negative log-likelihood of windows of codes, nats a code."""
-    total = 0.0
-    for some, batch in zip(condition.split(_batch(parts)), codes.flatten(1).split(_batch(parts)), strict=True):
-        batch = batch.to(parts.device)
-        logits = transformer.logits(some.to(parts.device), batch)
-        total += float(code_nll(logits, batch, transformer.condition_codes).double().sum())
-    return total / codes.numel()
+def _label_floor(parts: Parts, real: Look, evaluation: Evaluation) -> dict[str, float]:
+    """Share of real windows that are put in their class, by the key of the metric; {} where there is no such share.
+
+    There is where videos were asked for a class, or go on from one that has it, and the classifier's classes are those
+    of the data.
+    """
+    known = parts.condition_codes > 0 or parts.config.given_latents > 0
+    if not known or real["probabilities"].shape[1] != len(parts.real.label_names):
+        return {}
+    labels = torch.tensor([parts.real.labels[video] for video, _ in real["floor_windows"].tolist()])
+    share = float(label_coherence(real["probabilities"][:, None], labels)[0])
+    return {f"label/{evaluation.classifier}": share}
 
 
-def _look_along(
-    parts: Parts, vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has_margin: bool, progress: Callable[[int], None]
-) -> list[Look]:
-    """What is kept of every window of all sampled videos, window by window; a few videos are decoded at a time."""
-    count = parts.config.sampled_frames // parts.config.frames
-    ends = parts.config.metrics.windows == "ends"
-
-    def looks(start: int) -> list[Look]:
-        progress(start)
-        chunks = decoded(parts, vqgan, codes[start : start + _batch(parts)], has_margin)
-        seen = []
-        for t, window in enumerate(windows(chunks, parts.config.frames)):
-            skipped = ends and 0 < t < count - 1
-            seen.append(pixels(window) if skipped else look(parts.network, window, parts.device, parts.classifier))
-        return seen
-
-    return joined(looks(start) for start in range(0, len(codes), _batch(parts)))
+def _label_share(window: Look, labels: Int64[Tensor, " N"]) -> float:
+    """Share of videos whose window is put in the class asked for; nan where no network looked."""
+    if "probabilities" not in window:
+        return math.nan
+    return float(label_coherence(window["probabilities"][:, None], labels)[0])
 
 
-def _inner(vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has_margin: bool) -> Int64[Tensor, "N u h w"]:
-    margin = vqgan.code_margin if has_margin else 0
-    return codes[:, margin : codes.shape[1] - margin]
+def _nth(parts: Parts) -> str:
+    every = parts.config.key_every
+    return {2: "2nd", 3: "3rd"}.get(every, f"{every}th")
+
+
+def _inner(vqgan: VQGAN, samples: Samples) -> Int64[Tensor, "N u h w"]:
+    """The sampled codes that are measured: without margins, and without those given."""
+    margin = vqgan.code_margin if samples.has_margin else 0
+    return samples.codes[:, margin + samples.given : samples.codes.shape[1] - margin]
 
 
 def _write_histogram(
@@ -239,6 +236,15 @@ def _write_histogram(
     shares: list[Float64[Tensor, " K"]] = [code_histograms(codes, size).mean(dim=0) for codes in (real, generated)]
     rows = [{"code": k, "real": float(shares[0][k]), "generated": float(shares[1][k])} for k in range(size)]
     write_table(path, rows)
+
+
+def _write_videos(
+    parts: Parts, folder: Path, sampled: Iterable[UInt8[Tensor, "N _ H W C"]], rebuilt: UInt8[Tensor, "n T two_H W C"]
+) -> None:
+    """Rows of a few videos: sampled ones, with what was given, real ones, and real windows above reconstructions."""
+    write_row(folder / "samples.mp4", sampled)
+    write_row(folder / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed))
+    write_row(folder / "reconstruction.mp4", [rebuilt])
 
 
 def _batch(parts: Parts) -> int:

@@ -19,14 +19,15 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from tats_exp.checkpoints import INSIDE, refuse_training_keys
 from tats_exp.compose import compose_run, parse_overrides
 from tats_exp.config import Config, ConfigError, build, check, conf_dir
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Clips, Videos, draw_windows
 from tats_exp.progress import Progress
 from tats_exp.stages import Parts
+from tats_exp.transformer_checkpoint import check_condition
 from tats_exp.vqgan.padding import margins
-from tats_exp.vqgan_checkpoint import refuse_training_keys
 
 TOLD = {"swept", "threads", "reserve.training", "reserve.encoding", "store.redo_before"}
 """Keys that the plan settles and every run is told."""
@@ -48,6 +49,7 @@ class Plan:
         reserve_encoding: the same for windows that are only encoded.
         side_by_side: runs at a time.
         threads: CPU threads of each.
+        unused: lines about what was set and is not used.
         costs: lines about what the evaluation will cost, where that is worth a word.
     """
 
@@ -61,6 +63,7 @@ class Plan:
     reserve_encoding: int
     side_by_side: int
     threads: int
+    unused: list[str]
     costs: list[str]
 
 
@@ -89,8 +92,11 @@ def make_plan(arguments: list[str]) -> Plan:
         multirun = given.multirun or str(whole.hydra.mode).endswith("MULTIRUN")
         jobs: list[list[str]] = [given.overrides]
         swept: list[str] = []
+        said = {o.key_or_group: o.input_line or "" for o in overrides}
         if multirun:
             jobs, swept = _expand(whole, overrides)
+            params = whole.hydra.sweeper.get("params") or {}
+            said = {key: f"{key}={value}" for key, value in params.items()} | said
         elif any(o.is_sweep_override() for o in overrides):
             raise ConfigError("several values for a key need a sweep: add -m")
         configs = [_checked(job) for job in jobs]
@@ -112,6 +118,7 @@ def make_plan(arguments: list[str]) -> Plan:
         reserve_encoding=reserve_encoding,
         side_by_side=side_by_side,
         threads=threads,
+        unused=_unused(configs, said),
         costs=_costs(configs),
     )
 
@@ -131,14 +138,24 @@ def _expand(whole: DictConfig, overrides: list[Override]) -> tuple[list[list[str
     return [list(job) for job in jobs], swept
 
 
+def _unused(configs: list[Config], said: dict[str, str]) -> list[str]:
+    """Say which settings of the interpolation transformer, by key, meet a sampler that has none."""
+    without = sorted({config.sampler["_target_"].rsplit(".", 1)[-1] for config in configs if not config.interpolates})
+    about = [line for key, line in said.items() if key == "mask" or key.split(".")[0] == "interpolation"]
+    if not without or not about:
+        return []
+    return [f"{', '.join(about)}: not used with {' and '.join(without)}; sampler=hierarchical interpolates"]
+
+
 def _checked(job: list[str]) -> Config:
     """One run of the sweep, composed and checked."""
     cfg = compose_run(job)
-    if cfg.vqgan.checkpoint is not None:
-        try:
-            refuse_training_keys(o.key_or_group for o in parse_overrides(job))
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
+    for section in INSIDE:
+        if cfg[section].checkpoint is not None:
+            try:
+                refuse_training_keys(section, (o.key_or_group for o in parse_overrides(job)))
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
     return check(_with_defaults(cfg))
 
 
@@ -152,7 +169,8 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
     """Index each data set that the sweep reads, once, and see that its clips fit."""
     seen: list[Any] = []
     for config in configs:
-        wanted = (config.data, config.frames, config.codebook_size, config.vqgan.model["downsample"])
+        windows_of = (config.frames, config.long_window_frames, config.latent_grid)
+        wanted = (config.data, *windows_of, config.codebook_size, config.condition, config.checkpoints)
         if wanted in seen:
             continue
         seen.append(wanted)
@@ -163,6 +181,9 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
             Clips(test, config.frames, reserve=reserve_encoding + config.vqgan.model["downsample"][0])
             if config.vqgan.checkpoint is None:
                 _check_codebook(config, train)
+            if config.interpolates:
+                _check_long_windows(config, [train, test], reserve_encoding)
+            _check_conditions(config, train)
             windows = len(draw_windows(train, 4, config.frames, seed=0))
             if windows < 4:
                 raise ValueError(f"data: {windows} windows of {config.frames} frames to compare with; 4 are the least")
@@ -171,6 +192,15 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
             if isinstance(cause, ValueError | OSError):
                 raise ConfigError(str(cause)) from None
             raise
+
+
+def _check_long_windows(config: Config, splits: list[Videos], reserve: int) -> None:
+    """Refuse key frames so far apart that no video holds a window of them."""
+    try:
+        for videos in splits:
+            Clips(videos, config.long_window_frames, reserve=reserve)
+    except ValueError as error:
+        raise ValueError(f"sampler.key_every={config.key_every}: {error}") from None
 
 
 def _check_codebook(config: Config, train: Videos) -> None:
@@ -183,6 +213,14 @@ def _check_codebook(config: Config, train: Videos) -> None:
             f"codebook of {config.codebook_size} codes: the training videos have {latents} latents; allowed: at most "
             "as many codes (vqgan.sizes.codes or fsq_levels)"
         )
+
+
+def _check_conditions(config: Config, train: Videos) -> None:
+    """Refuse transformers of checkpoints that were trained with another condition than the data have."""
+    condition_codes = instantiate(config.condition).vocabulary(len(train.label_names))
+    for name, path in config.checkpoints.items():
+        if name != "vqgan":
+            check_condition(name, path, config.window_of(name), condition_codes)
 
 
 def _check_perceptual(configs: list[Config]) -> None:

@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,14 +15,24 @@ from tats_exp.store import write_json
 
 FILE = "progress.json"
 # Rough shares of a run's time, measured at toy scale; they move the bar, nothing else.
-SHARES = {"reference": 1, "vqgan": 53, "codes": 2, "transformer": 26, "samples": 5, "metrics": 13}
+SHARES = {
+    "reference": 1,
+    "vqgan": 53,
+    "codes": 2,
+    "long_codes": 4,
+    "transformer": 26,
+    "interpolation": 28,
+    "samples": 5,
+    "metrics": 13,
+}
 
 
 class Progress:
     """Writes how far a run is to `folder/progress.json`, once a second at most."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, stages: Iterable[str] = SHARES) -> None:
         self.path, self.name, self.written = folder / FILE, name, 0.0
+        self.shares = {stage: SHARES[stage] for stage in stages}
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Tell that `done` of `total` steps of a stage are through."""
@@ -29,8 +40,8 @@ class Progress:
         if now - self.written < 1 and done < total:
             return
         self.written = now
-        before = sum(share for name, share in list(SHARES.items())[: list(SHARES).index(stage)])
-        fraction = (before + SHARES[stage] * done / max(total, 1)) / sum(SHARES.values())
+        before = sum(share for name, share in list(self.shares.items())[: list(self.shares).index(stage)])
+        fraction = (before + self.shares[stage] * done / max(total, 1)) / sum(self.shares.values())
         write_json(self.path, {"name": self.name, "text": f"{stage} {done}/{total}", "fraction": fraction})
 
     def end(self, fraction: float = 1.0) -> None:

@@ -10,6 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +19,42 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from tats_exp.config import STAGES, Config, StageName, check
+from tats_exp.checkpoints import checksum
+from tats_exp.config import STAGES, Config, ModelName, StageName, check
 from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
 from tats_exp.log import RunLog, write_losses
 from tats_exp.measure import make_metrics
 from tats_exp.plan import TOLD
 from tats_exp.processes import train as train_stage
 from tats_exp.progress import Progress
+from tats_exp.sample import make_samples, sampling_speed
 from tats_exp.stages import (
     Parts,
     make_codes,
+    make_interpolation,
+    make_long_codes,
     make_reference,
-    make_samples,
     make_transformer,
     make_vqgan,
+    read_transformer,
     read_vqgan,
 )
 from tats_exp.store import Stage, Store, provenance, write_json
-from tats_exp.vqgan_checkpoint import checksum
 
 logger = logging.getLogger(__name__)
 
-VERSIONS = {"reference": 3, "vqgan": 1, "codes": 1, "transformer": 1, "samples": 1, "metrics": 4}
+VERSIONS = {
+    "reference": 3,
+    "vqgan": 1,
+    "codes": 1,
+    "long_codes": 1,
+    "transformer": 1,
+    "interpolation": 1,
+    "samples": 2,
+    "metrics": 5,
+}
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
+TRAINED = ("vqgan", "transformer", "interpolation")
 NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
     key.split(".")[0] for key in TOLD
 }
@@ -69,7 +83,7 @@ def run_job(cfg: DictConfig) -> None:
     write_json(folder / "status.json", status)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     log: RunLog = instantiate(config.logger)
-    progress = Progress(folder, name)
+    progress = Progress(folder, name, config.stages)
     started = time.time()
     try:
         log.start(folder, name, config.name, [f"{k}={v}" for k, v in choices.items()], config.model_dump())
@@ -100,55 +114,70 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
         progress(name, 1, 1)
         return made
 
+    def model(name: ModelName, inputs: Mapping[str, Any], make: Any, read: Any, *folders: Path) -> Stage:
+        """A model is trained, or taken as it is from a file."""
+        if name in config.checkpoints:
+            return stage(name, {"checkpoint": checksum(config.checkpoints[name])}, lambda f: read(parts, f))
+        return stage(name, inputs, lambda f: train_stage(make, parts, (f, *folders), _scalars(log, name)))
+
     train, test = {"train": parts.train.fingerprint()}, {"test": parts.test.fingerprint()}
-    drawn_by = {"data_seed": parts.data_seed}
+    drawn_by = {"data_seed": parts.data_seed, "frames": config.frames}
     drawn = {"seed": config.seed, "precision": config.trainer["precision"]}
     asked = config.metrics.model_dump(exclude={"windows", "resamples", "batch_size"})
     weights = [network.checksum for network in (parts.network, parts.classifier) if network is not None]
-    inputs: dict[str, Any] = {**train, **test, **drawn_by, **asked, "weights": weights, "frames": config.frames}
-
+    inputs: dict[str, Any] = {**train, **test, **drawn_by, **asked, "weights": weights}
     reference = stage("reference", inputs, lambda f: make_reference(parts, f))
 
-    if config.vqgan.checkpoint is not None:
-        vqgan = stage("vqgan", {"checkpoint": checksum(config.vqgan.checkpoint)}, lambda f: read_vqgan(parts, f))
-    else:
-        inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
-        perceptual = parts.perceptual.checksum if parts.perceptual is not None else ""
-        inputs |= {"training": config.vqgan.training.meaning(perceptual), "reserve": config.reserve.training}
-        vqgan = stage("vqgan", inputs, lambda f: train_stage(make_vqgan, parts, (f,), _scalars(log, "vqgan")))
+    inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
+    perceptual = parts.perceptual.checksum if parts.perceptual is not None else ""
+    inputs |= {"training": config.vqgan.training.meaning(perceptual), "reserve": config.reserve.training}
+    vqgan = model("vqgan", inputs, make_vqgan, read_vqgan)
 
     windows = {"train": config.codes.train_windows, "held_out": config.codes.held_out_windows}
     inputs = {**train, **test, **drawn_by, "vqgan": vqgan.key, "windows": windows, "reserve": config.reserve.encoding}
     codes = stage("codes", inputs, lambda f: make_codes(parts, f, vqgan.path))
+    if config.interpolates:
+        inputs = {**inputs, "key_every": config.key_every}
+        stage("long_codes", inputs, lambda f: make_long_codes(parts, f, vqgan.path))
+    learned = store.used[config.learned_from]
 
-    inputs = {**drawn, "codes": codes.key, "condition": config.condition, "model": config.transformer.model}
-    inputs |= {"training": config.transformer.training.meaning()}
-    transformer = stage(
-        "transformer",
-        inputs,
-        lambda f: train_stage(make_transformer, parts, (f, codes.path), _scalars(log, "transformer")),
-    )
+    inputs = {**drawn, "codes": learned.key, "condition": config.condition}
+    own, read = config.transformer.meaning(), partial(read_transformer, "transformer")
+    transformer = model("transformer", {**inputs, **own}, make_transformer, read, learned.path)
+    samples_of: dict[str, Any] = {"transformer": transformer.key, "codes": learned.key, "condition": config.condition}
+    if config.interpolates:
+        own, read = config.interpolation.meaning(), partial(read_transformer, "interpolation")
+        interpolation = model("interpolation", {**inputs, **own}, make_interpolation, read, learned.path)
+        samples_of |= {"interpolation": interpolation.key}
 
-    inputs = {"transformer": transformer.key, "sampler": config.sampler, "seed": config.seed}
-    inputs |= {"frames": config.sampled_frames, "videos": config.sampled_videos}
-    samples = stage("samples", inputs, lambda f: make_samples(parts, f, vqgan.path, transformer.path, codes.path))
+    samples_of |= {"sampler": config.sampler, "seed": config.seed, "precision": config.sampling.precision}
+    samples_of |= {"frames": config.sampled_frames, "videos": config.sampled_videos}
+    if config.given_latents:
+        samples_of |= {"given": config.given_latents, "held_out": codes.key}
+    found = {name: made.path for name, made in store.used.items()}
+    samples = stage("samples", samples_of, lambda f: make_samples(parts, f, found))
+    found["samples"] = samples.path
 
-    inputs = {"reference": reference.key, "samples": samples.key}
+    inputs = {"reference": reference.key, "samples": samples.key, "codes": codes.key}
     inputs |= config.metrics.model_dump(include={"windows", "resamples"})
-    paths = (reference.path, vqgan.path, codes.path, transformer.path, samples.path)
-    metrics = stage("metrics", inputs, lambda f: make_metrics(parts, f, *paths))
+    stage("metrics", inputs, lambda f: make_metrics(parts, f, found))
+    return gather(store.used, folder, log, parts.device.type)
 
-    files = {name: store.used[name].path / LOSSES for name in ("vqgan", "transformer")}
+
+def gather(used: Mapping[str, Stage], folder: Path, log: RunLog, device: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Gather in `folder` what the stages left for the report, and tell the log; returns as `run`."""
+    files = {name: used[name].path / LOSSES for name in TRAINED if name in used}
     losses = {name: list(read_losses(path)) for name, path in files.items() if path.exists()}
     write_losses(folder / LOSSES, losses)
-    shutil.copytree(metrics.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("stage.json"))
-    values = tell(log, folder, {name: rows for name, rows in losses.items() if store.used[name].reused})
-    used = store.used.items()
+    shutil.copytree(used["metrics"].path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("stage.json"))
+    speed = sampling_speed(used["samples"].path)
+    values = tell(log, folder, {name: rows for name, rows in losses.items() if used[name].reused}) | speed
     told = {
-        "seconds": {name: round(made.seconds, 1) for name, made in used if not made.reused},
-        "reused": [name for name, made in used if made.reused],
-        "stages": {name: made.key for name, made in used},
-        "device": parts.device.type,
+        "seconds": {name: round(made.seconds, 1) for name, made in used.items() if not made.reused},
+        "reused": [name for name, made in used.items() if made.reused],
+        "stages": {name: made.key for name, made in used.items()},
+        "speed": speed,
+        "device": device,
         "version": provenance()["versions"],
         "commit": provenance()["commit"],
     }

@@ -4,17 +4,15 @@ Stages exchange files only, so that each can be found in the store and redone al
 Axes: N windows, T frames, t h w latent grid, K codebook size, D features.
 """
 
-import json
 import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import lightning.pytorch as L
-import numpy as np
 import torch
 from hydra.utils import instantiate
 from jaxtyping import Int64, UInt8
@@ -22,8 +20,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save
 from torch import Tensor
 
-from tats_exp.config import Config, build, build_adversaries, build_transformer, build_vqgan
+from tats_exp.config import Config, build, build_adversaries, build_interpolation, build_transformer, build_vqgan
 from tats_exp.data.clips import Clips, Videos, VideoSource, Window, draw_windows, read_windows, to_float
+from tats_exp.data.codes import gaps, key_frames
 from tats_exp.data.joined import JoinedVideos
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.fit import CHECKPOINT, Budget, Scalars, fit
@@ -31,11 +30,12 @@ from tats_exp.metrics.evaluation import draw_real, look_at_windows
 from tats_exp.networks import classifier, feature_network
 from tats_exp.progress import Progress
 from tats_exp.sampling.decoding import decode_videos
-from tats_exp.store import atomic, write_json
+from tats_exp.store import atomic
 from tats_exp.tensors import load_tensors, read_tensors, save_tensors
 from tats_exp.training_sections import Training
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.transformer.transformer import Transformer
+from tats_exp.transformer_checkpoint import read_transformer as transformer_of
 from tats_exp.vqgan.alarms import warn_once
 from tats_exp.vqgan.codebook import EMACodebook
 from tats_exp.vqgan.training import VQGANTraining
@@ -47,7 +47,6 @@ logger = logging.getLogger(__name__)
 MODEL = "model.safetensors"
 DISCRIMINATORS = "discriminators.safetensors"
 CODES = "codes.safetensors"
-SAMPLES = "samples.safetensors"
 SHOWN = 4  # videos of each kind that are written as mp4
 
 
@@ -123,14 +122,26 @@ class Parts:
             vqgan.discriminators = dict(judges.named_children())
         return vqgan
 
+    @property
+    def condition_codes(self) -> int:
+        """C, 0 without a condition."""
+        return self.condition.vocabulary(len(self.train.label_names))
+
     def new_transformer(self) -> Transformer:
-        """A transformer that fits the data's condition."""
-        classes = self.condition.vocabulary(len(self.train.label_names))
-        return cast(Transformer, build_transformer(self.config, classes, self.condition.length))
+        """An autoregressive transformer that fits the data's condition."""
+        return cast(Transformer, build_transformer(self.config, self.condition_codes, self.condition.length))
 
     def transformer(self, folder: Path) -> Transformer:
-        """The trained transformer of a stage, in eval mode on the device."""
+        """The trained autoregressive transformer of a stage, in eval mode on the device."""
         return cast(Transformer, self._trained(self.new_transformer(), folder / MODEL))
+
+    def new_interpolation(self) -> Transformer:
+        """An interpolation transformer that fits the data's condition."""
+        return cast(Transformer, build_interpolation(self.config, self.condition_codes, self.condition.length))
+
+    def interpolation(self, folder: Path) -> Transformer:
+        """The trained interpolation transformer of a stage, in eval mode on the device."""
+        return cast(Transformer, self._trained(self.new_interpolation(), folder / MODEL))
 
     def _trained(self, model: torch.nn.Module, weights: Path) -> torch.nn.Module:
         model.load_state_dict(read_tensors(weights))
@@ -198,9 +209,7 @@ def make_vqgan(parts: Parts, folder: Path, scalars: Scalars) -> None:
 
 def read_vqgan(parts: Parts, folder: Path) -> None:
     """Take the VQGAN and its discriminators from a checkpoint of the official code, in place of training one."""
-    checkpoint = parts.config.vqgan.checkpoint
-    assert checkpoint is not None
-    vqgan = read_checkpoint(checkpoint)
+    vqgan = read_checkpoint(parts.config.checkpoints["vqgan"])
     if vqgan.discriminators:
         _write_weights(torch.nn.ModuleDict(vqgan.discriminators), folder / DISCRIMINATORS)
     _keep(vqgan, folder)
@@ -209,95 +218,116 @@ def read_vqgan(parts: Parts, folder: Path) -> None:
 def make_codes(parts: Parts, folder: Path, vqgan_folder: Path) -> None:
     """Encode a fixed list of windows once, the held-out ones also one latent frame later."""
     config, vqgan = parts.config, parts.vqgan(vqgan_folder)
-    reserve, stride = config.reserve.encoding, vqgan.time_stride
-    seed = parts.data_seed + 1
-    train = draw_windows(parts.train, config.codes.train_windows, config.frames, seed, reserve, reserve)
-    held_out = draw_windows(parts.test, config.codes.held_out_windows, config.frames, seed, reserve, reserve + stride)
-    for name, windows, wanted in (
-        ("train", train, config.codes.train_windows),
-        ("test", held_out, config.codes.held_out_windows),
-    ):
-        if len(windows) < wanted:
-            logger.warning("codes: %d windows of the %s split instead of %d", len(windows), name, wanted)
-    total = len(train) + 2 * len(held_out)
-    done = 0
-
-    def encode(videos: Videos, windows: list[Window], shift: int) -> Int64[Tensor, "N t h w"]:
-        nonlocal done
-        codes = []
-        for start in range(0, len(windows), config.codes.batch_size):
-            batch = windows[start : start + config.codes.batch_size]
-            frames = read_windows(videos, batch, config.frames, vqgan.margin, vqgan.margin, shift)
-            with torch.inference_mode():
-                codes.append(vqgan.encode(to_float(frames.to(parts.device))).cpu())
-            done += len(batch)
-            parts.progress("codes", done, total)
-        return torch.cat(codes)
-
+    train, held_out = _windows_of_codes(parts, config.frames, vqgan.time_stride)
+    encode = _Encoder(parts, vqgan, "codes", config.frames, len(train) + 2 * len(held_out))
     tensors = {
-        "train": encode(parts.train, train, 0),
+        "train": encode(parts.train, train),
         "train_labels": torch.tensor([parts.train.labels[w.video] for w in train]),
-        "held_out": encode(parts.test, held_out, 0),
-        "held_out_shifted": encode(parts.test, held_out, stride),
+        "held_out": encode(parts.test, held_out),
+        "held_out_shifted": encode(parts.test, held_out, vqgan.time_stride),
         "held_out_labels": torch.tensor([parts.test.labels[w.video] for w in held_out]),
         "held_out_videos": torch.tensor([w.video for w in held_out]),
     }
     save_tensors(folder / CODES, tensors)
 
 
+def make_long_codes(parts: Parts, folder: Path, vqgan_folder: Path) -> None:
+    """Encode windows so long that their key frames fill the window of the autoregressive transformer.
+
+    Both transformers of a hierarchy learn from them: one from the key frames, the other from the gaps between.
+    """
+    config, vqgan = parts.config, parts.vqgan(vqgan_folder)
+    train, held_out = _windows_of_codes(parts, config.long_window_frames)
+    encode = _Encoder(parts, vqgan, "long_codes", config.long_window_frames, len(train) + len(held_out))
+    tensors = {
+        "train": encode(parts.train, train),
+        "train_labels": torch.tensor([parts.train.labels[w.video] for w in train]),
+        "held_out": encode(parts.test, held_out),
+        "held_out_labels": torch.tensor([parts.test.labels[w.video] for w in held_out]),
+    }
+    save_tensors(folder / CODES, tensors)
+
+
+def _windows_of_codes(parts: Parts, frames: int, after: int = 0) -> tuple[list[Window], list[Window]]:
+    """Windows of both splits that are encoded; `after`: frames that must follow the held-out ones."""
+    codes, reserve, seed = parts.config.codes, parts.config.reserve.encoding, parts.data_seed + 1
+    train = draw_windows(parts.train, codes.train_windows, frames, seed, reserve, reserve)
+    held_out = draw_windows(parts.test, codes.held_out_windows, frames, seed, reserve, reserve + after)
+    for name, windows, wanted in (("train", train, codes.train_windows), ("test", held_out, codes.held_out_windows)):
+        if len(windows) < wanted:
+            told = "codes: %d windows of %d frames of the %s split instead of %d"
+            logger.warning(told, len(windows), frames, name, wanted)
+    return train, held_out
+
+
+class _Encoder:
+    """Encodes windows a batch at a time and tells how far it is, of `total` windows in all."""
+
+    def __init__(self, parts: Parts, vqgan: VQGAN, stage: str, frames: int, total: int) -> None:
+        self.parts, self.vqgan, self.stage, self.frames, self.total = parts, vqgan, stage, frames, total
+        self.done = 0
+
+    @torch.inference_mode()
+    def __call__(self, videos: Videos, windows: list[Window], shift: int = 0) -> Int64[Tensor, "N t h w"]:
+        """Codes of windows, moved by `shift` frames."""
+        codes, size, margin = [], self.parts.config.codes.batch_size, self.vqgan.margin
+        for start in range(0, len(windows), size):
+            batch = windows[start : start + size]
+            frames = read_windows(videos, batch, self.frames, margin, margin, shift)
+            codes.append(self.vqgan.encode(to_float(frames.to(self.parts.device))).cpu())
+            self.done += len(batch)
+            self.parts.progress(self.stage, self.done, self.total)
+        return torch.cat(codes)
+
+
 def make_transformer(parts: Parts, folder: Path, codes_folder: Path, scalars: Scalars) -> None:
-    """Train the transformer on the kept codes; leaves its weights and losses."""
+    """Train the autoregressive transformer on the kept codes, of a hierarchy on their key frames."""
+    codes = load_tensors(codes_folder / CODES)
+    windows = key_frames(codes["train"], parts.config.key_every)
+    training = parts.config.transformer.training
+    torch.manual_seed(parts.config.seed)
+    module = TransformerTraining(parts.new_transformer(), *_optimization(training))
+    _train(parts, folder, module, training, windows, codes["train_labels"], scalars)
+
+
+def make_interpolation(parts: Parts, folder: Path, codes_folder: Path, scalars: Scalars) -> None:
+    """Train the interpolation transformer on the gaps between key frames."""
+    codes = load_tensors(codes_folder / CODES)
+    windows = gaps(codes["train"], parts.config.key_every)
+    section = parts.config.interpolation
+    torch.manual_seed(parts.config.seed)
+    optimization = _optimization(section.training)
+    module = TransformerTraining(
+        parts.new_interpolation(), *optimization, name="interpolation", anchors_in_loss=section.anchors_in_loss
+    )
+    labels = codes["train_labels"].repeat_interleave(windows.shape[1])
+    _train(parts, folder, module, section.training, windows.flatten(0, 1), labels, scalars)
+
+
+def read_transformer(name: Literal["transformer", "interpolation"], parts: Parts, folder: Path) -> None:
+    """Take a transformer from a checkpoint of the official code, in place of training one."""
+    _keep(transformer_of(name, parts.config.checkpoints[name], parts.config.window_of(name)), folder)
+
+
+def _train(
+    parts: Parts,
+    folder: Path,
+    module: TransformerTraining,
+    training: Training,
+    windows: Int64[Tensor, "N t h w"],
+    labels: Int64[Tensor, " N"],
+    scalars: Scalars,
+) -> None:
+    """Train a transformer on windows of codes; leaves its weights and losses."""
     if (folder / MODEL).exists():  # killed between its last write and the end of the stage
         return
     config = parts.config
-    torch.manual_seed(config.seed)
-    transformer = parts.new_transformer()
-    codes = load_tensors(codes_folder / CODES)
-    windows = CodeWindows(parts.condition.codes(codes["train_labels"]), codes["train"])
-    training = config.transformer.training
     if config.compile:
-        transformer.compile()
-    module = TransformerTraining(transformer, *_optimization(training))
-    steps = _steps(parts, "transformer")
-    fit(module, windows, _budget(config, training), folder, parts.make_trainer, config.seed, scalars, steps)
-    _keep(transformer, folder)
-
-
-def make_samples(parts: Parts, folder: Path, vqgan_folder: Path, transformer_folder: Path, codes_folder: Path) -> None:
-    """Sample the codes of the videos that are measured.
-
-    A decoder that wants true latent neighbours gets `code_margin` more latent frames at both ends where the sampler
-    can make them. Every video has a random stream of its own and a label drawn as often as the training data has it.
-    """
-    config = parts.config
-    transformer = parts.transformer(transformer_folder)
-    sampler = instantiate(config.sampler, _convert_="all")
-    margin = parts.vqgan(vqgan_folder).code_margin if sampler.long else 0
-    latent_frames = config.sampled_frames // config.vqgan.model["downsample"][0] + 2 * margin
-    rng = np.random.default_rng([config.seed, 1])
-    seeds = rng.integers(2**62, size=config.sampled_videos).tolist()
-    train_labels = load_tensors(codes_folder / CODES)["train_labels"]
-    labels = torch.from_numpy(rng.choice(train_labels.numpy(), config.sampled_videos))
-    condition = parts.condition.codes(labels).to(parts.device)
-    codes = []
-    size = config.sampling.batch_size
-    for start in range(0, config.sampled_videos, size):
-
-        def advance(done: int, total: int, start: int = start) -> None:
-            made = start + size * done / total
-            parts.progress("samples", round(min(made, config.sampled_videos)), config.sampled_videos)
-
-        batch = slice(start, start + size)
-        with torch.inference_mode():
-            codes.append(sampler(transformer, condition[batch], latent_frames, seeds[batch], advance).cpu())
-    save_tensors(folder / SAMPLES, {"codes": torch.cat(codes), "labels": labels})
-    write_json(folder / "samples.json", {"code_margin": margin})
-
-
-def sampled_codes(folder: Path) -> tuple[Int64[Tensor, "N t h w"], bool]:
-    """Codes that a stage sampled, and whether they carry the code margin at both ends."""
-    margin = json.loads((folder / "samples.json").read_text())["code_margin"]
-    return load_tensors(folder / SAMPLES)["codes"], bool(margin)
+        module.transformer.compile()
+    dataset = CodeWindows(parts.condition.codes(labels), windows)
+    steps = _steps(parts, module.name)
+    fit(module, dataset, _budget(config, training), folder, parts.make_trainer, config.seed, scalars, steps)
+    _keep(module.transformer, folder)
 
 
 def decoded(

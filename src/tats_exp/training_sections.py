@@ -37,6 +37,28 @@ class Training(Section):
         return self.model_dump(exclude=HOUSEKEEPING)
 
 
+class TransformerSection(Section):
+    """A transformer and its training, or the file that it is read from."""
+
+    checkpoint: str | None
+    model: Node
+    training: Training
+
+    def meaning(self) -> dict[str, Any]:
+        """The values that change what is trained."""
+        return {"model": self.model, "training": self.training.meaning()}
+
+
+class InterpolationSection(TransformerSection):
+    """The interpolation transformer and its training."""
+
+    anchors_in_loss: bool
+
+    def meaning(self) -> dict[str, Any]:
+        """The values that change what is trained."""
+        return {**super().meaning(), "anchors_in_loss": self.anchors_in_loss}
+
+
 class Discriminators(Section):
     """The adversaries of the VQGAN, each there or not, and what they weigh in its loss."""
 

@@ -1,23 +1,15 @@
-"""A VQGAN that is read from a checkpoint of the official code instead of trained: how the config describes it.
+"""A VQGAN that is read from a checkpoint of the official code instead of trained: how the config describes it."""
 
-Sizes come from the file, whatever the scale says. What an ablation swaps inside a VQGAN cannot be swapped in a trained
-one: options of the groups that do not fit the file are refused, and so is every key that would only matter in training.
-"""
-
-import hashlib
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+from tats_exp.checkpoints import refuse_other
 from tats_exp.official import load_vqgan
 from tats_exp.training_sections import Node, VQGANSection
 from tats_exp.vqgan.codebook import EMACodebook
 from tats_exp.vqgan.discriminators import PatchGAN
 from tats_exp.vqgan.vqgan import VQGAN
-
-IN_TRAINING = ("discriminators", "perceptual", "vqgan")
-"""Groups and sections that say how a VQGAN is built or trained; the groups held against the file are not among them."""
 
 
 def read_checkpoint(path: str) -> VQGAN:
@@ -42,12 +34,6 @@ def _read(path: str, _changed: int) -> VQGAN:
     return load_vqgan(path)
 
 
-def checksum(path: str) -> str:
-    """SHA-256 of the file, by which the store knows what is made with it."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def filled_from_checkpoint(section: VQGANSection) -> VQGANSection:
     """The section as it would have to be to build what is in its checkpoint.
 
@@ -70,10 +56,7 @@ def filled_from_checkpoint(section: VQGANSection) -> VQGANSection:
         ("norm", model["norm"], asked.get("norm")),
         ("vqgan.model.codebook._target_", *(node["codebook"]["_target_"] for node in (model, asked))),
     ):
-        if given != there:
-            raise ValueError(
-                f"{group}={given}: the VQGAN of vqgan.checkpoint has {there}; allowed: {there}, or no checkpoint"
-            )
+        refuse_other("vqgan", group, given, there)
     judges = {"spatial": None, "temporal": None} | {
         kind: _discriminator(cast(PatchGAN, judge)) for kind, judge in vqgan.discriminators.items()
     }
@@ -86,20 +69,6 @@ def filled_from_checkpoint(section: VQGANSection) -> VQGANSection:
         }
     )
     return section.model_copy(update={"model": model, "training": training})
-
-
-def refuse_training_keys(keys: Iterable[str]) -> None:
-    """Refuse overrides, the keys of a sweep among them, that have nothing to change in a VQGAN that is not trained.
-
-    Raises:
-        ValueError: in one line.
-    """
-    for key in keys:
-        if key.split(".")[0] in IN_TRAINING and key != "vqgan.checkpoint":
-            raise ValueError(
-                f"{key}: the VQGAN of vqgan.checkpoint is neither built nor trained anew; allowed: without {key}, or "
-                "no checkpoint"
-            )
 
 
 def _model(vqgan: VQGAN) -> Node:

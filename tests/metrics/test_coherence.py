@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from tats_exp.metrics import ccs, ics, inception_score
+from tats_exp.metrics import ccs, ics, inception_score, label_coherence
 
 
 def one_hot(labels: list[list[int]], classes: int) -> torch.Tensor:
@@ -53,3 +53,10 @@ def test_logits_are_refused(score) -> None:
 def test_half_precision_probabilities_are_accepted() -> None:
     p = torch.randn(4, 3, 400, generator=torch.Generator().manual_seed(0)).softmax(-1)
     assert ics(p.bfloat16()).tolist() == pytest.approx(ics(p).tolist(), rel=0.05, abs=0.01)
+
+
+def test_label_coherence_counts_videos_in_the_class_they_were_asked_for() -> None:
+    p = one_hot([[0, 0, 1], [2, 1, 2], [1, 1, 1], [3, 3, 0]], classes=4) * 0.9 + 0.025
+    assert label_coherence(p, torch.tensor([0, 2, 1, 0])).tolist() == [0.75, 0.5, 0.75]
+    with pytest.raises(ValueError, match=r"labels: 0..4, allowed: 0..3"):
+        label_coherence(p, torch.tensor([0, 2, 1, 4]))

@@ -81,3 +81,18 @@ def test_values_out_of_range_are_refused_when_the_sampler_is_made(arguments):
 def test_an_interpolating_transformer_is_refused():
     with pytest.raises(ValueError, match="mask='c' interpolates"):
         SlidingWindow()(small("c"), LABELS, 4, [0, 1, 2])
+
+
+@pytest.mark.parametrize("context", [1, 2, 3])
+@pytest.mark.parametrize("given", range(1, 8))
+def test_prediction_goes_on_as_the_video_it_was_given_the_beginning_of(context, given):
+    model, slide = small(), SlidingWindow(context=context)
+    whole = slide(model, LABELS, 8, [3, 1, 4])
+    assert torch.equal(slide(model, LABELS, 8, [3, 1, 4], given=whole[:, :given]), whole)
+    other = slide(model, LABELS, 8, [3, 1, 4], given=whole.flip(0)[:, :given])
+    assert torch.equal(other[:, :given], whole.flip(0)[:, :given]) and not torch.equal(other, whole)
+
+
+def test_given_frames_must_leave_something_to_sample():
+    with pytest.raises(ValueError, match="given holds 3 latent frames; allowed: fewer than the 3 wanted"):
+        SlidingWindow()(small(), LABELS, 3, [0, 1, 2], given=torch.zeros(3, 3, 2, 2, dtype=torch.int64))

@@ -4,8 +4,11 @@ import itertools
 
 import pytest
 import torch
+from torch.nn.attention import flex_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from tats_exp.transformer import attention_mask
+from tats_exp.transformer.attention import block_mask
 from tats_exp.transformer.masks import check_mask
 
 CONDITION = 2
@@ -54,3 +57,21 @@ def test_unknown_masks_and_windows_without_a_frame_between_are_refused():
         check_mask("d", WINDOW)
     with pytest.raises(ValueError, match="at least 3 latent frames"):
         attention_mask("c", 1, (2, 4, 4))
+
+
+@pytest.mark.parametrize("mask", ["b", "c"])
+def test_the_block_mask_of_the_gpu_kernels_is_the_dense_mask(mask, monkeypatch):
+    """By the rule it asks pair by pair, by the blocks it skips, and by what attention under it gives on the CPU."""
+    monkeypatch.setattr(flex_attention, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)  # compiling it takes seconds
+    window = (5, 8, 8)  # three blocks of 128 positions a side
+    blocks, dense = block_mask(mask, CONDITION, window, "cpu"), attention_mask(mask, CONDITION, window)
+    count = len(dense)
+    assert torch.equal(flex_attention.create_mask(blocks.mask_mod, 1, 1, count, count, device="cpu")[0, 0], dense)
+    padded = torch.zeros(3 * 128, 3 * 128, dtype=torch.bool)
+    padded[:count, :count] = dense
+    seen = padded.reshape(3, 128, 3, 128).any(dim=3).any(dim=1)
+    assert torch.equal(blocks.to_dense()[0, 0].bool(), seen) and not seen.all()
+    query, key, value = torch.randn(3, 1, 2, count, 16, generator=torch.Generator().manual_seed(0))
+    expected = scaled_dot_product_attention(query, key, value, attn_mask=dense)
+    found = flex_attention.flex_attention(query, key, value, block_mask=blocks)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)

@@ -203,3 +203,25 @@ def test_windows_of_another_length_are_refused():
         interpolating.logits(condition, codes[:, :8])
     with pytest.raises(ValueError, match="this transformer takes 2"):
         causal.logits(condition[:, :1], codes)
+
+
+@pytest.mark.parametrize("mask", ["causal", "c"])
+@torch.no_grad()
+def test_steps_in_half_precision_are_the_full_pass_but_for_rounding(mask):
+    """Steps have a formula of their own there; a full pass in half precision errs as much."""
+    model = small(mask)
+    condition, codes = batch(model)
+    whole = model.logits(condition, codes)
+    halved = small(mask).to(torch.bfloat16)
+    tokens = torch.cat([condition, codes + model.condition_codes], dim=1)
+    begun, anchor = model.condition_length + 4, model.condition_length + 12
+    positions = torch.arange(begun)
+    if mask == "c":
+        positions = torch.cat([torch.arange(anchor, tokens.shape[1] - 1), positions])
+    cache = halved.new_cache(3, tokens.shape[1])
+    rows = [halved.prefill(tokens[:, positions], positions, cache)]
+    rows += [halved.step(tokens[:, p], p, cache) for p in range(begun, anchor - 1)]
+    stepped = torch.stack(rows, dim=1).float()
+    error = (stepped - whole[:, 4:12]).abs()
+    at_once = (halved.logits(condition, codes)[:, 4:12].float() - whole[:, 4:12]).abs()
+    assert error.mean() < 2 * at_once.mean() < 0.1 * whole.std()

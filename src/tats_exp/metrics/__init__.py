@@ -1,6 +1,7 @@
 """What is measured: pure functions of features, codes and frames. They know nothing of training, config or logging."""
 
-from tats_exp.metrics.coherence import ccs, ics, inception_score
+from tats_exp.metrics.causality import Leak, hidden_nll, leak
+from tats_exp.metrics.coherence import ccs, ics, inception_score, label_coherence
 from tats_exp.metrics.drift import code_histograms, code_perplexity, first_window_past, js_divergence
 from tats_exp.metrics.frechet import (
     FrechetReference,
@@ -9,6 +10,7 @@ from tats_exp.metrics.frechet import (
     frechet_distance,
     polynomial_mmd,
 )
+from tats_exp.metrics.joints import PhaseMotion, joint_ratio
 from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.memorisation import nearest_distance
 from tats_exp.metrics.pixels import brightness, contrast, motion_energy, saturation
@@ -29,6 +31,8 @@ __all__ = [
     "FrechetReference",
     "FrechetVideoDistance",
     "KernelVideoDistance",
+    "Leak",
+    "PhaseMotion",
     "Protocol",
     "bias_warning",
     "bootstrap_code_slope",
@@ -42,9 +46,13 @@ __all__ = [
     "first_window_past",
     "frechet_distance",
     "frozen_share",
+    "hidden_nll",
     "ics",
     "inception_score",
+    "joint_ratio",
     "js_divergence",
+    "label_coherence",
+    "leak",
     "look",
     "motion_energy",
     "nearest_distance",

@@ -4,7 +4,7 @@ Axes: N videos, windows in time order, classes of the classifier. All take proba
 """
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 _EPSILON = 1e-20  # keeps the logarithm of a probability that underflowed finite
@@ -48,6 +48,28 @@ def ics(probabilities: Float[Tensor, "N windows classes"]) -> Float64[Tensor, " 
     _check_probabilities(probabilities)
     p = probabilities.double()
     return _kl(p, p[:, :1]).mean(dim=0)
+
+
+def label_coherence(
+    probabilities: Float[Tensor, "N windows classes"], labels: Int64[Tensor, " N"]
+) -> Float64[Tensor, " windows"]:
+    """Share of videos whose window t is put in the class that the video was asked for.
+
+    Args:
+        probabilities: The classifier's softmax for every window.
+        labels: The class of each video.
+
+    Returns:
+        One share in [0, 1] per window.
+
+    Raises:
+        ValueError: Values that are no probabilities, or a label that is none of the classes.
+    """
+    _check_probabilities(probabilities)
+    if int(labels.min()) < 0 or int(labels.max()) >= probabilities.shape[-1]:
+        told = f"labels: {int(labels.min())}..{int(labels.max())}"
+        raise ValueError(f"{told}, allowed: 0..{probabilities.shape[-1] - 1}, the classes of the classifier")
+    return (probabilities.argmax(dim=-1) == labels[:, None]).double().mean(dim=0)
 
 
 def inception_score(probabilities: Float[Tensor, "N classes"]) -> Float64[Tensor, ""]:

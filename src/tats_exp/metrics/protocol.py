@@ -1,7 +1,7 @@
 """How a distance was measured. Two values measured differently are two quantities: never one table column."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 
@@ -28,6 +28,7 @@ class Protocol:
         codec_generated: The same of the generated ones.
         data: Fingerprint of the data.
         seed: Seed the reference was drawn with.
+        given_frames: Real frames that each generated video went on from; they are not measured. 0: none.
     """
 
     features: str
@@ -48,6 +49,7 @@ class Protocol:
     codec_generated: str
     data: str
     seed: int
+    given_frames: int = 0
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Protocol":
@@ -56,11 +58,9 @@ class Protocol:
         Raises:
             ValueError: Fields are missing or unknown, as in what an older version wrote; one line.
         """
-        known = [field.name for field in fields(cls)]
-        missing, unknown = (
-            [name for name in known if name not in values],
-            [name for name in values if name not in known],
-        )
+        known = {field.name: field.default is MISSING for field in fields(cls)}
+        missing = [name for name, is_needed in known.items() if is_needed and name not in values]
+        unknown = [name for name in values if name not in known]
         if missing or unknown:
             told = [f"{word} {', '.join(names)}" for word, names in (("lacks", missing), ("has", unknown)) if names]
             raise ValueError(f"protocol {' and '.join(told)}: written by another version, measure again")

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tats_exp.report.film_strip import film_strip, read_reconstructions, read_strips
 from tats_exp.report.headlines import Headline, headlines_in
+from tats_exp.report.masks import masks
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.style import DARK, LIGHT, Ink, panels, save
 from tats_exp.report.tables import floor_cell
@@ -38,6 +39,7 @@ NETWORK_CURVES = {
     "is": ("Inception score,", "score"),
     "ccs": ("Class of window 0 kept,", "share of videos"),
     "ics": ("Inception coherence,", "KL to window 0, nats"),
+    "label": ("Class asked for kept,", "share of videos"),
 }
 FLOOR_NAMES = {"real": "real vs real", "reconstruction": "reconstruction vs real", "chance": "chance"}
 FLOOR_DASHES = {"real": (0, (4, 2)), "reconstruction": (0, (1, 1.5)), "chance": (0, (4, 2))}
@@ -63,6 +65,7 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
         "reconstruction": reconstruction,
         "frechet": frechet,
         "time_agnosticity": time_agnosticity,
+        "masks": masks,
         "code_histogram": code_histogram,
         "losses": losses,
     }

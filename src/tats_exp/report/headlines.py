@@ -42,7 +42,7 @@ class Headline:
 
     @property
     def arrow(self) -> str:
-        """Which way is good, as a sign: `↑`, `↓`, `→0`, or nothing."""
+        """Which way is good, as a sign: `↑`, `↓`, `→0`, `→1`, or nothing."""
         return {"higher": "↑", "lower": "↓", "zero": "→0", "one": "→1", None: ""}[self.better]
 
     def judge(self, higher: bool) -> str:
@@ -118,10 +118,27 @@ HEADLINES = (
         "lower",
         protocol=True,
     ),
+    Headline(
+        "label/*/last",
+        ("label {network}", "last window"),
+        "label coherence of the last window",
+        "share",
+        "higher",
+        protocol=True,
+    ),
+    Headline("drift/joints", ("motion at", "anchors"), "motion at anchors", "ratio to elsewhere", "one", protocol=True),
     Headline("drift/frozen/last", ("frozen", "last window"), "share of frozen videos", "share", "lower", protocol=True),
     Headline("codes/js_divergence/last", ("code JS", "last"), "code JS divergence of the last window", "nats", "lower"),
     # Codes of different tokenizers are different alphabets: their likelihoods are shown, never compared.
     Headline("val/transformer/nll", ("held-out", "NLL"), "held-out NLL", "nats per code", None),
+    # Teacher-forced: under a leak it looks wonderful and says nothing of samples.
+    Headline(
+        "val/interpolation/nll", ("held-out NLL", "of gaps"), "held-out NLL between anchors", "nats per code", None
+    ),
+    Headline("leak/nll", ("leak", "NLL"), "leak through the mask", "nats per code", "lower"),
+    Headline("leak/gradient", ("leak", "gradient"), "leak of gradients", "share", "lower"),
+    # Runs share a machine with one another: their times are shown, never compared.
+    Headline("speed/seconds_per_1024_frames", ("sampling, s", "1,024 frames"), "sampling time", "s", None),
 )
 
 

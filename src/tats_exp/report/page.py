@@ -37,6 +37,10 @@ CAPTIONS = {
         "Dots are seeds, bars their mean. Differences below twice the real-vs-real line do not count.",
     ),
     "time_agnosticity": ("Does a code depend on where in the clip it stands?", "No sampling involved. Dots are seeds."),
+    "masks": (
+        "Who may look at whom",
+        "By latent frames of a gap. Left: share of pairs. Right: gradient from codes that sampling does not know yet.",
+    ),
     "code_histogram": (
         "Which codes are used",
         "Grey: real videos. Lines: sampled ones.",

@@ -39,6 +39,7 @@ class Run:
         curves: metric key -> one value per window (nan where there is none).
         losses: (stage, key) -> (steps, values).
         code_histogram: column ("code", "real", "generated") -> one value per code.
+        mask: of an interpolation transformer, with its window and what leaks through it; {} without one.
     """
 
     folder: Path
@@ -59,6 +60,7 @@ class Run:
     curves: dict[str, list[float]] = field(default_factory=dict)
     losses: dict[tuple[str, str], Series] = field(default_factory=dict)
     code_histogram: dict[str, list[float]] = field(default_factory=dict)
+    mask: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seed(self) -> str:
@@ -202,6 +204,7 @@ def _with_status(run: Run, status: dict[str, Any]) -> Run:
         reused=tuple(str(stage) for stage in status.get("reused") or ()),
         device=str(status.get("device") or ""),
         version={str(key): str(value) for key, value in (status.get("version") or {}).items()},
+        values={str(key): float(value) for key, value in (status.get("speed") or {}).items()},
     )
 
 
@@ -212,7 +215,7 @@ def _with_results(run: Run) -> Run:
         run,
         protocol=dict(metrics.get("protocol") or {}),
         # A number that is no number was not measured; None stays, for some metrics it means "never".
-        values={key: value for key, value in values.items() if value is None or math.isfinite(value)},
+        values=run.values | {key: value for key, value in values.items() if value is None or math.isfinite(value)},
         floors={
             kind: {key: float(value) for key, value in floor.items() if value is not None}
             for kind, floor in (metrics.get("floors") or {}).items()
@@ -221,6 +224,7 @@ def _with_results(run: Run) -> Run:
         curves={key: column for key, column in _columns(run.folder / "curves.csv").items() if key != "window"},
         losses=_losses(run.folder / "losses.csv"),
         code_histogram=_columns(run.folder / "code_histogram.csv"),
+        mask=_json(run.folder / "mask.json") if (run.folder / "mask.json").is_file() else {},
     )
 
 

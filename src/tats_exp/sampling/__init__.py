@@ -1,11 +1,13 @@
 """From a trained transformer to codes, and from codes to video, of any length."""
 
 from tats_exp.sampling.decoding import decode_chunks, decode_stream, decode_videos
+from tats_exp.sampling.hierarchical import Hierarchical
 from tats_exp.sampling.next_code import Chooser, RandomStreams, sample_codes
 from tats_exp.sampling.sliding_window import ShortClip, SlidingWindow
 
 __all__ = [
     "Chooser",
+    "Hierarchical",
     "RandomStreams",
     "ShortClip",
     "SlidingWindow",

@@ -43,6 +43,11 @@ class RandomStreams:
         """The next `steps` numbers in [0, 1) of every video, on the CPU."""
         return torch.from_numpy(np.stack([stream.random(steps, dtype=np.float32) for stream in self._streams]))
 
+    def skip(self, steps: int) -> None:
+        """Pass over numbers of codes that are given: what follows them is drawn as if they had been drawn, too."""
+        if steps:
+            self.uniforms(steps)
+
 
 @dataclass(frozen=True)
 class Chooser:
@@ -92,7 +97,7 @@ class Chooser:
         The sum runs in the order of the vocabulary, not of likelihood: two codes of nearly equal likelihood would
         otherwise change places with the rounding of another batch size.
         """
-        if self.greedy:
+        if self.greedy or self.top_k == 1:
             return logits.argmax(dim=-1)
         probabilities = self.probabilities(logits)
         cumulative = probabilities.cumsum(dim=-1)

@@ -11,7 +11,7 @@ latent frame; the frames between them are what is predicted.
     c       as b, but anchors see only anchors: the paper's choice
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -19,6 +19,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 Mask = Literal["causal", "a", "b", "c"]
+Rule = Callable[[Tensor, Tensor], Tensor]
+"""Takes positions of rows and of columns, of shapes that broadcast; True where the row may look at the column."""
 
 
 def is_causal(mask: Mask) -> bool:
@@ -26,19 +28,13 @@ def is_causal(mask: Mask) -> bool:
     return mask in ("causal", "a")
 
 
-def attention_mask(
-    mask: Mask, condition_length: int, window: Sequence[int], device: torch.device | None = None
-) -> Bool[Tensor, "N N"]:
-    """Who sees whom, over all positions of a window.
+def mask_rule(mask: Mask, condition_length: int, window: Sequence[int]) -> Rule:
+    """Who sees whom, as a rule for single pairs: for a dense mask, and for kernels that ask pair by pair.
 
     Args:
         mask: the kind, see the head of this file.
         condition_length: number of condition codes, c.
         window: latent grid (t, h, w) of the window.
-        device: where the mask is made.
-
-    Returns:
-        True where the row's position may look at the column's, N = c + t*h*w - 1.
 
     Raises:
         ValueError: unknown mask, or an interpolation mask with nothing between the anchors.
@@ -47,20 +43,34 @@ def attention_mask(
     code makes of `n_unmasked = h*w`.
     """
     check_mask(mask, window)
-    frames, height, width = window
-    position = torch.arange(condition_length + frames * height * width - 1, device=device)
-    row, column = position[:, None], position[None, :]
-    before = column <= row
     if is_causal(mask):
-        return before
+        return lambda row, column: column <= row
+    frame = window[1] * window[2]
+    between = condition_length + frame
+    last_anchor = condition_length + (window[0] - 1) * frame
+    # Under `b` the rows of the last anchor go on where those between end: what is before them is all there is.
+    end = last_anchor if mask == "c" else last_anchor + frame
+    return lambda row, column: (
+        (column < between) | (column >= last_anchor) | ((row >= between) & (row < end) & (column <= row))
+    )
 
-    frame = torch.div(position - condition_length, height * width, rounding_mode="floor")
-    between = (frame > 0) & (frame < frames - 1)
-    last = frame == frames - 1
-    seen_by_all = ~between[None, :]
-    if mask == "b":
-        return seen_by_all | (between[:, None] & before) | last[:, None]
-    return seen_by_all | (between[:, None] & before)
+
+def attention_mask(
+    mask: Mask, condition_length: int, window: Sequence[int], device: torch.device | None = None
+) -> Bool[Tensor, "N N"]:
+    """Who sees whom, over all positions of a window; arguments and errors as for `mask_rule`.
+
+    Returns:
+        True where the row's position may look at the column's, N = c + t*h*w - 1.
+    """
+    rule = mask_rule(mask, condition_length, window)
+    position = torch.arange(tokens_read(condition_length, window), device=device)
+    return rule(position[:, None], position[None, :])
+
+
+def tokens_read(condition_length: int, window: Sequence[int]) -> int:
+    """N, how many tokens of a window are read: all but its very last code."""
+    return condition_length + window[0] * window[1] * window[2] - 1
 
 
 def check_mask(mask: str, window: Sequence[int]) -> None:

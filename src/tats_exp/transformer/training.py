@@ -42,23 +42,33 @@ class CodeWindows(Dataset[CodesItem]):
 class TransformerTraining(L.LightningModule):
     """Next-code prediction, one optimiser step a batch."""
 
-    def __init__(self, transformer: Transformer, optimizer: MakeOptimizer, scheduler: MakeScheduler | None) -> None:
+    def __init__(
+        self,
+        transformer: Transformer,
+        optimizer: MakeOptimizer,
+        scheduler: MakeScheduler | None,
+        name: str = "transformer",
+        anchors_in_loss: bool = False,
+    ) -> None:
         """Take the parts.
 
         Args:
             transformer: trained in place.
             optimizer: called with parameter groups; its weight decay applies to the weights of linear layers only.
             scheduler: called with the optimiser; None keeps the learning rate.
+            name: what its loss is logged as, `train/<name>/nll`.
+            anchors_in_loss: whether an interpolating transformer also learns its anchors, as the original does.
         """
         super().__init__()
-        self.transformer = transformer
+        self.transformer, self.name = transformer, name
+        self._learned = slice(None) if anchors_in_loss else transformer.predicted
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
 
     def training_step(self, batch: CodesItem, batch_idx: int) -> Tensor:
-        """Mean negative log-likelihood of the codes (B, L), in nats a code."""
-        logits = self.transformer(batch["condition"], batch["codes"])
-        nll = code_nll(logits, batch["codes"], self.transformer.condition_codes).mean()
-        self.log_dict({"train/transformer/nll": nll.detach()})
+        """Mean negative log-likelihood of the codes (B, L) that are to be learned, in nats a code."""
+        logits, codes = self.transformer(batch["condition"], batch["codes"]), batch["codes"]
+        nll = code_nll(logits[:, self._learned], codes[:, self._learned], self.transformer.condition_codes).mean()
+        self.log_dict({f"train/{self.name}/nll": nll.detach()})
         return nll
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -9,63 +9,13 @@ V = C + K vocabulary.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
-from einops import rearrange
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
-from tats_exp.transformer.masks import Mask, attention_mask, check_mask, is_causal
-
-
-@dataclass
-class Cache:
-    """Keys and values of the tokens read so far, in room made once.
-
-    Attributes:
-        keys: (layers, B, heads, room, D / heads).
-        values: the same shape.
-        filled: how many of the `room` tokens are there, equal for all layers between two passes.
-    """
-
-    keys: Float[Tensor, "layers B heads room d"]
-    values: Float[Tensor, "layers B heads room d"]
-    filled: int = 0
-
-
-class Attention(nn.Module):
-    """Multi-head attention of the new tokens to themselves and to what the cache holds."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.key = nn.Linear(width, width)
-        self.query = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(
-        self,
-        x: Float[Tensor, "B N D"],
-        visible: Bool[Tensor, "N M"] | None,
-        causal: bool,
-        cache: Cache | None = None,
-        layer: int = 0,
-    ) -> Float[Tensor, "B N D"]:
-        """Attend; `visible` None and not `causal` means that all sees all."""
-        query, key, value = (
-            rearrange(projection(x), "B N (heads d) -> B heads N d", heads=self.heads)
-            for projection in (self.query, self.key, self.value)
-        )
-        if cache is not None:
-            end = cache.filled + x.shape[1]
-            cache.keys[layer, :, :, cache.filled : end] = key
-            cache.values[layer, :, :, cache.filled : end] = value
-            key, value = cache.keys[layer, :, :, :end], cache.values[layer, :, :, :end]
-        out = scaled_dot_product_attention(query, key, value, attn_mask=visible, is_causal=causal)
-        return self.proj(rearrange(out, "B heads N d -> B N (heads d)"))
+from tats_exp.transformer.attention import Attention, Cache, Visible, visible_pairs
+from tats_exp.transformer.masks import Mask, attention_mask, check_mask, is_causal, tokens_read
 
 
 class Block(nn.Module):
@@ -81,7 +31,7 @@ class Block(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "B N D"],
-        visible: Bool[Tensor, "N M"] | None,
+        visible: Visible,
         causal: bool,
         cache: Cache | None = None,
         layer: int = 0,
@@ -136,7 +86,7 @@ class Transformer(nn.Module):
         self.window_codes = self.window[0] * self.codes_per_frame
 
         self.tok_emb = nn.Embedding(self.vocabulary, width)
-        self.pos_emb = nn.Parameter(torch.empty(1, condition_length + self.window_codes - 1, width))
+        self.pos_emb = nn.Parameter(torch.empty(1, tokens_read(condition_length, self.window), width))
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.ln_f = nn.LayerNorm(width)
         self.head = nn.Linear(width, self.vocabulary, bias=False)
@@ -147,6 +97,12 @@ class Transformer(nn.Module):
     def vocabulary(self) -> int:
         """V = C + K."""
         return self.condition_codes + self.video_codes
+
+    @property
+    def predicted(self) -> slice:
+        """Which codes of a window are to be predicted: all, or those between the anchors of an interpolation."""
+        anchor = 0 if self.mask == "causal" else self.codes_per_frame
+        return slice(anchor, self.window_codes - anchor)
 
     def logits(self, condition: Int64[Tensor, "B c"], codes: Int64[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
         """Scores of every code of a window given the codes that its row may see (teacher forcing).
@@ -164,7 +120,10 @@ class Transformer(nn.Module):
         self._check_lengths(condition.shape[1], codes.shape[1])
         tokens = torch.cat([condition, codes + self.condition_codes], dim=1)[:, :-1]
         causal = is_causal(self.mask)
-        visible = None if causal else attention_mask(self.mask, self.condition_length, self.window, tokens.device)
+        visible: Visible = None
+        if not causal:
+            head_width = self.head.in_features // self.heads
+            visible = visible_pairs(self.mask, self.condition_length, self.window, head_width, tokens.device)
         x = self.tok_emb(tokens) + self.pos_emb[:, : tokens.shape[1]]
         for block in self.blocks:
             x = block(x, visible, causal)
@@ -199,7 +158,7 @@ class Transformer(nn.Module):
         causal = positions is None and is_causal(self.mask)
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)
-        visible = None
+        visible: Visible = None
         if not causal:
             whole = attention_mask(self.mask, self.condition_length, self.window, tokens.device)
             visible = whole[positions[:, None], positions[None, :]]
@@ -220,7 +179,7 @@ class Transformer(nn.Module):
         return self._last_logits(x, None, False, cache)
 
     def _last_logits(
-        self, x: Float[Tensor, "B N D"], visible: Bool[Tensor, "N N"] | None, causal: bool, cache: Cache | None
+        self, x: Float[Tensor, "B N D"], visible: Visible, causal: bool, cache: Cache | None
     ) -> Float[Tensor, "B V"]:
         for layer, block in enumerate(self.blocks):
             x = block(x, visible, causal, cache, layer)

@@ -1,0 +1,85 @@
+"""The masks of interpolation transformers, drawn by latent frames: who may look at whom, and what leaks in fact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from einops import reduce
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from tats_exp.report.runs import Group
+from tats_exp.report.style import Ink, panels
+from tats_exp.transformer.masks import Mask, attention_mask
+
+
+def masks(groups: list[Group], ink: Ink) -> Figure | None:
+    """A row for each mask: on the left who may look at whom, on the right gradients that should not be there.
+
+    The left is the share of pairs of positions: 1 for a block that is seen as a whole, about a half where a latent
+    frame sees its own past. The right is the root mean square gradient, mean over runs, of the logits of a latent
+    frame's codes (row) with respect to codes that they must not know (column).
+    """
+    found: dict[Mask, list[dict]] = {}
+    for run in (run for group in groups for run in group.runs if run.mask):
+        found.setdefault(run.mask["mask"], []).append(run.mask)
+    if not found:
+        return None
+    figure, axes = panels(2 * len(found), 2, 2.9)
+    leaks = {mask: _leak(told) for mask, told in found.items()}
+    most = max((np.nanmax(leak) for leak in leaks.values()), default=0.0)
+    for row, (mask, told) in enumerate(sorted(found.items())):
+        window, condition = told[0]["window"], told[0]["condition_length"]
+        names = ["start", *_names(window[0])]
+        _blocks(axes[2 * row], visible_blocks(mask, condition, window), names, 1.0, ink)
+        axes[2 * row].set_title(f"mask {mask}: row sees column")
+        _blocks(axes[2 * row + 1], leaks[mask], _names(window[0]), most, ink)
+        axes[2 * row + 1].set_title(f"mask {mask}: row hears of column")
+    return figure
+
+
+def visible_blocks(mask: Mask, condition_length: int, window: Sequence[int]) -> np.ndarray:
+    """Share of pairs of positions that see each other, by blocks: condition, then latent frames.
+
+    Args:
+        mask: which.
+        condition_length: c.
+        window: latent grid (t, h, w).
+
+    Returns:
+        (1 + t, 1 + t), rows look at columns; the last code of a window, which is never read, is left out.
+    """
+    visible = attention_mask(mask, condition_length, window).numpy().astype(float)
+    frame = window[1] * window[2]
+    edges = [0, *(condition_length + frame * place for place in range(window[0]))]
+    counts = np.diff([*edges, len(visible)])
+    sums = np.add.reduceat(np.add.reduceat(visible, edges, axis=0), edges, axis=1)
+    return sums / np.outer(counts, counts)
+
+
+def _leak(told: list[dict]) -> np.ndarray:
+    values = np.array([[[np.nan if v is None else v for v in row] for row in one["leak"]] for one in told])
+    return reduce(values, "runs row column -> row column", "mean")
+
+
+def _names(frames: int) -> list[str]:
+    return ["anchor", *(str(place) for place in range(2, frames)), "anchor"]
+
+
+def _blocks(axis: Axes, values: np.ndarray, names: list[str], most: float, ink: Ink) -> None:
+    colours = LinearSegmentedColormap.from_list("ink", [ink.paper, ink.colours[0]])
+    axis.imshow(values, cmap=colours, vmin=0, vmax=most or 1.0)
+    axis.grid(visible=False)
+    for row, column in np.argwhere(~np.isnan(values)):
+        value = values[row, column]
+        text = "0" if value == 0 else f"{value:.2g}"
+        colour = ink.paper if value > 0.6 * (most or 1.0) else ink.text
+        axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    axis.set_xticks(range(len(names)), names, fontsize=8)
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axis.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axis.grid(which="minor", color=ink.faint, linewidth=1)
+    axis.tick_params(which="minor", length=0)

@@ -1,0 +1,183 @@
+"""Videos of any length, coarse to fine: key frames first, then the latent frames between them.
+
+Every `key_every`-th latent frame is a key frame. An autoregressive transformer, which was trained on such frames, makes
+them by sliding window. Two neighbours are the anchors of a gap, and an interpolation transformer fills it. Gaps know
+nothing of each other, so all of them, of all videos, are one batch.
+
+Axes: B videos, g given latent frames.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Int64
+from torch import Tensor
+
+from tats_exp.sampling.next_code import RandomStreams, sample_codes
+from tats_exp.sampling.sliding_window import Progress, SlidingWindow, check_causal, check_given
+from tats_exp.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class Hierarchical:
+    """Sample key frames, then all gaps at once.
+
+    Attributes:
+        long: whether videos longer than the window can be made.
+        interpolates: whether an interpolation transformer is needed, too.
+        key_every: latent frames from one key frame to the next, 2 or more.
+        context: key frames kept when the window slides, 1..t-1.
+        top_k: draw from this many likeliest codes; None for all.
+        top_p: draw from the smallest set of likeliest codes with this much probability; None for all.
+        temperature: divides the logits.
+        stride: key frames made per slide, 1..t-context.
+
+    Raises:
+        ValueError: a value out of its range; when called, one that does not fit the transformers.
+
+    Source: Ge et al. 2022, hierarchical sampling; the paper has a key frame every 4 latent frames. The official sampler
+    fills the gaps one after the other, and takes their first code from the wrong row; see `sample_codes`.
+    """
+
+    long: ClassVar[bool] = True
+    interpolates: ClassVar[bool] = True
+
+    key_every: int
+    context: int = 1
+    top_k: int | None = None
+    top_p: float | None = 0.92
+    temperature: float = 1.0
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        if self.key_every < 2:
+            raise ValueError(
+                f"key_every={self.key_every} must be at least 2 latent frames: two anchors need a frame between them"
+            )
+        self._slide()
+
+    def check(self, frames: int, video_codes: int) -> None:
+        """Refuse settings that do not fit the autoregressive transformer; as for `SlidingWindow`."""
+        self._slide().check(frames, video_codes)
+
+    def __call__(
+        self,
+        transformer: Transformer,
+        condition: Int64[Tensor, "B c"],
+        latent_frames: int,
+        seeds: Sequence[int],
+        progress: Progress | None = None,
+        given: Int64[Tensor, "B g h w"] | None = None,
+        *,
+        interpolation: Transformer,
+        gaps_at_once: int | None = None,
+    ) -> Int64[Tensor, "B latent_frames h w"]:
+        """Sample one video per condition and seed.
+
+        Args:
+            transformer: a causal one, of windows of key frames.
+            condition: condition codes, 0..C-1; zeros (B, 1) when unconditional.
+            latent_frames: length of the videos, as long as wanted.
+            seeds: one per video; every gap has a stream of its own that follows from it.
+            progress: called with (latent frames made, latent frames wanted).
+            given: codes of the first g latent frames, fewer than `latent_frames`, which the videos go on from.
+            interpolation: its window is one gap with both anchors, key_every + 1 latent frames.
+            gaps_at_once: rows of a batch, to fit memory; does not change the videos. None: all.
+
+        Returns:
+            Codes 0..K-1, those given first.
+        """
+        check_causal(transformer, latent_frames)
+        _check_interpolation(transformer, interpolation, self.key_every)
+        count = 0 if given is None else check_given(given, transformer, latent_frames)
+        gaps = -(-(latent_frames - 1) // self.key_every)
+
+        def tell(done: int, _: int = 0) -> None:
+            if progress is not None:
+                progress(min(done, latent_frames), latent_frames)
+
+        given_keys = None if given is None else given[:, :: self.key_every]
+        keys = self._slide()(transformer, condition, gaps + 1, seeds, tell, given_keys)
+        videos = len(keys)
+        codes = keys.new_zeros((videos, gaps * self.key_every + 1, transformer.codes_per_frame))
+        codes[:, :: self.key_every] = keys.flatten(2)
+        if given is not None:
+            codes[:, :count] = given.flatten(2)
+        made = gaps + 1
+        for rows, known in self._batches(videos, gaps, count, gaps_at_once):
+            self._fill(codes, rows, known, interpolation, condition, seeds)
+            made += len(rows) * (self.key_every - 1 - known) // videos
+            tell(made)
+        tell(latent_frames)
+        height, width = transformer.window[1:]
+        return rearrange(codes[:, :latent_frames], "B t (h w) -> B t h w", h=height, w=width)
+
+    def _slide(self) -> SlidingWindow:
+        return SlidingWindow(self.context, self.top_k, self.top_p, self.temperature, self.stride)
+
+    def _batches(
+        self, videos: int, gaps: int, given: int, at_once: int | None
+    ) -> Iterator[tuple[list[tuple[int, int]], int]]:
+        """Gaps (video, number) to be filled side by side, and how many of their latent frames are given already."""
+        between = self.key_every - 1
+        known = [min(max(given - 1 - gap * self.key_every, 0), between) for gap in range(gaps)]
+        for fixed in sorted({count for count in known if count < between}, reverse=True):
+            rows = [(video, gap) for video in range(videos) for gap in range(gaps) if known[gap] == fixed]
+            size = at_once or len(rows)
+            for start in range(0, len(rows), size):
+                yield rows[start : start + size], fixed
+
+    def _fill(
+        self,
+        codes: Int64[Tensor, "B latent_frames hw"],
+        rows: list[tuple[int, int]],
+        known: int,
+        interpolation: Transformer,
+        condition: Int64[Tensor, "B c"],
+        seeds: Sequence[int],
+    ) -> None:
+        """Fill gaps in place; `known` latent frames behind the first anchor are there already."""
+        video, gap = torch.tensor(rows, device=codes.device).unbind(dim=1)
+        first = self.key_every * gap
+        begun = first[:, None] + torch.arange(1 + known, device=codes.device)
+        missing = first[:, None] + torch.arange(1 + known, self.key_every, device=codes.device)
+        streams = RandomStreams([gap_seed(seeds[v], g) for v, g in rows], len(rows))
+        streams.skip(known * interpolation.codes_per_frame)
+        sampled = sample_codes(
+            interpolation,
+            condition[video],
+            missing.shape[1] * interpolation.codes_per_frame,
+            prefix=codes[video[:, None], begun].flatten(1),
+            last_anchor=codes[video, first + self.key_every],
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            seeds=streams,
+        )
+        codes[video[:, None], missing] = sampled.unflatten(1, (missing.shape[1], -1))
+
+
+def gap_seed(seed: int, gap: int) -> int:
+    """Seed of the stream of one gap of a video: another than the video's own, and than that of any other gap."""
+    return int(np.random.SeedSequence(seed, spawn_key=(gap,)).generate_state(1, np.uint64)[0])
+
+
+def _check_interpolation(transformer: Transformer, interpolation: Transformer, key_every: int) -> None:
+    """Refuse an interpolation transformer that does not belong to the other one or to the sampler.
+
+    Raises:
+        ValueError: in one line, what was given and what is allowed.
+    """
+    if interpolation.mask == "causal":
+        raise ValueError("interpolation has mask='causal'; allowed: a, b, c")
+    if interpolation.window[0] != key_every + 1:
+        told = f"interpolation has a window of {interpolation.window[0]} latent frames"
+        raise ValueError(f"{told}; key_every={key_every} needs {key_every + 1}: a gap and its two anchors")
+    for name in ("condition_codes", "condition_length", "video_codes", "codes_per_frame"):
+        given, wanted = getattr(interpolation, name), getattr(transformer, name)
+        if given != wanted:
+            raise ValueError(f"interpolation has {name}={given}, the autoregressive transformer {wanted}")

@@ -1,0 +1,59 @@
+"""Masks by latent frames, and the runs they are read from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tats_exp.report.masks import masks, visible_blocks
+from tats_exp.report.runs import group_runs, load_runs
+from tats_exp.report.style import LIGHT
+from tests.report.sweep import write_run
+
+OWN = (16 + 1) / 32  # a latent frame of 16 codes sees the past of itself: 16 * 17 / 2 of 16 * 16 pairs
+
+
+@pytest.mark.parametrize(
+    "mask, anchors_see_between, last_sees_between, between_sees_last", [("a", 0, 1, 0), ("b", 0, 1, 1), ("c", 0, 0, 1)]
+)
+def test_blocks_are_shares_of_pairs(
+    mask: str, anchors_see_between: int, last_sees_between: int, between_sees_last: int
+) -> None:
+    blocks = visible_blocks(mask, 1, (5, 4, 4))
+    assert blocks[:, 0].tolist() == [1] * 6  # all see the start
+    assert np.diag(blocks)[2:5] == pytest.approx(OWN)
+    assert blocks[1, 2:5].tolist() == [anchors_see_between] * 3
+    assert blocks[5, 2:5].tolist() == [last_sees_between] * 3
+    assert blocks[2:5, 5].tolist() == [between_sees_last] * 3
+    assert blocks[4, 1:4].tolist() == [1] * 3 and blocks[2, 3:5].tolist() == [0, 0]
+
+
+def run(folder: Path, mask: str, seed: int, leak: float, **status: object) -> None:
+    write_run(folder, {"mask": mask, "seed": str(seed)}, **status)
+    blocks = [[None] * 3, [None, leak, None], [None] * 3]
+    told = {"mask": mask, "window": [3, 2, 2], "condition_length": 1, "leak": blocks}
+    (folder / "mask.json").write_text(json.dumps(told))
+
+
+def test_each_mask_is_drawn_once_with_the_mean_of_its_leaks(tmp_path: Path) -> None:
+    for seed in range(2):
+        run(tmp_path / f"b{seed}", "b", seed, leak=0.1 + 0.2 * seed)
+        run(tmp_path / f"c{seed}", "c", seed, leak=0.0)
+    with LIGHT.apply():
+        figure = masks(group_runs(load_runs(tmp_path)), LIGHT)
+    assert len(figure.axes) == 4
+    assert "mask b" in figure.axes[0].get_title(loc="left") and "mask c" in figure.axes[2].get_title(loc="left")
+    assert [text.get_text() for text in figure.axes[1].texts] == ["0.2"]
+    assert [text.get_text() for text in figure.axes[3].texts] == ["0"]
+
+
+def test_without_an_interpolation_transformer_nothing_is_drawn(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"seed": "0"})
+    assert masks(group_runs(load_runs(tmp_path)), LIGHT) is None
+
+
+def test_the_speed_of_sampling_is_a_value_like_others(tmp_path: Path) -> None:
+    run(tmp_path / "a", "c", 0, leak=0.0, speed={"speed/seconds_per_1024_frames": 2.5})
+    (found,) = load_runs(tmp_path)
+    assert found.values["speed/seconds_per_1024_frames"] == 2.5 and found.mask["mask"] == "c"
