@@ -17,11 +17,11 @@ from tqdm import tqdm
 from tats_exp.command import chosen_device
 from tats_exp.config import Metrics, Section
 from tats_exp.cost import seconds_per_clip, told_cost
-from tats_exp.data.clips import read_along
+from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.data.video_writer import write_row
 from tats_exp.log import write_metrics, write_table
-from tats_exp.metrics.evaluation import Evaluation, Look, RealWindows, draw_real, joined, look_at_windows
+from tats_exp.metrics.evaluation import Evaluation, Look, count_notes, draw_real, joined, look_at_windows, real_side
 from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.memorisation import nearest_distance
 from tats_exp.metrics.protocol import Protocol
@@ -83,9 +83,9 @@ class Evaluator:
         """One line about what this will take, None if that is not worth a word."""
         clips, real = 0, {}
         for folder in self.generated.values():
-            count = self.videos(folder)
-            real[count] = len(self._draw(folder).all)  # folders of as many videos share what is seen of them
-            clips += self.metrics.repeats * count * len(self.windows(folder))
+            drawn, floor = self._draw(folder)
+            real[self.videos(folder)] = sum(map(len, drawn))  # folders of as many videos share what is seen of them
+            clips += self.metrics.repeats * floor * len(self.windows(folder))
         clips += sum(real.values())
         return told_cost(
             self.network.name,
@@ -93,12 +93,20 @@ class Evaluator:
             seconds_per_clip(self.network, self.config.frames, *self.real.size, self.device),
         )
 
+    def no_common_table(self) -> str | None:
+        """One line where folders hold so many or so long videos that their values cannot stand in one table."""
+        frames, folders = self.config.frames, self.generated.items()
+        counts = {name: (self._draw(videos)[1], min(videos.lengths) // frames) for name, videos in folders}
+        if len(set(counts.values())) == 1:
+            return None
+        told = ", ".join(f"{name} {videos} of {windows}" for name, (videos, windows) in counts.items())
+        return f"not measured alike, so a table each (metrics.videos=N evens out numbers); videos of windows: {told}"
+
     def evaluate(self, folder: str, out: Path) -> None:
         """Measure one folder of generated videos; leaves what a run leaves."""
         config, metrics, generated = self.config, self.metrics, self.generated[folder]
         started = time.time()
-        names = self.network.name, (self.classifier or self.network).name
-        evaluation = Evaluation(*names, self._real_side(generated), self.videos(generated))
+        evaluation = Evaluation(self.network.name, (self.classifier or self.network).name, self._real_side(generated))
         count = evaluation.count * evaluation.repeats
         chosen = np.random.default_rng(config.seed).permutation(len(generated.names))[:count].tolist()
         seen = self._look_along(generated, chosen)
@@ -109,6 +117,8 @@ class Evaluator:
         write_row(out / "videos" / "samples.mp4", self._shown(generated, chosen[:SHOWN]))
         write_row(out / "videos" / "real.mp4", read_along(self.real, SHOWN, SHOWN_FRAMES, config.seed))
         notes = [*evaluation.notes, *codec_notes(self.real, generated), *length_notes(generated, config.frames)]
+        asked = metrics.videos, metrics.reference_videos
+        notes += count_notes(asked, (evaluation.count, evaluation.real["reference"].shape[1]))
         notes += [*pause_notes("real", self.real), *pause_notes("generated", generated)]
         write_metrics(out, values, {"real": evaluation.floors}, notes, self._protocol(evaluation, generated).as_dict())
         status = {
@@ -146,13 +156,13 @@ class Evaluator:
             )
         if self.videos(videos) < 2:
             raise ValueError(f"generated: {len(videos.names)} videos in {folder}, at least 2 are needed")
-        drawn = self._draw(videos)
-        if drawn.floor < 2:
-            there = f"{len(drawn.repeats[0])} windows of {self.config.frames} frames in {self.config.real}"
+        drawn, floor = self._draw(videos)
+        if floor < 2:
+            there = f"{len(drawn[0])} windows of {self.config.frames} frames in {self.config.real}"
             raise ValueError(f"real: {there}, at least 4 are needed")
         return videos
 
-    def _draw(self, generated: VideoFolder) -> RealWindows:
+    def _draw(self, generated: VideoFolder) -> tuple[list[list[Window]], int]:
         wanted = (self.metrics.reference_videos, self.videos(generated))
         return draw_real(self.real, *wanted, self.config.frames, self.metrics.repeats, self.config.seed)
 
@@ -160,12 +170,10 @@ class Evaluator:
         """What was seen of real windows, kept under everything it depends on."""
         config, metrics = self.config, self.metrics
         wanted = (metrics.reference_videos, self.videos(generated))
-        drawn = self._draw(generated)
-        if drawn.reference < metrics.reference_videos:
-            print(f"real: {drawn.reference} windows without overlap instead of {metrics.reference_videos}")
+        drawn, floor = self._draw(generated)
 
         def make(folder: Path) -> None:
-            windows = drawn.all
+            windows = [window for repeat in drawn for window in repeat]
             with tqdm(total=len(windows), desc="real", unit="clip", disable=None) as bar:
                 seen = look_at_windows(
                     self.network,
@@ -177,7 +185,7 @@ class Evaluator:
                     self.device,
                     lambda done: bar.update(done - bar.n) and None,
                 )
-            save_tensors(folder / REAL, drawn.side(seen))
+            save_tensors(folder / REAL, real_side(seen, metrics.repeats, floor))
 
         weights = [network.checksum for network in (self.network, self.classifier) if network is not None]
         asked = metrics.model_dump(include={"network", "classifier", "repeats"})
@@ -286,11 +294,10 @@ def pause_notes(side: str, videos: VideoFolder) -> list[str]:
 
 def memorisation(evaluation: Evaluation, first: Look) -> dict[str, float | None]:
     """How near generated and other real windows come to the reference of their own repeat; a copy is much nearer."""
-    real = evaluation.real
-    generated = rearrange(first["features"], "(r n) d -> r n d", r=evaluation.repeats)
-    sides = {"sample": (generated, real["reference"]), "other_real": (real["floor"], real["floor_reference"])}
+    sides = {"sample": rearrange(first["features"], "(r n) d -> r n d", r=evaluation.repeats)}
+    sides["other_real"] = evaluation.real["floor"]
     found: dict[str, float | None] = {}
-    for name, (side, reference) in sides.items():
-        pairs = zip(side, reference, strict=True)
+    for name, side in sides.items():
+        pairs = zip(side, evaluation.real["reference"], strict=True)
         found[f"memorisation/nearest_{name}"] = statistics.fmean(float(nearest_distance(*p).mean()) for p in pairs)
     return found

@@ -26,7 +26,7 @@ from tats_exp.metrics import (
     place_probe,
     share_unchanged,
 )
-from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values
+from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, count_notes
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
 from tats_exp.rebuild import rebuild, rebuilt_errors, rebuilt_features
 from tats_exp.sample import Samples, read_samples
@@ -50,8 +50,7 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     model = parts.vqgan(found["vqgan"])
     real = load_tensors(found["reference"] / "reference.safetensors")
     codes = load_tensors(found["codes"] / CODES)
-    names = parts.network.name, (parts.classifier or parts.network).name
-    evaluation = Evaluation(*names, real, parts.config.metrics.videos)
+    evaluation = Evaluation(parts.network.name, (parts.classifier or parts.network).name, real)
     total = evaluation.repeats * evaluation.count
     samples = read_samples(found["samples"]).first(total)
     size = parts.config.codebook_size
@@ -64,7 +63,7 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
         return lambda done: parts.progress("metrics", before + done, looks)
 
     rebuilt = rebuilt_features(parts, rebuild(parts, model, parts.real, floor, told(0)))
-    reconstruction = evaluation.distances(rebuilt, "floor_reference")
+    reconstruction = evaluation.distances(rebuilt)
     errors, pictures = rebuilt_errors(rebuild(parts, model, parts.test, held_out, told(len(floor))), SHOWN)
     seen, joints = look_along(parts, model, samples, told(len(floor) + len(held_out)))
     inner = _inner(model, samples)
@@ -89,7 +88,8 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
         **_code_values(parts, codes),
         **joints,
     }
-    notes = [*evaluation.notes]
+    asked = parts.config.metrics.videos, parts.config.metrics.reference_videos
+    notes = [*evaluation.notes, *count_notes(asked, (evaluation.count, real["reference"].shape[1]))]
     if parts.config.interpolates:
         values |= hierarchy_values(parts, folder, found)
         notes.append(f"codes/shift_nll_gap: not measured, the transformer models every {_nth(parts)} latent frame")

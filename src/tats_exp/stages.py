@@ -26,7 +26,7 @@ from tats_exp.data.codes import gaps, key_frames
 from tats_exp.data.joined import JoinedVideos
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.fit import CHECKPOINT, Budget, Scalars, fit
-from tats_exp.metrics.evaluation import draw_real, look_at_windows
+from tats_exp.metrics.evaluation import draw_real, look_at_windows, real_side
 from tats_exp.networks import classifier, feature_network
 from tats_exp.progress import Progress
 from tats_exp.sampling.decoding import decode_videos
@@ -155,11 +155,11 @@ def make_reference(parts: Parts, folder: Path) -> None:
     """
     config, metrics = parts.config, parts.config.metrics
     wanted = (metrics.reference_videos, metrics.videos)
-    drawn = draw_real(parts.real, *wanted, config.frames, metrics.repeats, parts.data_seed)
-    if drawn.reference < metrics.reference_videos:
-        told = (drawn.reference, metrics.reference_videos)
-        logger.warning("reference: %d windows without overlap instead of %d", *told)
-    windows, held_out = drawn.all, draw_windows(parts.test, metrics.videos, config.frames, parts.data_seed)
+    drawn, count = draw_real(parts.real, *wanted, config.frames, metrics.repeats, parts.data_seed)
+    if len(drawn[0]) < sum(wanted):
+        logger.warning("reference: %d windows without overlap instead of %d", len(drawn[0]), sum(wanted))
+    held_out = draw_windows(parts.test, count, config.frames, parts.data_seed)
+    windows = [window for repeat in drawn for window in repeat]
     total = len(windows) + len(held_out)
 
     def look_at(videos: Videos, places: list[Window], before: int) -> dict[str, Tensor]:
@@ -169,10 +169,9 @@ def make_reference(parts: Parts, folder: Path) -> None:
         networks, batch = (parts.network, parts.classifier), metrics.batch_size
         return look_at_windows(*networks, videos, places, config.frames, batch, parts.device, told)
 
-    seen = drawn.side(look_at(parts.real, windows, 0))
+    seen = real_side(look_at(parts.real, windows, 0), metrics.repeats, count)
     seen["held_out"] = look_at(parts.test, held_out, len(windows))["features"]
-    floor = [window for repeat in drawn.repeats for window in repeat[: drawn.floor]]
-    seen["floor_windows"] = torch.tensor([[window.video, window.start] for window in floor])
+    seen["floor_windows"] = torch.tensor([[w.video, w.start] for repeat in drawn for w in repeat[:count]])
     save_tensors(folder / "reference.safetensors", seen)
 
 

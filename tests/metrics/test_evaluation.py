@@ -5,11 +5,10 @@ import math
 import pytest
 import torch
 
-from tats_exp.data.clips import Window
 from tats_exp.data.shapes import Shapes
 from tats_exp.features import ShapesCNN
 from tats_exp.metrics import frechet_distance, polynomial_mmd
-from tats_exp.metrics.evaluation import Evaluation, Look, RealWindows, draw_real, joined, look_at_windows
+from tats_exp.metrics.evaluation import Evaluation, Look, count_notes, draw_real, joined, look_at_windows, real_side
 from tats_exp.metrics.look import PIXELS
 
 D, CLASSES = 4, 3
@@ -25,8 +24,7 @@ def a_look(videos: int, seed: int, features: bool = True, shift: float = 0.0) ->
 
 
 def an_evaluation(repeats: int = 1, videos: int = 20, reference: int = 30) -> Evaluation:
-    windows = RealWindows([[Window(0, 0)] * (videos + reference)] * repeats, start=videos, floor=videos)
-    return Evaluation("net", "judge", windows.side(a_look(repeats * (videos + reference), 0)), videos)
+    return Evaluation("net", "judge", real_side(a_look(repeats * (videos + reference), 0), repeats, videos))
 
 
 def test_distances_are_those_of_each_repeat() -> None:
@@ -82,7 +80,7 @@ def test_a_curve_that_moves_away_has_a_slope_past_its_interval() -> None:
 
 
 def test_few_videos_are_noted() -> None:
-    few = an_evaluation(videos=2, reference=3)
+    few = Evaluation("net", "net", real_side(a_look(5, 0), 1, 2))
     assert "biased" in few.notes[0] and "N < 4" in few.notes[0]
     assert an_evaluation().notes == []
 
@@ -106,33 +104,36 @@ def test_looks_at_a_few_videos_at_a_time_are_joined_in_order() -> None:
 
 def test_repeats_draw_anew_and_each_is_disjoint() -> None:
     videos = Shapes(train_videos=6, test_videos=1, frames=64, resolution=8, seed=0).split("train")
-    drawn = draw_real(videos, reference=8, count=4, frames=16, repeats=2, seed=0)
-    assert (drawn.start, drawn.floor, drawn.reference) == (4, 4, 8) and drawn.repeats[0] != drawn.repeats[1]
-    assert all(len({(window.video, window.start) for window in repeat}) == 12 for repeat in drawn.repeats)
+    drawn, floor = draw_real(videos, reference=8, floor=4, frames=16, repeats=2, seed=0)
+    assert floor == 4 and drawn[0] != drawn[1]
+    assert all(len({(window.video, window.start) for window in repeat}) == 12 for repeat in drawn)
+    fewer, floor = draw_real(videos, reference=50, floor=40, frames=16, repeats=1, seed=0)
+    assert len(fewer[0]) < 90 and floor == len(fewer[0]) // 2
 
 
-@pytest.mark.parametrize(
-    ("reference", "count", "start", "floor"),
-    [(50, 40, 0, 12), (24, 24, 0, 12), (20, 24, 4, 12), (20, 3, 3, 3), (8, 40, 16, 16)],
-)
-def test_too_few_real_windows_go_to_the_reference_first(reference: int, count: int, start: int, floor: int) -> None:
-    videos = Shapes(train_videos=6, test_videos=1, frames=64, resolution=8, seed=0).split("train")  # 24 windows
-    drawn = draw_real(videos, reference, count, frames=16, repeats=1, seed=0)
-    assert (drawn.start, drawn.floor) == (start, floor)
+def test_floor_and_reference_are_draws_of_one_kind() -> None:
+    class Unequal:
+        """Eighty videos of one window and four of twenty."""
+
+        frame_stride = 1
+        lengths = (16,) * 80 + (320,) * 4
+
+    (windows,), floor = draw_real(Unequal(), reference=80, floor=80, frames=16, repeats=1, seed=0)  # type: ignore[arg-type]
+    short = [sum(window.video < 80 for window in side) for side in (windows[:floor], windows[floor:])]
+    assert floor == 80 and short == pytest.approx([40, 40], abs=12)
 
 
-def test_a_floor_at_other_counts_is_measured_apart_and_noted() -> None:
-    windows = RealWindows([[Window(0, 0)] * 40], start=0, floor=20)
-    evaluation = Evaluation("net", "judge", windows.side(a_look(40, 0)), count=40)
-    features = a_look(40, 0)["features"]
-    assert evaluation.floors["fvd/net"] == pytest.approx(float(frechet_distance(features[20:], features[:20])))
-    assert evaluation.distances(features)["fvd/net"] == [pytest.approx(0, abs=1e-6)], "all of them are the reference"
-    assert "20 against 20, the videos with 40 against 40" in evaluation.notes[0]
+def test_fewer_than_were_asked_for_are_noted() -> None:
+    assert count_notes((8, 16), (8, 16)) == []
+    (note,) = count_notes((8, 16), (5, 6))
+    assert note.startswith(
+        "5 generated videos against 6 real windows were measured in place of 8 generated videos against"
+    )
 
 
 def test_what_is_seen_does_not_depend_on_the_batch() -> None:
     videos = Shapes(train_videos=3, test_videos=1, frames=40, resolution=8, seed=0).split("train")
-    windows = draw_real(videos, 3, 2, 16, 1, 0).all
+    (windows,), _ = draw_real(videos, 3, 2, 16, 1, 0)
     done: list[int] = []
     network = ShapesCNN.pretrained()
     how = (network, None, videos, windows, 16)

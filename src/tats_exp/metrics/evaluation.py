@@ -9,10 +9,10 @@ Axes: R repeats, N real windows and n videos of each repeat, D features, T H W C
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float
@@ -38,41 +38,32 @@ class Evaluation:
     Attributes:
         network: name of the feature network, as in `fvd/<name>`.
         classifier: name of the network whose opinions give IS, CCS and ICS.
-        real: what was seen of the real windows, as `RealWindows.side` gives it.
+        real: what was seen of the real windows, as `real_side` gives it.
         repeats: R.
         count: n.
         notes: what a reader of the values has to know.
     """
 
-    def __init__(self, network: str, classifier: str, real: Look, count: int) -> None:
-        self.network, self.classifier, self.real, self.count = network, classifier, real, count
-        self.repeats, windows, features = real["reference"].shape
-        floor, floor_windows = real["floor"].shape[1], real["floor_reference"].shape[1]
-        self._references = {side: list(map(FrechetReference, real[side])) for side in ("reference", "floor_reference")}
-        biased = bias_warning(features, windows, count)
+    def __init__(self, network: str, classifier: str, real: Look) -> None:
+        self.network, self.classifier, self.real = network, classifier, real
+        self.repeats, self.count = real["floor"].shape[:2]
+        self._references = [FrechetReference(features) for features in real["reference"]]
+        biased = bias_warning(real["reference"].shape[2], real["reference"].shape[1], self.count)
         self.notes = [] if biased is None else [f"fvd/{network}: {biased}"]
-        if (floor_windows, floor) != (windows, count):
-            self.notes.append(
-                f"there are too few real windows for a floor at these counts: it is measured with {floor} against "
-                f"{floor_windows}, the videos with {count} against {windows}, so the Fréchet distance of the floor is "
-                "biased upwards more than theirs"
-            )
 
-    def distances(
-        self, features: Float[Tensor, "videos D"], reference: Literal["reference", "floor_reference"] = "reference"
-    ) -> dict[str, list[float]]:
-        """Fréchet and kernel distance of as many videos in each repeat to real windows, one value per repeat."""
+    def distances(self, features: Float[Tensor, "videos D"]) -> dict[str, list[float]]:
+        """Fréchet and kernel distance of R n videos to the real windows, one value per repeat."""
         parts = rearrange(features, "(r n) d -> r n d", r=self.repeats)
-        pairs = list(zip(self._references[reference], self.real[reference], parts, strict=True))
+        pairs = list(zip(self._references, self.real["reference"], parts, strict=True))
         return {
-            f"fvd/{self.network}": [float(fitted.distance(part)) for fitted, _, part in pairs],
+            f"fvd/{self.network}": [float(reference.distance(part)) for reference, _, part in pairs],
             f"kvd/{self.network}": [float(polynomial_mmd(real, part)) for _, real, part in pairs],
         }
 
     @cached_property
     def floors(self) -> dict[str, float]:
-        """What real videos get against other real ones, at equal numbers where there are enough."""
-        floors = self.distances(rearrange(self.real["floor"], "r n d -> (r n) d"), "floor_reference")
+        """What real videos get against other real ones, at equal numbers."""
+        floors = self.distances(rearrange(self.real["floor"], "r n d -> (r n) d"))
         found = {key: statistics.fmean(values) for key, values in floors.items()}
         return {**found, f"is/{self.classifier}": float(inception_score(self.real["probabilities"]))}
 
@@ -148,68 +139,44 @@ class Evaluation:
         return values
 
 
-@dataclass(frozen=True)
-class RealWindows:
-    """The real windows of an evaluation, drawn anew for every repeat.
+def draw_real(
+    videos: Videos, reference: int, floor: int, frames: int, repeats: int, seed: int
+) -> tuple[list[list[Window]], int]:
+    """Draw the real windows of every repeat: first those of the floor, then the reference, all of a repeat disjoint.
 
-    Where there are enough, the first n of a repeat are the floor and the others the reference. Where there are not, the
-    reference comes first: it is what was asked for, or all there are. The floor is then what it leaves, or half of all,
-    and measured against the other half.
-
-    Attributes:
-        repeats: R lists of windows, in each no two that overlap.
-        start: where the reference begins in each list; it goes on to the end.
-        floor: how many windows, from the front, are the floor; it is measured against all behind them.
-    """
-
-    repeats: list[list[Window]]
-    start: int
-    floor: int
-
-    @property
-    def all(self) -> list[Window]:
-        """The windows of all repeats, one after the other."""
-        return [window for repeat in self.repeats for window in repeat]
-
-    @property
-    def reference(self) -> int:
-        """How many windows of each repeat are the reference."""
-        return len(self.repeats[0]) - self.start
-
-    def side(self, seen: Look) -> Look:
-        """What an `Evaluation` keeps of real windows.
-
-        Args:
-            seen: a look at `all`.
-
-        Returns:
-            `reference` (R, N, D), `floor` (R, m, D), `floor_reference` (R, M, D) that the floor is measured against,
-            `probabilities` (R m, classes) of the floor, and the pixel statistics (R N,) of the reference.
-        """
-        apart = {name: rearrange(value, "(r w) ... -> r w ...", r=len(self.repeats)) for name, value in seen.items()}
-        return {
-            "reference": apart["features"][:, self.start :].clone(),  # no file holds tensors that share their memory
-            "floor": apart["features"][:, : self.floor].clone(),
-            "floor_reference": apart["features"][:, self.floor :].clone(),
-            "probabilities": apart["probabilities"][:, : self.floor].flatten(0, 1),
-            **{name: apart[name][:, self.start :].flatten() for name in PIXELS},
-        }
-
-
-def draw_real(videos: Videos, reference: int, count: int, frames: int, repeats: int, seed: int) -> RealWindows:
-    """Draw the real windows of every repeat.
+    `draw_windows` goes round the videos, and the short ones drop out first: its windows are shuffled before they are
+    dealt, so that floor and reference are draws of one kind.
 
     Args:
         videos: where to draw from.
-        reference: N, windows wanted to measure against.
-        count: n, how many generated videos are measured: so many windows are wanted for the floor.
+        reference: windows wanted to measure against.
+        floor: windows wanted to be measured, as many as there are generated videos.
         frames: of a window.
         repeats: R.
         seed: of the first repeat; the others count on from it.
+
+    Returns:
+        R lists of floor + reference windows, or of as many as there are, and how many of each list are the floor:
+        those wanted, or half of too few.
     """
-    drawn = [draw_windows(videos, count + reference, frames, seed + repeat) for repeat in range(repeats)]
-    start = max(0, len(drawn[0]) - reference)
-    return RealWindows(drawn, start, floor=max(start, min(count, len(drawn[0]) // 2)))
+    drawn = []
+    for number in range(seed, seed + repeats):
+        windows = draw_windows(videos, floor + reference, frames, number)
+        drawn.append([windows[place] for place in np.random.default_rng(number).permutation(len(windows))])
+    return drawn, floor if len(drawn[0]) == floor + reference else min(floor, len(drawn[0]) // 2)
+
+
+def count_notes(wanted: tuple[int, int], measured: tuple[int, int]) -> list[str]:
+    """What to say where fewer were measured than asked for.
+
+    Args:
+        wanted: generated videos and real windows.
+        measured: the same.
+    """
+    if wanted == measured:
+        return []
+    told = "{} generated videos against {} real windows"
+    return [f"{told.format(*measured)} were measured in place of {told.format(*wanted)}: there are no more"]
 
 
 def look_at_windows(
@@ -243,6 +210,27 @@ def look_at_windows(
         progress(min(start + batch, len(windows)))
     back = torch.tensor(order).argsort()
     return {name: torch.cat([part[name] for part in looks])[back] for name in looks[0]}
+
+
+def real_side(seen: Look, repeats: int, floor: int) -> Look:
+    """What an `Evaluation` keeps of real windows.
+
+    Args:
+        seen: a look at the windows of all repeats, in the order of `draw_real`.
+        repeats: R.
+        floor: n, how many windows of each repeat, from the front, are the floor.
+
+    Returns:
+        `reference` (R, N, D), `floor` (R, n, D), `probabilities` (R n, classes) of the floor, and the pixel
+        statistics (R N,) of the reference.
+    """
+    apart = {name: rearrange(value, "(r w) ... -> r w ...", r=repeats) for name, value in seen.items()}
+    return {
+        "reference": apart["features"][:, floor:],
+        "floor": apart["features"][:, :floor],
+        "probabilities": apart["probabilities"][:, :floor].flatten(0, 1),
+        **{name: apart[name][:, floor:].flatten() for name in PIXELS},
+    }
 
 
 def joined(batches: Iterable[list[Look]]) -> list[Look]:
