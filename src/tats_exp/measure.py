@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import Window, draw_windows, read_along
+from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_writer import write_row
 from tats_exp.likelihood import hierarchy_values, transformer_values
 from tats_exp.log import write_metrics, write_table
@@ -28,7 +28,7 @@ from tats_exp.metrics import (
 )
 from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, count_notes
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
-from tats_exp.rebuild import rebuild, rebuilt_errors, rebuilt_features
+from tats_exp.rebuild import held_out_windows, rebuild, rebuilt_errors, rebuilt_features
 from tats_exp.sample import Samples, read_samples
 from tats_exp.stages import CODES, SHOWN, Parts, decoded
 from tats_exp.tensors import load_tensors
@@ -55,8 +55,12 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     samples = read_samples(found["samples"]).first(total)
     size = parts.config.codebook_size
 
+    # The floor was drawn together with the reference, which knows no margin: near the ends of a video it has none, and
+    # end frames are repeated there.
     floor = [Window(*place) for place in real["floor_windows"].tolist()]
-    held_out = draw_windows(parts.test, evaluation.count, parts.config.frames, parts.data_seed)
+    held_out = held_out_windows(
+        parts.test, evaluation.count, parts.config.frames, parts.config.reserve.training, parts.data_seed
+    )
     looks = len(floor) + len(held_out) + len(samples.codes)
 
     def told(before: int) -> Callable[[int], None]:

@@ -3,18 +3,43 @@
 Axes: N windows, T frames, H W pixels, C colour channels, D features, t h w latent grid.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import Videos, Window, read_windows, to_float
+from tats_exp.data.clips import Videos, Window, draw_windows, read_windows, to_float
 from tats_exp.metrics.reconstruction import ReconstructionErrors
 from tats_exp.stages import Parts, decoded
 from tats_exp.vqgan.vqgan import VQGAN
 
+logger = logging.getLogger(__name__)
+
 Pair = tuple[UInt8[Tensor, "n T H W C"], UInt8[Tensor, "n T H W C"]]
+
+
+def held_out_windows(videos: Videos, count: int, frames: int, margin: int, seed: int) -> list[Window]:
+    """Draw windows whose reconstructions are measured, with true frames all around wherever there are enough of them.
+
+    Args:
+        videos: where to draw from.
+        count: windows wanted.
+        frames: of a window.
+        margin: frames on either side, the most that a run of the sweep reads: all of them measure the same windows.
+        seed: of the draw.
+
+    Returns:
+        `count` windows, or all that fit if there are fewer. Where too few have the margin, it is asked of none.
+    """
+    inner = draw_windows(videos, count, frames, seed, margin, margin)
+    anywhere = draw_windows(videos, count, frames, seed)
+    if len(inner) == len(anywhere):
+        return inner
+    told = "metrics: %d held-out windows have %d frames on either side, %d are measured; end frames are repeated"
+    logger.warning(told, len(inner), margin, len(anywhere))
+    return anywhere
 
 
 @torch.inference_mode()
