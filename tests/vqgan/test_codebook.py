@@ -93,6 +93,24 @@ def test_saved_and_resumed_equals_uninterrupted(restart_below: float | None, tmp
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
+def test_only_the_first_pass_draws_and_another_state_may_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = []
+    draw = EMACodebook._draw
+    monkeypatch.setattr(EMACodebook, "_draw", lambda self, rows: draws.append(1) or draw(self, rows))
+    codebook = EMACodebook(16, 6).train()
+    fresh = copy.deepcopy(codebook.state_dict())
+    for seed in range(3):
+        codebook(latents(seed))
+    assert len(draws) == 1
+    once = {name: value.clone() for name, value in codebook.state_dict().items()}
+    codebook.load_state_dict(fresh)
+    for seed in range(3):
+        codebook(latents(seed))
+    assert len(draws) == 2
+    for name, value in codebook.state_dict().items():
+        assert torch.equal(value, once[name]), name
+
+
 def test_draws_depend_on_seed_and_step() -> None:
     x = rows_of(latents(0))
     codebook, other_seed = EMACodebook(16, 6), EMACodebook(16, 6, seed=1)

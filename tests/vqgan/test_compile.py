@@ -24,10 +24,12 @@ explained = torch._dynamo.explain(vqgan)(video)
 assert explained.graph_break_count == 0, explained.break_reasons
 assert explained.graph_count == 1, explained.graph_count
 state = {name: value.clone() for name, value in vqgan.state_dict().items()}
-eager = vqgan(video).video
+eager = [vqgan(video).video for _ in range(3)]
 vqgan.load_state_dict(state)
-whole = torch.compile(vqgan, fullgraph=True, backend="aot_eager")(video).video
-assert torch.allclose(eager, whole, atol=1e-5), (eager - whole).abs().max()
+compiled = torch.compile(vqgan, fullgraph=True, backend="aot_eager")
+for expected in eager:  # the codebook begins in the first pass alone
+    found = compiled(video).video
+    assert torch.allclose(expected, found, atol=1e-5), (expected - found).abs().max()
 """
 
 

@@ -78,6 +78,10 @@ class EMACodebook(nn.Module):
         self.register_buffer("z_avg", self.embeddings.clone())
         self.register_buffer("initialised", torch.tensor(False))
         self.register_buffer("step", torch.tensor(0))
+        # Whether `initialised` is known to be true. Not knowing costs one draw for nothing and changes no number, so a
+        # loaded codebook begins by not knowing: reading the buffer would stall a GPU and break a compiled graph.
+        self._begun = False
+        self.register_load_state_dict_post_hook(_forget)
 
     def forward(self, latents: Float[Tensor, "B D t h w"], margin: int = 0) -> Quantized:
         """Quantize; in training mode also learn from the latents.
@@ -92,8 +96,9 @@ class EMACodebook(nn.Module):
         latents = latents.float()
         middle = latents[:, :, margin : latents.shape[2] - margin]
         rows = _rows(middle.detach())
-        if self.training:
+        if self.training and not self._begun:
             self._initialise_once(rows)
+            self._begun = True
         codes = self.nearest(latents)
         quantized = self.lookup(codes)
         chosen = codes[:, margin : codes.shape[1] - margin]
@@ -143,7 +148,7 @@ class EMACodebook(nn.Module):
 
     @torch.no_grad()
     def _initialise_once(self, rows: Tensor) -> None:
-        # No branch on the flag: reading it would stall a GPU at every step, and is impossible on the meta device.
+        # No branch on the buffer, which is on the device, perhaps the meta device.
         entries = self._draw(rows)
         self.embeddings.copy_(torch.where(self.initialised, self.embeddings, entries))
         self.z_avg.copy_(torch.where(self.initialised, self.z_avg, entries))
@@ -190,6 +195,10 @@ class EMACodebook(nn.Module):
         if dist.is_initialized():
             dist.broadcast(drawn, src=0)
         return drawn
+
+
+def _forget(codebook: EMACodebook, _: object) -> None:
+    codebook._begun = False
 
 
 def _full_precision(device_type: str) -> AbstractContextManager:
