@@ -84,7 +84,7 @@ SCALES = sorted(path.stem for path in (conf_dir() / "scale").glob("*.yaml"))
         (["name=.."], "name='..'"),
         (["data.frames=16"], "no clip fits"),
         (["--config-name=other"], "--config-"),
-        (["trainer.precision=7"], "precision"),
+        (["trainer.precision=7"], "trainer.precision=7: allowed: 32-true, 16-mixed, bf16-mixed"),
         (["store.redo=[vqvae]"], "store.redo.0='vqvae'"),
         (["data=video_files"], "data.root"),
         (["data=video_files", "data.root=no/such/folder"], "data.root=no/such/folder: no such folder"),
@@ -106,6 +106,8 @@ SCALES = sorted(path.stem for path in (conf_dir() / "scale").glob("*.yaml"))
         (["vqgan.sizes.codes=4194305"], "codebook of 4194305 codes: the training videos have 4194304 latents"),
         (["quantizer=fsq", "vqgan.sizes.fsq_levels=[1,5]"], "fsq levels=[1, 5]"),
         (["quantizer=fsq", "+vqgan.model.codebook.size=4"], "vqgan.model.codebook.size: unknown key; allowed: levels"),
+        (["trainer.precision=bf16-true"], "trainer.precision=bf16-true: allowed: 32-true"),
+        (["trainer.precision=64-true"], "trainer.precision=64-true: allowed: 32-true"),
         (["quantizer=fsq", "sampler.top_k=126"], "top_k=126 must be at most 125"),
     ],
 )
@@ -114,6 +116,16 @@ def test_a_mistake_is_one_line_that_names_it(arguments: list[str], said: str) ->
         make_plan(arguments)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_discriminators_that_idle_need_a_strategy_that_lets_them() -> None:
+    processes = ["trainer=cpu", "trainer.devices=2", "norm=frame_group", "discriminators=spatial"]
+    processes += ["vqgan.training.discriminators.spatial.norm=group", "+trainer.strategy=ddp"]
+    with pytest.raises(ConfigError, match="strategy=ddp: the discriminators take no part in the first 200 steps"):
+        make_plan(processes)
+    make_plan([*processes, "vqgan.training.adversarial.warmup_steps=200"])
+    make_plan([*processes[:3], "+trainer.strategy=ddp"])
+    make_plan([*processes[:-1], "+trainer.strategy=ddp_find_unused_parameters_true"])
 
 
 def test_a_mistake_inside_an_experiment_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

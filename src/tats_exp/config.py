@@ -44,6 +44,10 @@ COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mas
 TRAINER_KEYS = {"accelerator", "devices", "precision", "strategy", "benchmark", "deterministic", "sync_batchnorm"}
 """What a trainer section may set: where and how to compute. Budgets are `training` sections, which the store hashes."""
 
+WITH_IDLE_WEIGHTS = "ddp_find_unused_parameters_true"
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
+"""Those that leave weights, codebook and losses in float32."""
+
 # A run folder is named by its choices; a path among them must not become folders.
 OmegaConf.register_new_resolver("folder_name", lambda text: str(text).replace("/", "_") or "run", replace=True)
 
@@ -480,6 +484,8 @@ def _check_trainer(trainer: Node) -> None:
     for key in ("accelerator", "devices", "precision"):
         if key not in trainer:
             raise ConfigError(f"trainer.{key} is missing")
+    if trainer["precision"] not in PRECISIONS:
+        raise ConfigError(f"trainer.precision={trainer['precision']}: allowed: {', '.join(PRECISIONS)}")
     devices, by = trainer["devices"], str(trainer.get("strategy", "auto"))
     if not isinstance(devices, int) or devices < 1 or (devices > 1) != by.startswith("ddp"):
         raise ConfigError(f"trainer.devices={devices} with strategy={by}: allowed: 1, or a number with trainer=ddp")
@@ -497,6 +503,13 @@ def _check_processes(config: Config) -> None:
             raise ValueError(
                 f"{name}.training.batch_size={training.batch_size} must be a multiple of trainer.devices={processes}"
             )
+    adversarial, by = config.vqgan.training.adversarial, str(config.trainer.get("strategy", "auto"))
+    idle = adversarial.start_step - adversarial.warmup_steps if config.vqgan.training.discriminators.nodes() else 0
+    if processes > 1 and idle and by != WITH_IDLE_WEIGHTS:
+        raise ValueError(
+            f"trainer.strategy={by}: the discriminators take no part in the first {idle} steps; allowed: "
+            f"{WITH_IDLE_WEIGHTS}, or vqgan.training.adversarial.warmup_steps={adversarial.start_step}"
+        )
     norms = [
         config.vqgan.model["norm"],
         *(n.get("norm", "batch") for n in config.vqgan.training.discriminators.nodes().values()),
