@@ -23,6 +23,7 @@ from tats_exp.vqgan.adversaries import Schedule
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 SCALES = sorted(path.stem for path in (conf_dir() / "scale").glob("*.yaml"))
+WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spatial", "matching")]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,12 @@ SCALES = sorted(path.stem for path in (conf_dir() / "scale").glob("*.yaml"))
         (["quantizer=fsq", "+vqgan.model.codebook.size=4"], "vqgan.model.codebook.size: unknown key; allowed: levels"),
         (["trainer.precision=bf16-true"], "trainer.precision=bf16-true: allowed: 32-true"),
         (["trainer.precision=64-true"], "trainer.precision=64-true: allowed: 32-true"),
+        (["vqgan.model.codebook.decay=1.5"], "codebook decay=1.5; allowed: 0 to 1"),
+        (["vqgan.model.codebook.commitment=-1"], "codebook commitment=-1; allowed: 0 or more"),
+        (["vqgan.model.codebook.restart_below=-0.5"], "codebook restart_below=-0.5; allowed: 0 to 1"),
+        (["vqgan.model.codebook.restart_below=1.5"], "codebook restart_below=1.5; allowed: 0 to 1"),
+        (["discriminators=both", "vqgan.training.adversarial.ramp_steps=301"], "ramp_steps=301: the discriminators"),
+        ([*WEIGHTLESS, "discriminators=spatial"], "none of their weights is above 0"),
         (["quantizer=fsq", "sampler.top_k=126"], "top_k=126 must be at most 125"),
     ],
 )

@@ -124,11 +124,21 @@ class VQGANTrainingSection(Training):
                 f"vqgan.training.perceptual_weight={self.perceptual_weight}: there is no perceptual network; "
                 "allowed: 0, or another option of the group perceptual"
             )
-        start = self.adversarial.start_step
+        if found and not self.discriminators.matching_weight and not any(weights[kind] for kind in found):
+            raise ValueError(
+                "vqgan.training.discriminators: none of their weights is above 0, they would be trained for nothing; "
+                "allowed: a weight above 0, or discriminators=none"
+            )
+        start, ramp = self.adversarial.start_step, self.adversarial.ramp_steps
         if found and start >= self.steps:
             raise ValueError(
                 f"vqgan.training.adversarial.start_step={start}: the discriminators would never count, "
                 f"vqgan.training.steps={self.steps}; allowed: 0 to {self.steps - 1}"
+            )
+        if found and start + ramp > self.steps:
+            raise ValueError(
+                f"vqgan.training.adversarial.ramp_steps={ramp}: the discriminators would never count whole, "
+                f"vqgan.training.steps={self.steps}; allowed: 0 to {self.steps - start}"
             )
 
     def meaning(self, perceptual_checksum: str = "") -> dict[str, Any]:

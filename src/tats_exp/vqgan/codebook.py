@@ -62,15 +62,25 @@ class EMACodebook(nn.Module):
         Args:
             size: K, entries.
             dim: D, their width.
-            decay: of the moving averages, per training step.
-            commitment: weight of the commitment loss.
+            decay: of the moving averages, per training step, 0..1.
+            commitment: weight of the commitment loss, 0 or more.
             restart_below: entries chosen less often than this (moving average of times per batch) are replaced by
-                latents of the batch; None never does so.
+                latents of the batch, 0..1; None never does so. A restarted entry counts as chosen once: above 1 it
+                would be replaced at every step, however it is used.
             seed: of the latents drawn for initialisation and restart.
+
+        Raises:
+            ValueError: an argument is out of range.
         """
         super().__init__()
         if size < 1 or dim < 1:
             raise ValueError(f"codebook size={size}, dim={dim} must both be at least 1")
+        shares = {"decay": decay, "restart_below": restart_below}
+        for name, value in shares.items():
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"codebook {name}={value}; allowed: 0 to 1")
+        if not commitment >= 0:
+            raise ValueError(f"codebook commitment={commitment}; allowed: 0 or more")
         self.size, self.dim = size, dim
         self.decay, self.commitment, self.restart_below, self.seed = decay, commitment, restart_below, seed
         self.register_buffer("embeddings", torch.randn(size, dim))
