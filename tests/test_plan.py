@@ -115,6 +115,19 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["vqgan.model.codebook.restart_below=1.5"], "codebook restart_below=1.5; allowed: 0 to 1"),
         (["discriminators=both", "vqgan.training.adversarial.ramp_steps=301"], "ramp_steps=301: the discriminators"),
         ([*WEIGHTLESS, "discriminators=spatial"], "none of their weights is above 0"),
+        (
+            ["quantizer=fsq", "vqgan.model.codebook.size=4"],
+            "vqgan.model.codebook.size: unknown key; allowed: _target_, levels",
+        ),
+        (["vqgan.model.codebok.size=4"], "vqgan.model.codebok: unknown key; did you mean 'codebook'"),
+        (
+            ["discriminators=spatial", "vqgan.training.discriminators.spatial.widht=3"],
+            "spatial.widht: unknown key; did you mean 'width'",
+        ),
+        (
+            ["+experiment=padding_ablation", "data=video_files", "data.rot=x"],
+            "data.rot: unknown key; did you mean 'root'",
+        ),
         (["quantizer=fsq", "sampler.top_k=126"], "top_k=126 must be at most 125"),
     ],
 )

@@ -6,7 +6,7 @@ from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from tats_exp.config import ConfigError, allowed
@@ -38,10 +38,10 @@ def compose_run(overrides: list[str], with_hydra: bool = False, root: str = "con
     try:
         return compose(root, overrides=overrides, return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_one_line(error, root)) from None
+        raise ConfigError(_one_line(error, root, overrides)) from None
 
 
-def _one_line(error: Exception, root: str) -> str:
+def _one_line(error: Exception, root: str, overrides: list[str]) -> str:
     """What Hydra says in several lines, with the keys or options that are allowed."""
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
     missing_option = re.search(
@@ -55,9 +55,26 @@ def _one_line(error: Exception, root: str) -> str:
         path = unknown_key.group(1) or getattr(error.__cause__, "full_key", None) or unknown_key.group(2)
         if path == "experiment":
             return "experiment: write +experiment=NAME, with a plus"
-        parent, _, key = str(path).rpartition(".")
-        whole = compose(root)
-        section = OmegaConf.select(whole, parent) if parent else whole
-        known = [str(name) for name in section] if isinstance(section, DictConfig) else [str(name) for name in whole]
-        return f"{path}: unknown key; {allowed(key, known)}"
+        return _unknown_key(str(path), _with_groups(root, overrides, str(path)))
     return text
+
+
+def _with_groups(root: str, overrides: list[str], left_out: str) -> DictConfig:
+    """What the overrides compose without the key that failed and without values inside groups, of which more may."""
+    kept = [o for o in parse_overrides(overrides) if "." not in o.key_or_group and o.key_or_group != left_out]
+    try:
+        return compose(root, overrides=[o.input_line or "" for o in kept])
+    except (HydraException, OmegaConfBaseException):
+        return compose(root)
+
+
+def _unknown_key(path: str, section: DictConfig) -> str:
+    """Which part of a path is unknown, and what is known in its place."""
+    told: list[str] = []
+    for part in path.split("."):
+        told.append(part)
+        if part not in list(section):
+            break
+        if isinstance(section.get(part), DictConfig):
+            section = section[part]
+    return f"{'.'.join(told)}: unknown key; {allowed(told[-1], [str(name) for name in section])}"
