@@ -128,6 +128,11 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
             ["+experiment=padding_ablation", "data=video_files", "data.rot=x"],
             "data.rot: unknown key; did you mean 'root'",
         ),
+        (["norm=group", "vqgan.model.n_hiddens=20"], "n_hiddens: a layer of 40 channels has no 32 equal groups"),
+        (
+            ["discriminators=both", "vqgan.training.discriminators.temporal.norm=group", "vqgan.sizes.disc_width=20"],
+            "discriminator: width: a layer of 40",
+        ),
         (["quantizer=fsq", "sampler.top_k=126"], "top_k=126 must be at most 125"),
     ],
 )

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from tats_exp.vqgan.groups import groups
+
 PatchNorm = Literal["batch", "group"]
 WIDEST = 512
 CONV: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -37,7 +39,7 @@ class PatchGAN(nn.Module):
             image_channels: channels of the video.
 
         Raises:
-            ValueError: a size below 1, or an unknown `norm`.
+            ValueError: a size below 1, an unknown `norm`, or `group` and a width without equal groups.
         """
         super().__init__()
         for name, value in (("width", width), ("layers", layers)):
@@ -50,8 +52,10 @@ class PatchGAN(nn.Module):
         self.blocks = nn.ModuleList()
         for i, (before, after) in enumerate(pairwise(channels)):
             block = nn.Sequential(CONV[axes](before, after, 4, stride=2 if i < layers else 1, padding=2))
-            if 0 < i <= layers:
-                block.append(BATCH_NORM[axes](after) if norm == "batch" else nn.GroupNorm(min(32, after), after))
+            if 0 < i <= layers and norm == "batch":
+                block.append(BATCH_NORM[axes](after))
+            elif 0 < i <= layers:
+                block.append(nn.GroupNorm(groups(after, "discriminator: width"), after))
             if i <= layers:
                 block.append(nn.LeakyReLU(0.2, inplace=True))
             self.blocks.append(block)

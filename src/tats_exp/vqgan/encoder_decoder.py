@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tats_exp.vqgan.conv3d import SamePadConv3d, SamePadConvTranspose3d, crop_time
+from tats_exp.vqgan.groups import groups
 from tats_exp.vqgan.padding import (
     BLOCK_KERNEL,
     RESAMPLING_KERNEL,
@@ -45,16 +46,16 @@ def normalize(norm: Norm, channels: int) -> nn.Module:
         A module that keeps the shape (B, C, T, H, W).
 
     Raises:
-        ValueError: `norm` is unknown.
+        ValueError: `norm` is unknown, or the channels have no equal groups.
 
     Source: official `Normalize`; `group` takes min(32, channels) groups where the official code takes 32.
     """
     if norm == "batch":
         return nn.BatchNorm3d(channels)
     if norm == "group":
-        return nn.GroupNorm(min(32, channels), channels, eps=1e-6)
+        return nn.GroupNorm(groups(channels, "n_hiddens"), channels, eps=1e-6)
     if norm == "frame_group":
-        return FrameGroupNorm(min(32, channels), channels, eps=1e-6)
+        return FrameGroupNorm(groups(channels, "n_hiddens"), channels, eps=1e-6)
     raise ValueError(f"norm={norm!r} is unknown; allowed: {', '.join(get_args(Norm))}")
 
 
