@@ -1,23 +1,32 @@
 """Alarms on made-up series: they are raised by what they are called, and by nothing else."""
 
 import logging
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from tats_exp.vqgan.alarms import MEMORY, Alarms, CodeUsage, MovingAverage, warn_once
+from tats_exp.vqgan.alarms import Alarms, CodeUsage, MovingAverage, Usage, warn_once
 
-HALF = torch.tensor(0.5)
+Series = Callable[[int], float]
 
 
-def raised(alarms: Alarms, steps: int, l1=lambda step: 0.1, usage=lambda step: 0.9, loss=lambda step: 0.8) -> set[str]:
-    """Names of all alarms that a training with these series raises."""
-    found: set[str] = set()
+def raised(
+    alarms: Alarms,
+    steps: int,
+    l1: Series = lambda step: 0.1,
+    usage: Series = lambda step: 0.9,
+    loss: Series = lambda step: 0.8,
+    window: Series = lambda step: 0.9,
+) -> dict[str, list[int]]:
+    """Steps at which a training with these series raises each alarm, those that it raises."""
+    found: dict[str, list[int]] = {}
     for step in range(steps):
-        values = (torch.tensor(float(f(step))) for f in (l1, usage, loss))
-        error, used, judged = values
-        now = alarms.update(step, error, used, {"spatial": judged})
-        found |= {name for name, flag in now.items() if flag}
+        error, batch, judged, whole = (torch.tensor(float(f(step))) for f in (l1, usage, loss, window))
+        used = Usage(batch, whole, torch.tensor((step + 1) // 100))
+        for name, flag in alarms.update(step, error, used, dict.fromkeys(alarms.undecided, judged)).items():
+            if flag:
+                found.setdefault(name, []).append(step)
     return found
 
 
@@ -34,36 +43,59 @@ def test_a_training_that_goes_well_raises_nothing() -> None:
         usage=lambda step: min(1.0, 0.5 + step / 100),
         loss=noisy(lambda step: 0.6),
     )
-    assert found == set()
+    assert not found
 
 
 def test_a_discriminator_that_never_errs_is_saturated() -> None:
-    assert raised(Alarms({"spatial": 1.0}, 0), 200, loss=lambda step: 0.5 * 0.95**step) == {"saturated_spatial"}
-    assert raised(Alarms({"spatial": 1.0}, 0), 200, loss=lambda step: 0.1) == set()
-    assert raised(Alarms({"spatial": 10.0}, 0), 200, loss=lambda step: 0.1) == {"saturated_spatial"}
+    assert set(raised(Alarms({"spatial": 1.0}, 0), 200, loss=lambda step: 0.5 * 0.95**step)) == {"saturated_spatial"}
+    assert not raised(Alarms({"spatial": 1.0}, 0), 200, loss=lambda step: 0.1)
+    assert set(raised(Alarms({"spatial": 10.0}, 0), 200, loss=lambda step: 0.1)) == {"saturated_spatial"}
+
+
+def test_saturation_is_told_soon_and_before_the_discriminators_count() -> None:
+    sudden = raised(Alarms({"spatial": 1.0}, 400), 200, loss=lambda step: 0.8 * (step < 50))
+    assert 50 < sudden["saturated_spatial"][0] < 90
 
 
 def test_one_good_batch_is_no_saturation() -> None:
-    assert raised(Alarms({"spatial": 1.0}, 0), MEMORY - 1, loss=lambda step: 0.0) == set()
-    assert raised(Alarms({"spatial": 1.0}, 0), 200, loss=lambda step: 0.0 if step == 150 else 0.6) == set()
+    assert not raised(Alarms({"spatial": 1.0}, 0), 5, loss=lambda step: 0.0)
+    assert not raised(Alarms({"spatial": 1.0}, 0), 200, loss=lambda step: 0.0 if step == 150 else 0.6)
 
 
-def test_falling_usage_is_told_without_discriminators_too() -> None:
-    def falling(step: int) -> float:
-        return 0.9 if step < 100 else 0.5
+def test_usage_that_falls_and_stays_low_is_told_and_its_rise_is_not() -> None:
+    def collapse(step: int) -> float:
+        return max(0.1, 0.9 - step / 20) if step < 60 else min(0.5, 0.1 + (step - 60) / 500)
 
-    assert raised(Alarms({"spatial": 1.0}, 0), 200, usage=falling) == {"usage_fell"}
-    alone = Alarms()
-    assert not alone.update(0, HALF, torch.tensor(0.9), {})["usage_fell"]
-    assert alone.update(1, HALF, torch.tensor(0.5), {})["usage_fell"]
+    told = raised(Alarms(), 1000, usage=collapse)
+    assert set(told) == {"usage_fell"} and 50 < told["usage_fell"][0] < 80
+    assert told["usage_fell"][-1] < 200, "risen since, and far from what it began with"
+    assert not raised(Alarms(), 300, usage=lambda step: 0.9 if step % 100 < 60 else 0.3), "never low for long"
 
 
-def test_reconstruction_is_compared_with_that_before_the_start() -> None:
-    def bump(at: int):
+def test_a_second_fall_is_told_again_however_slow() -> None:
+    def slow(step: int) -> float:
+        return 0.9 if step < 50 else 0.5 if step < 1000 else 0.5 * 0.999 ** (step - 1000)
+
+    told = raised(Alarms(), 2000, usage=slow)["usage_fell"]
+    assert told[0] < 150 and not [step for step in told if 300 < step < 1300] and told[-1] > 1300
+
+
+def test_codes_that_are_dead_are_told_after_the_second_window() -> None:
+    assert not raised(Alarms(), 400, window=lambda step: 0.9 if step < 99 else 0.6)
+    assert not raised(Alarms(), 199, window=lambda step: 0.2)
+    assert raised(Alarms(), 400, window=lambda step: 0.2)["codes_dead"][0] == 199
+
+
+def test_reconstruction_is_compared_with_the_best_from_the_start_on() -> None:
+    def bump(at: int) -> Series:
         return lambda step: 0.1 if step < at else 0.2
 
-    assert raised(Alarms({"spatial": 1.0}, 100), 250, l1=bump(120)) == {"reconstruction_worse"}
-    assert raised(Alarms({"spatial": 1.0}, 200), 250, l1=bump(120)) == set()
+    assert set(raised(Alarms({"spatial": 1.0}, 100), 250, l1=bump(120))) == {"reconstruction_worse"}
+    assert not raised(Alarms({"spatial": 1.0}, 200), 250, l1=bump(120))
+    # It first falls to a third and then comes back to what it was when the discriminators began to count.
+    relapse = raised(Alarms({"spatial": 1.0}, 100), 600, l1=lambda step: 0.3 if not 100 <= step < 400 else 0.1)
+    assert relapse["reconstruction_worse"][0] > 400
+    assert set(raised(Alarms({"spatial": 1.0}, 0), 250, l1=bump(120))) == {"reconstruction_worse"}
 
 
 def test_resumed_in_the_middle_says_the_same() -> None:
@@ -75,30 +107,35 @@ def test_resumed_in_the_middle_says_the_same() -> None:
                 usage = CodeUsage(8, window=7)
                 alarms.load_state_dict(states[0])
                 usage.load_state_dict(states[1])
-            share = usage.update(torch.tensor([step % 3, step % 5, 7 * (step < 100)]))
+            used = usage.update(torch.tensor([step % 3, step % 5, 7] if step < 30 else [0]))
             l1 = torch.tensor(0.1 + 0.001 * step)
-            now = alarms.update(step, l1, share, {"spatial": torch.tensor(0.9**step)})
-            told.append({**{name: float(flag) for name, flag in now.items()}, "usage": float(share)})
+            now = alarms.update(step, l1, used, {"spatial": torch.tensor(0.9**step)})
+            told.append({**{name: float(flag) for name, flag in now.items()}, "usage": float(used.window)})
         return told
 
     whole = run(interrupted=False)
     assert whole == run(interrupted=True)
-    assert any(values["saturated_spatial"] for values in whole) and len({values["usage"] for values in whole}) > 2
+    for name in ("saturated_spatial", "usage_fell", "codes_dead", "reconstruction_worse"):
+        assert {values[name] for values in whole} == {0.0, 1.0}, name
 
 
 def test_usage_is_that_of_the_last_whole_window() -> None:
     usage = CodeUsage(4, window=3)
     codes = ([0, 1], [1], [2], [0], [0, 0], [3], [1])
-    shares = [float(usage.update(torch.tensor(batch))) for batch in codes]
-    assert shares == [0.5, 0.5, 0.75, 0.75, 0.75, 0.5, 0.5]
+    told = [usage.update(torch.tensor(batch)) for batch in codes]
+    assert [float(use.window) for use in told] == [0.5, 0.5, 0.75, 0.75, 0.75, 0.5, 0.5]
+    assert [float(use.batch) for use in told] == [0.5, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25]
+    assert [int(use.windows) for use in told] == [0, 0, 1, 1, 1, 2, 2]
 
 
-def test_the_average_is_a_mean_at_first_and_forgets_later() -> None:
-    average = MovingAverage()
-    for value in range(1, MEMORY + 1):
+@pytest.mark.parametrize("memory", [10, 50])
+def test_the_average_is_a_mean_at_first_and_forgets_later(memory: int) -> None:
+    average = MovingAverage(memory)
+    for value in range(1, memory + 1):
+        assert not average.settled()
         found = average.update(torch.tensor(float(value)))
-    assert float(found) == pytest.approx((MEMORY + 1) / 2) and average.settled()
-    for _ in range(10 * MEMORY):
+    assert float(found) == pytest.approx((memory + 1) / 2) and average.settled()
+    for _ in range(10 * memory):
         found = average.update(torch.tensor(0.0))
     assert float(found) < 0.01
 

@@ -117,7 +117,7 @@ class VQGANTraining(L.LightningModule):
             total = losses["total"] + self.adversaries.discriminator_loss(verdict)
         usage = self.usage.update(reconstruction.codes)
         raised = self.alarms.update(self.global_step, losses["l1"], usage, judged)
-        self._log({**losses, "code_perplexity": reconstruction.perplexity, "code_usage": usage}, raised)
+        self._log({**losses, "code_perplexity": reconstruction.perplexity, "code_usage": usage.window}, raised)
         return total
 
     def _perceptual_loss(
