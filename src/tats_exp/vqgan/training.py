@@ -63,7 +63,8 @@ class VQGANTraining(L.LightningModule):
             perceptual: perceptual loss; None: there is none.
             perceptual_weight: its weight.
             adversaries: discriminators, trained along; None: there are none.
-            average_decay: of the average of the VQGAN's weights; None: no average is kept.
+            average_decay: of the average of the VQGAN's weights, at step n at most (1 + n) / (10 + n); None: no average
+                is kept.
             usage_window: batches over which the use of the codes is counted.
             seed: of the frames that are looked at one by one.
         """
