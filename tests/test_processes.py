@@ -125,11 +125,15 @@ def assert_alike(one: list, two: list) -> None:
 
 
 @pytest.mark.slow
-def test_a_stage_trains_against_both_discriminators_in_two_processes_as_in_one(tmp_path: Path) -> None:
-    """Every random frame, loss and logged value is that of the joined batch."""
+@pytest.mark.parametrize("strategy, warmup", [("ddp_find_unused_parameters_true", 2), ("ddp", 4)])
+def test_a_stage_trains_against_both_discriminators_in_two_processes_as_in_one(
+    tmp_path: Path, strategy: str, warmup: int
+) -> None:
+    """Every random frame, loss and logged value is that of the joined batch; plain DDP bears no idle discriminators."""
     options = [f"vqgan.training.discriminators.{kind}.norm=group" for kind in ("spatial", "temporal")]
-    several = ["trainer.devices=2", "+trainer.strategy=ddp_find_unused_parameters_true"]
-    assert_alike(*stage_of_one_and_of_two(tmp_path, [*options, "norm=frame_group"], [], several))
+    alone = [f"vqgan.training.adversarial.warmup_steps={warmup}"]
+    several = [*alone, "trainer.devices=2", f"+trainer.strategy={strategy}"]
+    assert_alike(*stage_of_one_and_of_two(tmp_path, [*options, "norm=frame_group"], alone, several))
     one, two = (read_tensors(tmp_path / str(number) / MODEL) for number in (0, 1))
     assert one.keys() == two.keys()
     assert not (tmp_path / "1" / "last.ckpt").exists()
