@@ -7,9 +7,11 @@ from pathlib import Path
 
 QUICK = ("scale=smoke", "logger=csv", "trainer=cpu")
 
+HANGS = 1800.0  # seconds after which a job counts as hanging: far above what it takes on a machine busy with other work
+
 
 def tats_exp(
-    folder: Path, *arguments: str, module: str = "tats_exp", timeout: float = 300
+    folder: Path, *arguments: str, module: str = "tats_exp", timeout: float = HANGS
 ) -> subprocess.CompletedProcess:
     """Run `python -m tats_exp` in a folder of its own, quick and without W&B unless told otherwise."""
     return subprocess.run(

@@ -10,7 +10,10 @@ from tats_exp.features import ShapesCNN
 
 def test_only_what_takes_a_while_is_told() -> None:
     assert told_cost("net", 100, 0.1) is None
-    assert told_cost("net", 1200, 0.5) == "net will look at 1,200 clips, 2 a second: some 10 minutes"
+    assert (
+        told_cost("net", 1200, 0.5)
+        == "net will look at 1,200 clips, 2 a second: some 10 minutes, less what the store holds already"
+    )
 
 
 def test_a_clip_of_twice_the_frames_costs_more() -> None:
@@ -33,4 +36,4 @@ def test_a_sweep_counts_every_clip_that_is_looked_at(
 ) -> None:
     monkeypatch.setattr(plan, "seconds_per_clip", lambda *_: 1.0)
     made = plan.make_plan(["+experiment=padding_ablation", "scale=smoke", *options])
-    assert made.costs == [f"shapes_cnn will look at {clips:,} clips, 1 a second: some {clips / 60:.0f} minutes"]
+    assert made.costs == [told_cost("shapes_cnn", clips, 1.0)]

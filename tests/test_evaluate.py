@@ -11,6 +11,7 @@ from data.made_videos import write_array, write_gif, write_images, write_lossles
 from runs import tats_exp
 from tats_exp.data.shapes import Shapes
 from tats_exp.evaluate import main
+from tats_exp.evaluator import Evaluator
 
 QUICK = ("metrics=shapes_cnn", "device=cpu", "metrics.resamples=20")
 FRAMES = 40
@@ -94,6 +95,29 @@ def test_folders_that_were_not_measured_alike_get_a_table_each(folders: Path, ca
     assert "codec_generated: none, h264" in printed and printed.count("index.html") == 2
 
 
+def test_what_was_measured_before_something_went_wrong_has_its_report(
+    folders: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = Evaluator.evaluate
+
+    def fails_later(self: Evaluator, folder: str, out: Path) -> None:
+        if out.name.startswith("1_"):
+            raise ValueError("noisy: has changed since the folder was opened")
+        measure(self, folder, out)
+
+    monkeypatch.setattr(Evaluator, "evaluate", fails_later)
+    both = f"generated=[{folders / 'same'},{folders / 'noisy'}]"
+    assert main([f"real={folders / 'real'}", both, "out=both", *QUICK]) == 2
+    captured = capsys.readouterr()
+    assert "index.html" in captured.out and captured.err.strip().endswith("has changed since the folder was opened")
+
+
+def test_folders_that_cannot_stand_in_one_table_are_told_first(folders: Path, capsys: pytest.CaptureFixture) -> None:
+    both = f"generated=[{folders / 'same'},{folders / 'real'}]"
+    assert main([f"real={folders / 'real'}", both, "out=both", *QUICK]) == 0
+    assert "not measured alike" in capsys.readouterr().out.splitlines()[0]
+
+
 def test_repeats_and_all_windows_follow_the_preset(folders: Path) -> None:
     options = ("metrics.repeats=2", "metrics.videos=4", "metrics.windows=ends", "metrics.reference_videos=6")
     assert main([f"real={folders / 'real'}", f"generated={folders / 'same'}", "out=out", *QUICK, *options]) == 0
@@ -116,6 +140,7 @@ def test_repeats_and_all_windows_follow_the_preset(folders: Path) -> None:
         ("real", "same", ("metrics.repeats=2",), "8 videos"),
         ("real", "same", ("device=cuda",), "device=cuda"),
         ("real", "same", ("generated=[]",), "generated"),
+        ("real", "same", ("metrics.resamples=1",), "metrics.resamples=1"),
         ("real", "same", ("out=12",), "is written ./NAME"),
         (
             "real",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runs import QUICK, run_folders, start, tats_exp
+from runs import HANGS, QUICK, run_folders, start, tats_exp
 
 pytestmark = pytest.mark.slow
 # Long enough to be killed in the middle, with a checkpoint every few steps.
@@ -94,7 +94,7 @@ def test_a_hierarchy_killed_while_it_samples_and_started_again_is_never_killed(t
 
 def test_two_runs_at_once_share_the_stages(untouched: Path, tmp_path: Path) -> None:
     processes = [start(tmp_path, *QUICK, *LONGER, f"name=run_{i}") for i in range(2)]
-    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    outputs = [process.communicate(timeout=HANGS)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     statuses = [json.loads((run / "status.json").read_text()) for run in run_folders(tmp_path)]
     for stage in ("vqgan", "transformer"):

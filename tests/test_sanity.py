@@ -55,6 +55,15 @@ def test_wrong_input_is_one_line(given: list[str], told: str, clips: Path, capsy
     assert told in error and "\n" not in error
 
 
+def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_measured(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main([f"clips={clips}", f"out={tmp_path / 'file'}", "metrics=shapes_cnn", "windows=4"]) == 2
+    captured = capsys.readouterr()
+    assert "file" in captured.err and captured.out == ""
+
+
 def test_one_window_is_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "one.npy", np.zeros((16, 8, 8, 3), dtype=np.uint8))
     assert main([f"clips={tmp_path}", f"out={tmp_path}", "metrics=shapes_cnn"]) == 2

@@ -18,7 +18,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 from torch import nn
 
 from tats_exp.data.codes import long_window
@@ -104,6 +104,13 @@ class Metrics(Section):
     windows: Literal["all", "ends"]
     resamples: int = Field(ge=0)
     batch_size: int = Field(ge=1)
+
+    @field_validator("resamples")
+    @classmethod
+    def _of_an_interval(cls, resamples: int) -> int:
+        if resamples == 1:
+            raise ValueError("an interval needs 2 or more; allowed: 0 for none, or 2 and more")
+        return resamples
 
 
 class Config(Section):

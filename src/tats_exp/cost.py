@@ -38,4 +38,5 @@ def told_cost(name: str, clips: int, seconds: float) -> str | None:
     """
     if clips * seconds < WORTH_TELLING:
         return None
-    return f"{name} will look at {clips:,} clips, {1 / seconds:.2g} a second: some {clips * seconds / 60:.0f} minutes"
+    minutes = f"{clips * seconds / 60:.0f} minutes, less what the store holds already"
+    return f"{name} will look at {clips:,} clips, {1 / seconds:.2g} a second: some {minutes}"

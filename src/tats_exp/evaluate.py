@@ -29,10 +29,17 @@ def run(overrides: list[str]) -> None:
     out.mkdir(parents=True, exist_ok=True)  # not to learn after hours that it cannot be
     if (told := evaluator.cost()) is not None:
         print(told, flush=True)
+    if (told := evaluator.no_common_table()) is not None:
+        print(told, flush=True)
     runs = [out / f"{number}_{Path(folder).name}" for number, folder in enumerate(evaluator.generated)]
-    for folder, run_folder in zip(evaluator.generated, runs, strict=True):
-        evaluator.evaluate(folder, run_folder)
-    report(out, runs)
+    done: list[Path] = []
+    try:
+        for folder, run_folder in zip(evaluator.generated, runs, strict=True):
+            evaluator.evaluate(folder, run_folder)
+            done.append(run_folder)
+    finally:  # what was measured before something went wrong has its report all the same
+        if done:
+            report(out, done)
 
 
 def report(out: Path, runs: list[Path]) -> None:

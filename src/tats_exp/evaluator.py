@@ -21,7 +21,7 @@ from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.data.video_writer import write_row
 from tats_exp.log import write_metrics, write_table
-from tats_exp.metrics.evaluation import Evaluation, Look, draw_real, joined, look_at_windows, real_side
+from tats_exp.metrics.evaluation import Evaluation, Look, count_notes, draw_real, joined, look_at_windows, real_side
 from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.memorisation import nearest_distance
 from tats_exp.metrics.protocol import Protocol
@@ -29,7 +29,7 @@ from tats_exp.networks import classifier, feature_network
 from tats_exp.store import Store, provenance, write_json
 from tats_exp.tensors import load_tensors, save_tensors
 
-VERSION = 1
+VERSION = 2
 """Raised by hand when what is kept of real videos changes its meaning."""
 REAL = "real.safetensors"
 SHOWN, SHOWN_FRAMES = 4, 256
@@ -93,6 +93,15 @@ class Evaluator:
             seconds_per_clip(self.network, self.config.frames, *self.real.size, self.device),
         )
 
+    def no_common_table(self) -> str | None:
+        """One line where folders hold so many or so long videos that their values cannot stand in one table."""
+        frames, folders = self.config.frames, self.generated.items()
+        counts = {name: (self._draw(videos)[1], min(videos.lengths) // frames) for name, videos in folders}
+        if len(set(counts.values())) == 1:
+            return None
+        told = ", ".join(f"{name} {videos} of {windows}" for name, (videos, windows) in counts.items())
+        return f"not measured alike, so a table each (metrics.videos=N evens out numbers); videos of windows: {told}"
+
     def evaluate(self, folder: str, out: Path) -> None:
         """Measure one folder of generated videos; leaves what a run leaves."""
         config, metrics, generated = self.config, self.metrics, self.generated[folder]
@@ -108,6 +117,8 @@ class Evaluator:
         write_row(out / "videos" / "samples.mp4", self._shown(generated, chosen[:SHOWN]))
         write_row(out / "videos" / "real.mp4", read_along(self.real, SHOWN, SHOWN_FRAMES, config.seed))
         notes = [*evaluation.notes, *codec_notes(self.real, generated), *length_notes(generated, config.frames)]
+        asked = metrics.videos, metrics.reference_videos
+        notes += count_notes(asked, (evaluation.count, evaluation.real["reference"].shape[1]))
         notes += [*pause_notes("real", self.real), *pause_notes("generated", generated)]
         write_metrics(out, values, {"real": evaluation.floors}, notes, self._protocol(evaluation, generated).as_dict())
         status = {
@@ -160,9 +171,6 @@ class Evaluator:
         config, metrics = self.config, self.metrics
         wanted = (metrics.reference_videos, self.videos(generated))
         drawn, floor = self._draw(generated)
-        if len(drawn[0]) < sum(wanted):
-            fewer = f"{len(drawn[0])} windows without overlap instead of {sum(wanted)}"
-            print(f"real: {fewer}; {floor} generated videos are measured against {len(drawn[0]) - floor} of them")
 
         def make(folder: Path) -> None:
             windows = [window for repeat in drawn for window in repeat]

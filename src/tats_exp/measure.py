@@ -26,7 +26,7 @@ from tats_exp.metrics import (
     place_probe,
     share_unchanged,
 )
-from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values
+from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, count_notes
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
 from tats_exp.rebuild import rebuild, rebuilt_errors, rebuilt_features
 from tats_exp.sample import Samples, read_samples
@@ -88,7 +88,8 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
         **_code_values(parts, codes),
         **joints,
     }
-    notes = [*evaluation.notes]
+    asked = parts.config.metrics.videos, parts.config.metrics.reference_videos
+    notes = [*evaluation.notes, *count_notes(asked, (evaluation.count, real["reference"].shape[1]))]
     if parts.config.interpolates:
         values |= hierarchy_values(parts, folder, found)
         notes.append(f"codes/shift_nll_gap: not measured, the transformer models every {_nth(parts)} latent frame")

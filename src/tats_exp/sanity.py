@@ -61,6 +61,8 @@ def run(overrides: list[str]) -> None:
         raise ValueError(f"clips: {len(drawn)} windows of {FRAMES} frames in {config.clips}, at least 4 are needed")
     network = feature_network(config.metrics.network, device)
     clean, distorted = drawn[0 : 2 * count : 2], drawn[1 : 2 * count : 2]  # both spread over all videos alike
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)  # not to learn at the end that it cannot be
     print(f"{network.name}: {count} clean and {count} other windows, distorted in {PASSES - 1} ways", flush=True)
     with tqdm(total=count * (1 + PASSES), unit="clip", disable=None) as bar:
         rows = sanity_curves(
@@ -71,8 +73,6 @@ def run(overrides: list[str]) -> None:
             config.seed,
             lambda done: bar.update(done - bar.n) and None,
         )
-    out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
     with atomic(out / "sanity.csv") as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

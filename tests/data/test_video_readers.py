@@ -181,6 +181,13 @@ def test_a_second_number_that_grows_with_the_frame_is_no_second_video(tmp_path):
     assert [image.name.split("_")[0] for image in images_in(tmp_path)] == ["t0", "t1", "t2", "t10"]
 
 
+@pytest.mark.parametrize("delays", [[20, 30], [10, 20, 20], [30, 40, 30]])  # 40, 60 and 30 frames a second
+def test_a_gif_whose_delays_were_rounded_has_no_frame_twice(tmp_path, delays):
+    video = frames_of(12)
+    write_gif(tmp_path / "a.gif", video, delays * (12 // len(delays)))
+    assert np.array_equal(whole(tmp_path / "a.gif"), video)
+
+
 def test_a_gif_that_stands_at_its_end_says_so(tmp_path):
     write_gif(tmp_path / "even.gif", frames_of(5))
     write_gif(tmp_path / "pause.gif", frames_of(5), [40, 40, 40, 40, 800])

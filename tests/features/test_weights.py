@@ -40,6 +40,12 @@ def an_archive(path: Path, content: bytes, name: str = weights.MEMBER, **others:
     return path
 
 
+def test_a_cache_that_cannot_be_written_to_says_how_to_name_another(tmp_path: Path, cache: Path) -> None:
+    cache.write_text("a file, not a folder")
+    with pytest.raises(ValueError, match=r"cache cannot be written to .* name another folder in TATS_EXP_CACHE"):
+        weights.obtain_i3d()
+
+
 @pytest.mark.slow
 def test_a_damaged_file_in_the_cache_is_told_and_mended(i3d_weights: Path, cache: Path) -> None:
     path = weights.obtain_i3d(i3d_weights)

@@ -8,7 +8,7 @@ import torch
 from tats_exp.data.shapes import Shapes
 from tats_exp.features import ShapesCNN
 from tats_exp.metrics import frechet_distance, polynomial_mmd
-from tats_exp.metrics.evaluation import Evaluation, Look, draw_real, joined, look_at_windows, real_side
+from tats_exp.metrics.evaluation import Evaluation, Look, count_notes, draw_real, joined, look_at_windows, real_side
 from tats_exp.metrics.look import PIXELS
 
 D, CLASSES = 4, 3
@@ -109,6 +109,26 @@ def test_repeats_draw_anew_and_each_is_disjoint() -> None:
     assert all(len({(window.video, window.start) for window in repeat}) == 12 for repeat in drawn)
     fewer, floor = draw_real(videos, reference=50, floor=40, frames=16, repeats=1, seed=0)
     assert len(fewer[0]) < 90 and floor == len(fewer[0]) // 2
+
+
+def test_floor_and_reference_are_draws_of_one_kind() -> None:
+    class Unequal:
+        """Eighty videos of one window and four of twenty."""
+
+        frame_stride = 1
+        lengths = (16,) * 80 + (320,) * 4
+
+    (windows,), floor = draw_real(Unequal(), reference=80, floor=80, frames=16, repeats=1, seed=0)  # type: ignore[arg-type]
+    short = [sum(window.video < 80 for window in side) for side in (windows[:floor], windows[floor:])]
+    assert floor == 80 and short == pytest.approx([40, 40], abs=12)
+
+
+def test_fewer_than_were_asked_for_are_noted() -> None:
+    assert count_notes((8, 16), (8, 16)) == []
+    (note,) = count_notes((8, 16), (5, 6))
+    assert note.startswith(
+        "5 generated videos against 6 real windows were measured in place of 8 generated videos against"
+    )
 
 
 def test_what_is_seen_does_not_depend_on_the_batch() -> None:

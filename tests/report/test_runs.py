@@ -82,6 +82,15 @@ def test_the_same_choices_twice_count_once_and_the_newer_counts(tmp_path: Path) 
     assert older.state == "superseded" and "a" in older.reason
 
 
+def test_a_run_that_was_measured_otherwise_is_not_superseded(tmp_path: Path) -> None:
+    for name, videos in (("a", 4), ("b", 6)):
+        write_run(tmp_path / name, {"seed": "0"})
+        metrics = json.loads((tmp_path / name / "metrics.json").read_text())
+        metrics["protocol"]["n_generated"] = videos
+        (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
+    assert [run.state for run in load_runs(tmp_path)] == ["finished", "finished"]
+
+
 def test_a_failed_repeat_does_not_supersede_a_finished_run(tmp_path: Path) -> None:
     write_run(tmp_path / "a", {"seed": "0"})
     write_run(tmp_path / "b", {"seed": "0"}, state="failed", error="late")

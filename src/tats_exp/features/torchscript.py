@@ -6,6 +6,7 @@ Axes: B batch, T frames, H W pixels, C colour channels, D features.
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -72,7 +73,7 @@ class TorchScriptClassifier(nn.Module):
     Attributes:
         name: what metrics made with it are called after.
         precision: it computes in.
-        checksum: SHA-256 of the archive.
+        checksum: SHA-256 of the archive and of how clips are given to it.
     """
 
     precision = "fp32"
@@ -102,7 +103,9 @@ class TorchScriptClassifier(nn.Module):
             raise ValueError(f"value_range must go from low to high, got {list(value_range)}")
         self.low, self.high = value_range
         self.path, self.name, self.size, self.layout = Path(path), name, size, layout
-        self.classifier, self.checksum = _load(self.path)
+        self.classifier, archive = _load(self.path)
+        asked = json.dumps([archive, size, [float(end) for end in value_range], layout])
+        self.checksum = hashlib.sha256(asked.encode()).hexdigest()
 
     @torch.no_grad()
     def features(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:

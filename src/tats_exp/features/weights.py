@@ -74,7 +74,13 @@ def obtain_i3d(source: Path | None = None) -> Path:
         OSError: the disk is full or not writable.
     """
     path = cached_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".lock").touch()
+    except OSError as error:
+        raise ValueError(
+            f"{path.parent} cannot be written to ({error.strerror}): name another folder in TATS_EXP_CACHE"
+        ) from None
     with lock(path.with_suffix(".lock")):
         if source is None and path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == CACHED_SHA256:
             return path

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float
@@ -143,6 +144,9 @@ def draw_real(
 ) -> tuple[list[list[Window]], int]:
     """Draw the real windows of every repeat: first those of the floor, then the reference, all of a repeat disjoint.
 
+    `draw_windows` goes round the videos, and the short ones drop out first: its windows are shuffled before they are
+    dealt, so that floor and reference are draws of one kind.
+
     Args:
         videos: where to draw from.
         reference: windows wanted to measure against.
@@ -155,8 +159,24 @@ def draw_real(
         R lists of floor + reference windows, or of as many as there are, and how many of each list are the floor:
         those wanted, or half of too few.
     """
-    drawn = [draw_windows(videos, floor + reference, frames, seed + repeat) for repeat in range(repeats)]
+    drawn = []
+    for number in range(seed, seed + repeats):
+        windows = draw_windows(videos, floor + reference, frames, number)
+        drawn.append([windows[place] for place in np.random.default_rng(number).permutation(len(windows))])
     return drawn, floor if len(drawn[0]) == floor + reference else min(floor, len(drawn[0]) // 2)
+
+
+def count_notes(wanted: tuple[int, int], measured: tuple[int, int]) -> list[str]:
+    """What to say where fewer were measured than asked for.
+
+    Args:
+        wanted: generated videos and real windows.
+        measured: the same.
+    """
+    if wanted == measured:
+        return []
+    told = "{} generated videos against {} real windows"
+    return [f"{told.format(*measured)} were measured in place of {told.format(*wanted)}: there are no more"]
 
 
 def look_at_windows(

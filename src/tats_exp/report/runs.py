@@ -162,16 +162,21 @@ def _status_files(folder: Path) -> Iterator[Path]:
 def _supersede(runs: list[Run]) -> list[Run]:
     newest: dict[tuple[Any, ...], Run] = {}
     for run in runs:
-        key = (run.experiment, *sorted(run.choices.items()))
+        key = _alike(run)
         if run.state == "finished" and (key not in newest or _written(run) >= _written(newest[key])):
             newest[key] = run
     result = []
     for run in runs:
-        kept = newest.get((run.experiment, *sorted(run.choices.items())), run)
+        kept = newest.get(_alike(run), run)
         if run is not kept and run.state == "finished":
             run = replace(run, state="superseded", reason=f"same choices as {kept.name}, which is newer")
         result.append(run)
     return result
+
+
+def _alike(run: Run) -> tuple[Any, ...]:
+    """What two runs share of which the newer stands for both: experiment, choices, and how they were measured."""
+    return run.experiment, json.dumps(run.protocol, sort_keys=True), *sorted(run.choices.items())
 
 
 def _written(run: Run) -> float:
