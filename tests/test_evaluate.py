@@ -62,7 +62,7 @@ def test_worse_videos_are_further_and_the_floor_is_nearest(folders: Path) -> Non
     floor = same["floors"]["real"]["fvd/shapes_cnn"]
     for window in ("window_0", "last"):
         key = f"fvd/shapes_cnn/{window}"
-        assert same["values"][key] < 3 * floor < noisy["values"][key]
+        assert max(same["values"][key], floor) < noisy["values"][key]
         assert same["values"][key.replace("fvd", "kvd")] < noisy["values"][key.replace("fvd", "kvd")]
     assert same["values"]["drift/motion/last"] < noisy["values"]["drift/motion/last"]
     assert same["protocol"] == noisy["protocol"]

@@ -61,7 +61,7 @@ def test_a_classifier_gets_its_axes_size_and_range(tmp_path: Path, layout: str, 
     assert network.name == "c3d" and len(network.checksum) == 64
     for other in ((9, (-1.0, 3.0), layout), (8, (0.0, 3.0), layout)):
         assert TorchScriptClassifier(path, "c3d", *other).checksum != network.checksum, "asked otherwise, it is another"
-    assert TorchScriptClassifier(path, "c3d", 8, (-1, 3), layout).checksum == network.checksum
+    assert TorchScriptClassifier(path, "c3d", 8, [-1.0, 3.0], layout).checksum == network.checksum
 
 
 def test_without_a_size_frames_stay_as_they_are(tmp_path: Path) -> None:

@@ -112,13 +112,9 @@ def test_repeats_draw_anew_and_each_is_disjoint() -> None:
 
 
 def test_floor_and_reference_are_draws_of_one_kind() -> None:
-    class Unequal:
-        """Eighty videos of one window and four of twenty."""
-
-        frame_stride = 1
-        lengths = (16,) * 80 + (320,) * 4
-
-    (windows,), floor = draw_real(Unequal(), reference=80, floor=80, frames=16, repeats=1, seed=0)  # type: ignore[arg-type]
+    videos = Shapes(train_videos=84, test_videos=1, frames=320, resolution=8, seed=0).split("train")
+    videos.lengths = [16] * 80 + [320] * 4  # eighty videos of one window, four of twenty
+    (windows,), floor = draw_real(videos, reference=80, floor=80, frames=16, repeats=1, seed=0)
     short = [sum(window.video < 80 for window in side) for side in (windows[:floor], windows[floor:])]
     assert floor == 80 and short == pytest.approx([40, 40], abs=12)
 
