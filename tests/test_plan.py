@@ -7,17 +7,10 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from runs import tats_exp
+from tats_exp.check import check
 from tats_exp.compose import compose_run
-from tats_exp.config import (
-    Config,
-    ConfigError,
-    build_adversaries,
-    build_interpolation,
-    build_transformer,
-    build_vqgan,
-    check,
-    conf_dir,
-)
+from tats_exp.config import Config, ConfigError, conf_dir
+from tats_exp.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
 from tats_exp.plan import make_plan
 from tats_exp.vqgan.adversaries import Schedule
 

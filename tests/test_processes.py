@@ -12,13 +12,15 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import multiprocessing
 
-from tats_exp.config import Config, check, conf_dir
+from tats_exp.check import check
+from tats_exp.config import Config, conf_dir
 from tats_exp.data.clips import Clips, StepSampler
 from tats_exp.data.shapes import Shapes
 from tats_exp.fit import Budget, fit
+from tats_exp.parts import MODEL, Parts
 from tats_exp.processes import train
 from tats_exp.progress import Progress
-from tats_exp.stages import MODEL, Parts, make_vqgan
+from tats_exp.stages import make_vqgan
 from tats_exp.tensors import read_tensors
 from tats_exp.vqgan import VQGAN, EMACodebook
 from tats_exp.vqgan.training import VQGANTraining

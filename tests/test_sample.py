@@ -8,11 +8,14 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from tats_exp.config import Config, build_vqgan, check, conf_dir
+from tats_exp.check import check
+from tats_exp.config import Config, conf_dir
+from tats_exp.models import build_vqgan
+from tats_exp.parts import MODEL, Parts
 from tats_exp.progress import Progress
 from tats_exp.sample import make_samples, read_samples, sampling_speed
 from tats_exp.sampling import SlidingWindow
-from tats_exp.stages import CODES, MODEL, Parts
+from tats_exp.stages import CODES
 from tats_exp.tensors import save_tensors
 
 QUICK = ("scale=smoke", "logger=csv", "trainer=cpu", "reserve.training=0", "reserve.encoding=0")

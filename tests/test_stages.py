@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from tats_exp.config import check, conf_dir
+from tats_exp.check import check
+from tats_exp.config import conf_dir
+from tats_exp.parts import Parts
 from tats_exp.progress import Progress
-from tats_exp.stages import Parts, make_vqgan
+from tats_exp.stages import make_vqgan
 
 
 @pytest.mark.parametrize("codes, told", [(128, 0), (129, 1)])

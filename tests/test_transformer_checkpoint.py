@@ -10,12 +10,14 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from runs import QUICK, run_folders, tats_exp
+from tats_exp.check import check
 from tats_exp.checkpoints import checksum
-from tats_exp.config import Config, ConfigError, check, conf_dir
+from tats_exp.config import Config, ConfigError, conf_dir
 from tats_exp.official import load_transformer, save_official_vqgan
+from tats_exp.parts import Parts
 from tats_exp.plan import make_plan
 from tats_exp.progress import Progress
-from tats_exp.stages import Parts, read_transformer
+from tats_exp.stages import read_transformer
 from tats_exp.transformer import Transformer
 from tats_exp.vqgan import VQGAN, EMACodebook
 

@@ -8,8 +8,9 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from tats_exp.check import check_networks
 from tats_exp.command import command, read_config
-from tats_exp.config import ConfigError, check_networks
+from tats_exp.config import ConfigError
 from tats_exp.evaluator import EvaluateConfig, Evaluator
 from tats_exp.report import make_report
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tats_exp.command import chosen_device
-from tats_exp.config import Metrics, Section
+from tats_exp.config import Metrics
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_folder import VideoFolder
@@ -28,6 +28,7 @@ from tats_exp.metrics.protocol import Protocol
 from tats_exp.networks import classifier, feature_network
 from tats_exp.store import Store, provenance, write_json
 from tats_exp.tensors import load_tensors, save_tensors
+from tats_exp.training_sections import Section
 
 VERSION = 2
 """Raised by hand when what is kept of real videos changes its meaning."""

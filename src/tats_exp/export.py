@@ -9,11 +9,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from tats_exp.check import check
 from tats_exp.command import command, read_config
-from tats_exp.config import check
 from tats_exp.official import save_official_vqgan
+from tats_exp.parts import Parts
 from tats_exp.progress import Progress
-from tats_exp.stages import Parts
 from tats_exp.training_sections import Section
 
 

@@ -28,9 +28,10 @@ from tats_exp.metrics import (
 )
 from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, count_notes
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
+from tats_exp.parts import Parts
 from tats_exp.rebuild import held_out_windows, rebuild, rebuilt_errors, rebuilt_features
 from tats_exp.sample import Samples, read_samples
-from tats_exp.stages import CODES, SHOWN, Parts, decoded
+from tats_exp.stages import CODES, SHOWN, decoded
 from tats_exp.tensors import load_tensors
 from tats_exp.vqgan.vqgan import VQGAN
 from tats_exp.watch import look_along

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from tats_exp.config import Node, build
+from tats_exp.training_sections import Node, build
 
 CLASSIFIER = ("name", "checksum")
 FEATURES = (*CLASSIFIER, "precision", "features")

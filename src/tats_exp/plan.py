@@ -19,13 +19,15 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from tats_exp.check import check
 from tats_exp.checkpoints import INSIDE, refuse_training_keys
 from tats_exp.compose import compose_run, parse_overrides
-from tats_exp.config import Config, ConfigError, build, check, conf_dir
+from tats_exp.config import Config, ConfigError, conf_dir
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Clips, Videos, draw_windows
+from tats_exp.parts import Parts
 from tats_exp.progress import Progress
-from tats_exp.stages import Parts
+from tats_exp.training_sections import build
 from tats_exp.transformer_checkpoint import check_condition
 from tats_exp.vqgan.padding import margins
 

@@ -15,8 +15,8 @@ from torch import multiprocessing
 
 from tats_exp.config import Config
 from tats_exp.fit import Scalars
+from tats_exp.parts import Parts
 from tats_exp.progress import Progress
-from tats_exp.stages import Parts
 
 MakeStage = Callable[..., None]
 """A stage that is trained: takes the parts, its folder, folders of earlier stages, and where to tell its losses."""

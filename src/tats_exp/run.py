@@ -19,8 +19,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from tats_exp.check import check
 from tats_exp.checkpoints import checksum
-from tats_exp.config import STAGES, Config, ModelName, StageName, check
+from tats_exp.config import STAGES, Config, ModelName, StageName
 from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
 from tats_exp.log import RunLog, write_losses
 from tats_exp.measure import make_metrics

@@ -18,8 +18,9 @@ from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
+from tats_exp.check import check_networks
 from tats_exp.command import chosen_device, command, read_config
-from tats_exp.config import Metrics, Section, check_networks
+from tats_exp.config import Metrics
 from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.metrics.protocol import Protocol
@@ -27,6 +28,7 @@ from tats_exp.metrics.sanity import DISTORTIONS, PASSES, sanity_curves
 from tats_exp.networks import feature_network
 from tats_exp.report.style import LIGHT, panels, save
 from tats_exp.store import atomic, write_json
+from tats_exp.training_sections import Section
 
 FRAMES = 16
 
