@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 VERSIONS = {
     "reference": 3,
-    "vqgan": 1,
+    "vqgan": 2,
     "codes": 1,
     "long_codes": 1,
     "transformer": 1,
