@@ -17,6 +17,7 @@ from tats_exp.official import load_transformer, save_official_vqgan
 from tats_exp.parts import Parts
 from tats_exp.plan import make_plan
 from tats_exp.progress import Progress
+from tats_exp.run import VERSIONS
 from tats_exp.stages import read_transformer
 from tats_exp.transformer import Transformer
 from tats_exp.vqgan import VQGAN, EMACodebook
@@ -79,7 +80,7 @@ def test_files_alone_sample_and_are_measured(files: dict[str, Path], tmp_path: P
         (record,) = tmp_path.glob(f"runs/store/{name}/*/stage.json")
         assert json.loads(record.read_text())["recipe"] == {
             "stage": name,
-            "version": 1,
+            "version": VERSIONS[name],
             "checkpoint": checksum(str(path)),
         }
     values = json.loads((run / "metrics.json").read_text())["values"]

@@ -16,6 +16,7 @@ from tats_exp.official import load_vqgan, save_official_vqgan
 from tats_exp.parts import Parts
 from tats_exp.plan import make_plan
 from tats_exp.progress import Progress
+from tats_exp.run import VERSIONS
 from tats_exp.stages import read_vqgan
 from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator
 from tats_exp.vqgan_checkpoint import read_checkpoint
@@ -48,7 +49,7 @@ def test_a_file_runs_the_whole_job_and_is_known_by_what_is_in_it(tmp_path: Path)
     (store,) = tmp_path.glob("runs/store/vqgan/*/stage.json")
     assert json.loads(store.read_text())["recipe"] == {
         "stage": "vqgan",
-        "version": 1,
+        "version": VERSIONS["vqgan"],
         "checkpoint": checksum(str(file)),
     }
     kept, original = (

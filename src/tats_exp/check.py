@@ -166,7 +166,8 @@ def _check_together(config: Config) -> None:
         raise ConfigError(f"data.seed={config.data['seed']} must be 0 or more")
     training = config.vqgan.training
     try:
-        training.check()
+        if config.vqgan.checkpoint is None:
+            training.check()
         _check_processes(config)
         if config.compile and training.adversarial.adaptive and training.discriminators.nodes():
             raise ValueError(
