@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from tats_exp.store import atomic, write_json
 Rows = Iterable[tuple[int, str, float]]
 
 
+@runtime_checkable
 class RunLog(Protocol):
     """What a run tells about itself, beside the files of its folder."""
 
