@@ -1,4 +1,4 @@
-"""One self-contained page: verdict, table, videos side by side, figures, and how it was all measured.
+"""One self-contained page: table, videos side by side, verdict, figures, and how it was all measured.
 
 Figures and videos are embedded, nothing is fetched, so the file can be mailed, archived and opened without a network.
 """
@@ -73,9 +73,9 @@ def make_page(
     sections = [
         _header(runs, groups, title),
         _left_out([run for run in runs if run.state != "finished"]),
-        _verdict(verdict, groups),
         _table(table, groups),
         videos_section(groups, [chip(group, place, group.label) for place, group in enumerate(groups)]),
+        _verdict(verdict, groups),
         *(_figure(name, paths) for name, paths in figures.items()),
         _measured(groups),
         _times(runs),
@@ -137,13 +137,21 @@ def _verdict(verdict: list[Sentence], groups: list[Group]) -> str:
     # The longest label first: `padding=zero` must not match inside `padding=zero_space`.
     pattern = "|".join(re.escape(escape(label)) for label in sorted(places, key=len, reverse=True))
     chips = {escape(label): chip(groups[place], place, label) for label, place in places.items()}
-    items = ""
-    for sentence in verdict:
-        text = escape(sentence.text)
-        text = re.sub(pattern, lambda match: chips[match[0]], text) if pattern else text
-        items += f'<li class="{sentence.outcome.replace(" ", "-")}">{text}</li>'
+
+    def listed(sentences: list[Sentence]) -> str:
+        items = ""
+        for sentence in sentences:
+            text = escape(sentence.text)
+            text = re.sub(pattern, lambda match: chips[match[0]], text) if pattern else text
+            items += f'<li class="{sentence.outcome.replace(" ", "-")}">{text}</li>'
+        return f'<ul class="verdict">{items}</ul>'
+
+    told = [sentence for sentence in verdict if sentence.outcome in ("apart", "note")]
+    rest = [sentence for sentence in verdict if sentence not in told]
+    summary = f"<summary>No difference seen: {len(rest)} more</summary>"
+    folded = f"<details>{summary}{listed(rest)}</details>" if rest else ""
     how = "Two choices differ only when every seed of one exceeds every seed of the other."
-    return f'<section><h2>What can be said</h2><p class="note">{how}</p><ul class="verdict">{items}</ul></section>'
+    return f'<section><h2>What can be said</h2><p class="note">{how}</p>{listed(told)}{folded}</section>'
 
 
 def _table(table: Table, groups: list[Group]) -> str:
