@@ -18,6 +18,8 @@ def test_strips_reach_from_the_first_to_the_last_frame_and_show_one_video(tmp_pa
     # Only the leftmost of the four videos: a square, and its disc is red.
     assert all(frame.shape[0] == frame.shape[1] for frame in zero.frames)
     assert np.asarray(zero.frames)[..., 0].max() > 180 and np.asarray(zero.frames)[..., 1].max() < 180
+    data, zero = read_strips(group_runs(load_runs(tmp_path)), step=2)
+    assert data.numbers == [0, 2, 4] and zero.numbers == list(range(0, 2 * FRAMES, 2))
 
 
 def test_the_first_readable_seed_stands_for_its_choice(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_failed_jobs_are_named_with_their_error_and_cannot_inject_markup(html: s
 
 def test_figures_lie_next_to_the_page_in_both_inks(sweep: Path) -> None:
     names = {path.name for path in (sweep / "report" / "figures").iterdir()}
-    for figure in ("film_strip", "curves", "frechet", "time_agnosticity", "code_histogram", "losses"):
+    for figure in ("film_strip", "first_frames", "curves", "frechet", "time_agnosticity", "code_histogram", "losses"):
         assert {f"{figure}.png", f"{figure}_dark.png"} <= names
 
 

@@ -57,9 +57,10 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
         Name -> (light PNG, dark PNG), in reading order.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    strips, rebuilt = read_strips(groups), read_reconstructions(groups)
+    strips, beginnings, rebuilt = read_strips(groups), read_strips(groups, step=2), read_reconstructions(groups)
     drawings: dict[str, Callable[[list[Group], Ink], Figure | None]] = {
         "film_strip": lambda _, ink: film_strip(strips, ink),
+        "first_frames": lambda _, ink: film_strip(beginnings, ink),
         "curves": curves,
         "rebuilt_strip": lambda _, ink: film_strip(rebuilt, ink),
         "reconstruction": reconstruction,

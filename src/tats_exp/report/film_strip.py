@@ -33,10 +33,15 @@ class Strip:
     frames: list[np.ndarray]
 
 
-def read_strips(groups: list[Group]) -> list[Strip]:
-    """Frames of the data, then of every choice (its first seed with a readable video); [] if no choice has any."""
-    samples = [_strip(group.label, place, group.runs, "samples") for place, group in enumerate(groups)]
-    data = _strip("data", None, [run for group in groups for run in group.runs], "real")
+def read_strips(groups: list[Group], step: int | None = None) -> list[Strip]:
+    """Frames of the data, then of every choice (its first seed with a readable video); [] if no choice has any.
+
+    Args:
+        groups: finished runs by combination of choices.
+        step: from one frame to the next, from the first on; None spreads them over the whole video.
+    """
+    samples = [_strip(group.label, place, group.runs, "samples", step=step) for place, group in enumerate(groups)]
+    data = _strip("data", None, [run for group in groups for run in group.runs], "real", step=step)
     found = [strip for strip in samples if strip is not None]
     return [data, *found] if found and data is not None else found
 
@@ -81,7 +86,9 @@ def _broken(label: str) -> str:
     return "\n".join(choice.replace("=", "=\n") if len(choice) > LETTERS else choice for choice in label.split(" "))
 
 
-def _strip(label: str, group: int | None, runs: list[Run], video: str, row: int | None = None) -> Strip | None:
+def _strip(
+    label: str, group: int | None, runs: list[Run], video: str, row: int | None = None, step: int | None = None
+) -> Strip | None:
     """The leftmost video in the first readable file of that name; None if there is none.
 
     Of a file that shows two rows of videos, `row` chooses one.
@@ -96,7 +103,8 @@ def _strip(label: str, group: int | None, runs: list[Run], video: str, row: int 
             frames = read_video(path)
         except (OSError, ValueError):
             continue
-        numbers = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int).tolist()
+        spread = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int).tolist()
+        numbers = list(range(0, len(frames), step))[:FRAMES] if step else spread
         side = frames.shape[1] if row is None else frames.shape[1] // 2
         top = side * (row or 0)
         return Strip(label, group, numbers, [frames[number, top : top + side, :side] for number in numbers])

@@ -74,7 +74,7 @@ def _blocks(axis: Axes, values: np.ndarray, names: list[str], most: float, ink: 
     axis.grid(visible=False)
     for row, column in np.argwhere(~np.isnan(values)):
         value = values[row, column]
-        text = "0" if value == 0 else f"{value:.2g}"
+        text = f"{value:.0f}" if value == 0 or value >= 100 else f"{value:.2g}"
         colour = ink.paper if value > 0.6 * (most or 1.0) else ink.text
         axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     axis.set_xticks(range(len(names)), names, fontsize=8)

@@ -22,6 +22,7 @@ CAPTIONS = {
         "From beginning to end",
         "The first sampled video of each choice, over its whole length.",
     ),
+    "first_frames": ("Frame by frame", "How the same videos begin: every second frame, so that gaps and joints show."),
     "curves": ("Window by window", "Thin lines are seeds, bold lines their mean, the band is one standard deviation."),
     "rebuilt_strip": (
         "What the VQGAN gives back",
