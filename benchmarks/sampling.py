@@ -121,7 +121,7 @@ def goes_on(model: Transformer, read: Tensor, steps: int) -> Callable[[], Tensor
     """A call that gives the likeliest codes (B, steps) behind what was read, as the sampler takes them."""
     batch, known = read.shape[2], read.shape[4]
     cache = model.new_cache(batch, known + steps)
-    cache.keys[..., :known, :], cache.values[..., :known, :] = read
+    cache.kept[..., :known, :] = read.transpose(0, 1)
 
     def call() -> Tensor:
         cache.filled, codes = known, [torch.zeros(batch, dtype=torch.int64, device=DEVICE)]

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 from tats_exp.transformer.masks import Mask, attention_mask, mask_rule, tokens_read
 
@@ -26,16 +26,17 @@ FLEX_LEAST_TOKENS = 512
 
 @dataclass
 class Cache:
-    """Keys and values of the tokens read so far, in room made once.
+    """Keys and values of the tokens read so far, in room made once, and what makes them.
 
     Attributes:
-        keys: (layers, B, heads, room, D / heads).
-        values: the same shape.
+        kept: keys (0) and values (1) of every layer.
+        projections: weight (3 D, D) and bias (3 D) of every layer that give query, key and value at once: for one token
+            of a small model a call costs more than its arithmetic.
         filled: how many of the `room` tokens are there, equal for all layers between two passes.
     """
 
-    keys: Float[Tensor, "layers B heads room d"]
-    values: Float[Tensor, "layers B heads room d"]
+    kept: Float[Tensor, "layers 2 B heads room d"]
+    projections: Sequence[tuple[Tensor, Tensor]]
     filled: int = 0
 
 
@@ -50,6 +51,11 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, width)
         self.proj = nn.Linear(width, width)
 
+    def joined(self) -> tuple[Float[Tensor, "D3 D"], Float[Tensor, " D3"]]:
+        """Weight and bias of query, key and value together, as a `Cache` takes them."""
+        three = (self.query, self.key, self.value)
+        return torch.cat([one.weight for one in three]), torch.cat([one.bias for one in three])
+
     def forward(
         self,
         x: Float[Tensor, "B N D"],
@@ -60,16 +66,16 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "B N D"]:
         """Attend; `visible` None and not `causal` means that all sees all. A `BlockMask` takes no cache."""
         # Plain views: a token of a small model takes so little that einops would be a fifth of its time.
-        query, key, value = (
-            projection(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, d)
-            for projection in (self.query, self.key, self.value)
-        )
-        if cache is not None:
-            end = cache.filled + x.shape[1]
-            keys, values = cache.keys[layer], cache.values[layer]
-            keys[:, :, cache.filled : end] = key
-            values[:, :, cache.filled : end] = value
-            key, value = keys[:, :, :end], values[:, :, :end]
+        if cache is None:
+            query, key, value = (
+                projection(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, d)
+                for projection in (self.query, self.key, self.value)
+            )
+        else:
+            end, kept = cache.filled + x.shape[1], cache.kept[layer]
+            joined = linear(x, *cache.projections[layer]).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+            kept[:, :, :, cache.filled : end] = joined[1:]
+            query, (key, value) = joined[0], kept[:, :, :, :end]
         if isinstance(visible, BlockMask):
             out = _flex_attention()(query, key, value, block_mask=visible)
         elif visible is None and query.shape[2] == 1 and query.dtype == torch.bfloat16 and x.device.type == "cpu":

@@ -135,9 +135,9 @@ class Transformer(nn.Module):
 
     def new_cache(self, batch: int, room: int) -> Cache:
         """An empty cache for `room` tokens of `batch` videos, of the parameters' device and precision."""
-        width = self.head.in_features
-        shape = (len(self.blocks), batch, self.heads, room, width // self.heads)
-        return Cache(self.pos_emb.new_empty(shape), self.pos_emb.new_empty(shape))
+        width = self.head.in_features // self.heads
+        kept = self.pos_emb.new_empty(len(self.blocks), 2, batch, self.heads, room, width)
+        return Cache(kept, [module.joined() for module in self.modules() if isinstance(module, Attention)])
 
     def prefill(
         self,
