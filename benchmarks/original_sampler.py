@@ -109,14 +109,11 @@ def sliding(model: Transformer, condition: Tensor, latent_frames: int, context: 
     return codes[:, : latent_frames * frame].unflatten(1, (latent_frames, frame))
 
 
-def hierarchical(
-    model: Transformer, interpolation: Transformer, condition: Tensor, latent_frames: int, context: int
-) -> Tensor:
-    """A video (B, latent_frames, h*w), key frames first, then gap after gap, greedily."""
+def filled(interpolation: Transformer, condition: Tensor, keys: Tensor) -> Tensor:
+    """Key frames (B, n, h*w) and what lies between them, gap after gap, greedily."""
     every = interpolation.window[0] - 1
-    keys = sliding(model, condition, -(-(latent_frames - 1) // every) + 1, context)
     frames = [keys[:, :1]]
     for first, last in zip(keys.unbind(1)[:-1], keys.unbind(1)[1:], strict=True):
         between = gap(interpolation, condition, first, last)
         frames += [between.unflatten(1, (every - 1, -1)), last[:, None]]
-    return torch.cat(frames, dim=1)[:, :latent_frames]
+    return torch.cat(frames, dim=1)

@@ -42,7 +42,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["long_frames=50"], "frames=50 must be a positive multiple of 4"),
         (["long_frames=40"], "long_frames=40 must be a multiple of frames=16"),
         (["vqgan.model.downsample=[4,3,3]"], "downsample"),
-        (["sampler.context=4"], "context=4 must be below"),
+        (["sampler.context=4"], "sampler.context=4 must be below"),
         (["sampler.top_k=1000"], "top_k=1000 must be at most 128"),
         (["sampler.top_p=0.0"], "top_p=0.0"),
         (["transformer.model.width=97"], "width=97 must be a multiple of heads=4"),
@@ -56,7 +56,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["~condition"], "condition is missing"),
         (["sampler=hierarchical", "interpolation.model.mask=causal"], "interpolation.model.mask=causal"),
         (["sampler=hierarchical", "interpolation.model.mask=d"], "'a', 'b' or 'c'"),
-        (["sampler=hierarchical", "sampler.key_every=1"], "key_every=1 must be at least 2 latent frames"),
+        (["sampler=hierarchical", "sampler.key_every=1"], "sampler.key_every=1 must be at least 2 latent frames"),
         (["sampler=hierarchical", "sampler.context=4"], "context=4 must be below the window's 4 latent frames"),
         (["sampler=hierarchical", "sampler.top_k=1000"], "top_k=1000 must be at most 128"),
         (["sampler=hierarchical", "interpolation.model.width=97"], "width=97 must be a multiple of heads=4"),
@@ -276,6 +276,8 @@ def test_settings_of_an_interpolation_that_is_not_there_are_said_and_change_noth
     swept = make_plan(["+experiment=mask_ablation", "sampler=sliding,hierarchical", "interpolation.training.steps=9"])
     (note,) = swept.unused
     assert note.startswith("mask=a,b,c, interpolation.training.steps=9: not used with SlidingWindow")
+    with pytest.raises(ConfigError, match="mask: swept, but SlidingWindow does not interpolate"):
+        make_plan(["+experiment=mask_ablation", "sampler=sliding"])
     assert make_plan(["sampler=hierarchical", "mask=b"]).unused == make_plan([]).unused == []
 
 

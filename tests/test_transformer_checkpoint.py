@@ -46,13 +46,14 @@ def write_transformer(
     codes: int = CODES,
     classes: int = 0,
     grid: tuple[int, int, int] = GRID,
+    **more: int,
 ) -> None:
     """A transformer of sizes that no scale has, as the official code would have written it."""
     torch.manual_seed(8)
     model = Transformer(classes, codes, grid, 2, 3, 12, mask=mask)
-    args = {"n_layer": 2, "n_head": 3, "n_embd": 12, "first_stage_vocab_size": codes, "resolution": 16}
+    args = {"n_layer": 2, "n_head": 3, "n_embd": 12, "first_stage_vocab_size": codes, "resolution": 32}
     args |= {"block_size": model.window_codes, "n_unmasked": grid[1] * grid[2] if mask == "c" else 0}
-    args |= {"cond_stage_key": "label", "unconditional": classes == 0}
+    args |= {"cond_stage_key": "label", "unconditional": classes == 0, **more}
     state = {f"transformer.{name}": value for name, value in model.state_dict().items()}
     torch.save({"state_dict": state, "hyper_parameters": {"args": Namespace(**args)}}, path)
 
@@ -127,8 +128,13 @@ def test_the_reference_transformers_are_held_against_the_vqgan(tmp_path: Path) -
     [
         ("transformer", ["vqgan.checkpoint=null"], "it speaks the codes of the VQGAN it was trained with; give that"),
         ("transformer", ["transformer.checkpoint=no/file"], "transformer.checkpoint: checkpoint no/file: no such file"),
-        ("transformer", ["resolution=32"], "window=(4, 8, 8) does not fit block_size=64, n_unmasked=0"),
+        (
+            "transformer",
+            ["resolution=32"],
+            "window=(4, 8, 8) does not fit block_size=64, n_unmasked=0; it follows from frames",
+        ),
         ("transformer", ["frames=32", "long_frames=64"], "window=(8, 4, 4) does not fit block_size=64"),
+        ("transformer", ["frames=64", "long_frames=64", "resolution=8"], "it was trained at resolution=32, not 8"),
         ("transformer", ["condition=label"], "it was trained with no condition, the data have 16 classes; allowed: co"),
         ("transformer", ["transformer.model.layers=3"], "transformer.model.layers: the transformer of transformer.che"),
         ("transformer", ["transformer.training.steps=1"], "is neither built nor trained anew; allowed: without"),
@@ -136,7 +142,11 @@ def test_the_reference_transformers_are_held_against_the_vqgan(tmp_path: Path) -
         ("transformer", ["sampler.top_k=25"], "top_k=25 must be at most 24"),
         ("interpolation", ["mask=a"], "mask=a: the interpolation transformer of interpolation.checkpoint has c"),
         ("interpolation", ["+experiment=mask_ablation"], "mask=a: the interpolation transformer of interpolation.ch"),
-        ("interpolation", ["sampler.key_every=3"], "window=(4, 4, 4) does not fit block_size=80, n_unmasked=16"),
+        (
+            "interpolation",
+            ["sampler.key_every=3"],
+            "does not fit block_size=80, n_unmasked=16; it follows from sampler.key_every",
+        ),
         ("interpolation", ["interpolation.anchors_in_loss=true"], "interpolation.anchors_in_loss: the interpolation"),
     ],
 )
@@ -153,6 +163,9 @@ def test_what_it_cannot_be_is_refused_in_one_line(
 def test_files_that_do_not_fit_each_other_are_refused_in_one_line(files: dict[str, Path]) -> None:
     write_transformer(files["transformer"], codes=CODES + 1)
     with pytest.raises(ConfigError, match="its vocabulary has 25 video codes, the VQGAN 24; allowed: one that was"):
+        composed(*told({name: files[name] for name in ("vqgan", "transformer")}))
+    write_transformer(files["transformer"], sample_every_n_latent_frames=3)
+    with pytest.raises(ConfigError, match=r"it models every 3\. latent frame; allowed: sampler=hier"):
         composed(*told({name: files[name] for name in ("vqgan", "transformer")}))
     write_transformer(files["transformer"], classes=5)
     with pytest.raises(

@@ -70,7 +70,8 @@ def _with_transformers_of_checkpoints(config: Config) -> Config:
                 f"{name}.checkpoint={path}: it speaks the codes of the VQGAN it was trained with; give that, too, as "
                 "vqgan.checkpoint"
             )
-        filled = filled_transformer(name, getattr(config, name), config.window_of(name), config.codebook_size)
+        sizes = (config.window_of(name), config.codebook_size, config.resolution, config.key_every)
+        filled = filled_transformer(name, getattr(config, name), *sizes)
         config = config.model_copy(update={name: filled})
     return config
 
@@ -183,8 +184,7 @@ def _check_together(config: Config) -> None:
             vqgan.check_clip(config.sampled_frames, config.resolution)
             build_transformer(config, condition_codes=1, condition_length=1)
             _check_optimizers(config)
-        sampler = instantiate(config.sampler, _convert_="all")
-        sampler.check(config.latent_grid[0], config.codebook_size)
+        sampler = _checked_sampler(config)
         if config.interpolates:
             with torch.device("meta"):
                 interpolation: Any = build_interpolation(config, condition_codes=1, condition_length=1)
@@ -197,6 +197,17 @@ def _check_together(config: Config) -> None:
         raise ConfigError(str(error.__cause__ or error).splitlines()[0]) from None
     if config.sampled_frames % config.frames:
         raise ConfigError(f"long_frames={config.long_frames} must be a multiple of frames={config.frames}")
+
+
+def _checked_sampler(config: Config) -> Any:
+    """The sampler; what it refuses begins with the name of one of its keys."""
+    try:
+        sampler = instantiate(config.sampler, _convert_="all")
+        sampler.check(config.latent_grid[0], config.codebook_size)
+    except Exception as error:  # instantiate wraps what a constructor raised
+        cause = error.__cause__ or error
+        raise ValueError(f"sampler{'.' if isinstance(cause, ValueError) else ': '}{cause}".splitlines()[0]) from None
+    return sampler
 
 
 def _check_given(config: Config, long: bool) -> None:

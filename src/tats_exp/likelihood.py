@@ -61,7 +61,7 @@ def hierarchy_values(parts: Parts, folder: Path, found: Mapping[str, Path]) -> V
         **_nlls(parts, "transformer", parts.transformer(found["transformer"]), codes, keys),
         **_nlls(parts, "interpolation", interpolation, codes, between),
         "leak/gradient": found_leak.share,
-        "leak/nll": round(hidden - forced, 6) + 0.0,  # below is the rounding of logits; + 0.0 makes -0.0 a zero
+        "leak/nll": round(hidden - forced, 4) + 0.0,  # below is the rounding of logits; + 0.0 makes -0.0 a zero
     }
 
 

@@ -49,6 +49,7 @@ _TRAINING = {
     "lr": 3e-5,
 }
 
+Built = TypeVar("Built")
 Module = TypeVar("Module", bound=nn.Module)
 State = dict[str, Tensor]
 
@@ -84,6 +85,15 @@ def load_transformer(path: Path | str, window: Sequence[int] | None = None) -> T
         ValueError: in one line: as for `load_vqgan`, a window that does not fit, or a condition other than a label.
     """
     return _load(path, partial(_transformer, window=window))
+
+
+def arguments(path: Path | str) -> dict[str, Any]:
+    """What a checkpoint of the official code says of how its model was trained: the command line's arguments.
+
+    Raises:
+        ValueError: in one line, as for `load_vqgan`.
+    """
+    return _load(path, lambda _, args: vars(args))
 
 
 def save_official_vqgan(vqgan: VQGAN, path: Path | str, frames: int = 16, resolution: int = 128) -> None:
@@ -171,7 +181,7 @@ def _inside(weights: Mapping[str, Tensor], prefix: str) -> State:
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
 
 
-def _load(path: Path | str, build: Callable[[State, Namespace], Module]) -> Module:
+def _load(path: Path | str, build: Callable[[State, Namespace], Built]) -> Built:
     """Read a checkpoint and build what is in it; every complaint names the file."""
     try:
         return build(*_read(Path(path)))

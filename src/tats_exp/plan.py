@@ -120,7 +120,7 @@ def make_plan(arguments: list[str]) -> Plan:
         reserve_encoding=reserve_encoding,
         side_by_side=side_by_side,
         threads=threads,
-        unused=_unused(configs, said),
+        unused=_unused(configs, said, swept),
         costs=_costs(configs),
     )
 
@@ -140,13 +140,26 @@ def _expand(whole: DictConfig, overrides: list[Override]) -> tuple[list[list[str
     return [list(job) for job in jobs], swept
 
 
-def _unused(configs: list[Config], said: dict[str, str]) -> list[str]:
-    """Say which settings of the interpolation transformer, by key, meet a sampler that has none."""
+def _unused(configs: list[Config], said: dict[str, str], swept: list[str]) -> list[str]:
+    """Say which settings of the interpolation transformer, by key, meet a sampler that has none.
+
+    Raises:
+        ConfigError: such a key is swept and no run interpolates: equal runs would stand in the table as a choice.
+    """
     without = sorted({config.sampler["_target_"].rsplit(".", 1)[-1] for config in configs if not config.interpolates})
-    about = [line for key, line in said.items() if key == "mask" or key.split(".")[0] == "interpolation"]
+    about = {
+        key: line
+        for key, line in said.items()
+        if key in ("mask", "sampling.gaps_at_once") or key.split(".")[0] == "interpolation"
+    }
     if not without or not about:
         return []
-    return [f"{', '.join(about)}: not used with {' and '.join(without)}; sampler=hierarchical interpolates"]
+    if idle := [key for key in about if key in swept and not any(config.interpolates for config in configs)]:
+        raise ConfigError(
+            f"{idle[0]}: swept, but {' and '.join(without)} does not interpolate and all its runs would be the same; "
+            "allowed: sampler=hierarchical"
+        )
+    return [f"{', '.join(about.values())}: not used with {' and '.join(without)}; sampler=hierarchical interpolates"]
 
 
 def _checked(job: list[str]) -> Config:

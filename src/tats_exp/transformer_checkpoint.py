@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Literal
 
 from tats_exp.checkpoints import refuse_other
-from tats_exp.official import load_transformer
+from tats_exp.official import SPACE_STRIDE, arguments, load_transformer
 from tats_exp.training_sections import Node, TransformerSection
 from tats_exp.transformer.transformer import Transformer
 
 Name = Literal["transformer", "interpolation"]
+WINDOW_FROM = {
+    "transformer": "it follows from frames and resolution",
+    "interpolation": "it follows from sampler.key_every and resolution",
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def read_transformer(name: Name, path: str, window: Sequence[int]) -> Transforme
     try:
         transformer = load_transformer(path, window)
     except ValueError as error:
-        raise ValueError(f"{name}.checkpoint: {error}") from None
+        raise ValueError(f"{name}.checkpoint: {error}".replace("give another", WINDOW_FROM[name])) from None
     kind = "transformer" if transformer.mask == "causal" else "interpolation"
     if kind != name:
         told = f"{name}.checkpoint={path}: the transformer in it has mask {transformer.mask}"
@@ -65,7 +69,12 @@ def _describe(name: Name, path: str, window: tuple[int, ...], _changed: int) -> 
 
 
 def filled_from_checkpoint(
-    name: Name, section: TransformerSection, window: Sequence[int], video_codes: int
+    name: Name,
+    section: TransformerSection,
+    window: Sequence[int],
+    video_codes: int,
+    resolution: int,
+    latent_step: int,
 ) -> TransformerSection:
     """The section as it would have to be to build what is in its checkpoint.
 
@@ -74,6 +83,8 @@ def filled_from_checkpoint(
         section: as composed, with a `checkpoint`.
         window: latent grid (t, h, w) that the transformer is to have.
         video_codes: size of the VQGAN's codebook.
+        resolution: of the videos, pixels.
+        latent_step: latent frames from one that the autoregressive transformer is to model to the next.
 
     Raises:
         ValueError: in one line: the file cannot be read, has another window or vocabulary, or `mask` is not its.
@@ -85,12 +96,29 @@ def filled_from_checkpoint(
             f"{name}.checkpoint={section.checkpoint}: its vocabulary has {found.video_codes} video codes, the VQGAN "
             f"{video_codes}; allowed: one that was trained with this VQGAN"
         )
+    _check_training(name, section.checkpoint, window, resolution, latent_step)
     model: Node = {"_target_": "tats_exp.transformer.Transformer"}
     model |= {key: value for key, value in asdict(found).items() if key in ("layers", "heads", "width")}
     if name == "interpolation":
         refuse_other(name, "mask", section.model.get("mask"), found.mask)
         model["mask"] = found.mask
     return section.model_copy(update={"model": model})
+
+
+def _check_training(name: Name, path: str, window: Sequence[int], resolution: int, latent_step: int) -> None:
+    """Refuse windows of as many codes as the file's that are other windows, where its arguments tell.
+
+    They name the step between latent frames only if the original drew them from longer windows of codes.
+    """
+    told = arguments(path)
+    step, trained_at = told.get("sample_every_n_latent_frames"), told.get("resolution", resolution)
+    if name == "transformer" and step and step != latent_step:
+        raise ValueError(
+            f"{name}.checkpoint={path}: it models every {step}. latent frame; allowed: sampler=hierarchical "
+            f"sampler.key_every={step}"
+        )
+    if trained_at != resolution and trained_at // SPACE_STRIDE != window[1]:
+        raise ValueError(f"{name}.checkpoint={path}: it was trained at resolution={trained_at}, not {resolution}")
 
 
 def check_condition(name: Name, path: str, window: Sequence[int], condition_codes: int) -> None:

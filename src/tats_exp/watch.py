@@ -3,6 +3,7 @@
 Axes: N videos, H W C pixels, t h w latent grid.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -49,7 +50,8 @@ def look_along(
     seen = joined(looks(start) for start in range(0, len(samples.codes), size))
     if not config.interpolates:
         return seen, {}
-    ratio = joint_ratio(torch.cat(motions), vqgan.time_stride) / _real_joints(parts, period, vqgan.time_stride)
+    real = _real_joints(parts, period, vqgan.time_stride)
+    ratio = joint_ratio(torch.cat(motions), vqgan.time_stride) / real if real else math.nan
     return seen, {"drift/joints": ratio}
 
 

@@ -29,10 +29,10 @@ def test_blocks_are_shares_of_pairs(
     assert blocks[4, 1:4].tolist() == [1] * 3 and blocks[2, 3:5].tolist() == [0, 0]
 
 
-def run(folder: Path, mask: str, seed: int, leak: float, **status: object) -> None:
-    write_run(folder, {"mask": mask, "seed": str(seed)}, **status)
-    blocks = [[None] * 3, [None, leak, None], [None] * 3]
-    told = {"mask": mask, "window": [3, 2, 2], "condition_length": 1, "leak": blocks}
+def run(folder: Path, mask: str, seed: int, leak: float, frames: int = 3, **status: object) -> None:
+    write_run(folder, {"mask": mask, "sampler.key_every": str(frames - 1), "seed": str(seed)}, **status)
+    blocks = [[leak if 0 < row == column < frames - 1 else None for column in range(frames)] for row in range(frames)]
+    told = {"mask": mask, "window": [frames, 2, 2], "condition_length": 1, "leak": blocks}
     (folder / "mask.json").write_text(json.dumps(told))
 
 
@@ -46,6 +46,15 @@ def test_each_mask_is_drawn_once_with_the_mean_of_its_leaks(tmp_path: Path) -> N
     assert "mask b" in figure.axes[0].get_title(loc="left") and "mask c" in figure.axes[2].get_title(loc="left")
     assert [text.get_text() for text in figure.axes[1].texts] == ["0.2"]
     assert [text.get_text() for text in figure.axes[3].texts] == ["0"]
+
+
+def test_windows_of_other_lengths_are_drawn_apart(tmp_path: Path) -> None:
+    for frames in (3, 5):
+        run(tmp_path / f"{frames}", "b", 0, leak=0.1, frames=frames)
+    with LIGHT.apply():
+        figure = masks(group_runs(load_runs(tmp_path)), LIGHT)
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert "mask b, 3x2x2" in titles[0] and "mask b, 5x2x2" in titles[2] and len(titles) == 4
 
 
 def test_without_an_interpolation_transformer_nothing_is_drawn(tmp_path: Path) -> None:

@@ -99,6 +99,13 @@ def test_comparisons_without_a_difference_are_folded_away_and_not_lost(tmp_path:
     assert "no difference seen" in folded.split("</details>")[0]
 
 
+def test_that_one_seed_proves_nothing_is_not_folded_away(tmp_path: Path) -> None:
+    for place, padding in enumerate(("zero", "real")):
+        write_run(tmp_path / padding, {"padding": padding, "seed": "0"}, {"codes/unchanged": 0.5 + place / 4})
+    html = make_report(tmp_path).page.read_text()
+    assert "one seed proves nothing" in html.split("What can be said")[1] and "No difference seen" not in html
+
+
 def test_a_broken_video_costs_its_strip_and_nothing_else(tmp_path: Path) -> None:
     for seed in range(2):
         run = write_run(tmp_path / f"s{seed}", {"seed": str(seed)}, {"codes/unchanged": 0.5})

@@ -182,6 +182,13 @@ def test_what_does_not_fit_is_refused_in_one_line(arguments, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_transformer_that_diverged_is_not_sampled_from():
+    model = small()
+    torch.nn.init.constant_(model.head.weight, float("nan"))
+    with pytest.raises(ValueError, match="not finite: its training has diverged"):
+        sample_codes(model, LABELS, 4)
+
+
 def test_interpolation_needs_both_anchors_and_stops_before_the_last():
     model = small("c")
     with pytest.raises(ValueError, match="mask='c' needs both anchors"):

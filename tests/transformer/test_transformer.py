@@ -126,8 +126,10 @@ def test_the_beginning_of_a_window_scores_the_same_without_the_rest():
         torch.testing.assert_close(model.logits(condition, codes[:, :length]), whole[:, :length], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("joined_up_to", [0, 256])
 @pytest.mark.parametrize("prefix", [0, 1, 4, 7, 15])
-def test_step_by_step_equals_at_once_at_every_position(prefix):
+def test_step_by_step_equals_at_once_at_every_position(prefix, joined_up_to, monkeypatch):
+    monkeypatch.setattr("tats_exp.transformer.attention.JOINED_MOST_WIDTH", joined_up_to)
     model = small()
     condition, codes = batch(model)
     tokens = torch.cat([condition, codes + model.condition_codes], dim=1)

@@ -7,6 +7,7 @@ know, and how much better the code is expected with it than without.
 Axes: N windows, L codes of a window, t latent frames, n audited codes, D width, V vocabulary.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ from tats_exp.transformer.losses import code_nll
 from tats_exp.transformer.masks import is_causal
 from tats_exp.transformer.transformer import Transformer
 
-_BATCH = 16  # copies of a window that are differentiated side by side
+_TOKENS = 2048  # of copies of a window that are differentiated side by side: memory at any size of the model
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def leak(
     squares = torch.zeros(frames, frames, dtype=torch.float64, device=codes.device)
     counts, total = torch.zeros_like(squares), 0.0
     for window, label in zip(codes, condition, strict=True):
-        for part in rows.split(_BATCH):
+        for part in rows.split(max(1, _TOKENS // len(place))):
             gradient = _squared_gradient(transformer, label, window, part)
             unknown = (place >= part[:, None]) & (place < last)
             total += float(gradient.sum())
@@ -65,7 +66,7 @@ def leak(
                 column = place[unknown[row]] // frame
                 squares[frame_of_row].index_add_(0, column, gradient[row, unknown[row]])
                 counts[frame_of_row].index_add_(0, column, torch.ones_like(column, dtype=torch.float64))
-    return Leak((squares / counts).sqrt().cpu(), float(squares.sum()) / total)
+    return Leak((squares / counts).sqrt().cpu(), float(squares.sum()) / total if total else math.nan)
 
 
 @torch.no_grad()
@@ -117,8 +118,10 @@ def _squared_gradient(
         embedded.append(output.detach().requires_grad_())
         return embedded[0]
 
+    learned = [weight for weight in transformer.parameters() if weight.requires_grad]
     hook = transformer.tok_emb.register_forward_hook(keep)
     try:
+        transformer.requires_grad_(False)  # or all that their gradients need would be kept, too
         with torch.inference_mode(False), torch.enable_grad():
             copies = (part.clone().expand(len(rows), -1) for part in (condition, window))
             logits: Float[Tensor, "n L V"] = transformer.logits(*copies)
@@ -127,4 +130,6 @@ def _squared_gradient(
             (gradient,) = torch.autograd.grad((chosen * weights).sum(), embedded[0])
     finally:
         hook.remove()
+        for weight in learned:
+            weight.requires_grad_()
     return reduce(gradient.double().square(), "n tokens D -> n tokens", "sum")

@@ -16,27 +16,29 @@ from tats_exp.transformer.masks import Mask, attention_mask
 
 
 def masks(groups: list[Group], ink: Ink) -> Figure | None:
-    """A row for each mask: on the left who may look at whom, on the right gradients that should not be there.
+    """For each mask and window, on the left who may look at whom, on the right gradients that should not be there.
 
     The left is the share of pairs of positions: 1 for a block that is seen as a whole, about a half where a latent
     frame sees its own past. The right is the root mean square gradient, mean over runs, of the logits of a latent
     frame's codes (row) with respect to codes that they must not know (column).
     """
-    found: dict[Mask, list[dict]] = {}
-    for run in (run for group in groups for run in group.runs if run.mask):
-        found.setdefault(run.mask["mask"], []).append(run.mask)
+    found: dict[tuple[Mask, int, tuple[int, ...]], list[dict]] = {}
+    for told in (run.mask for group in groups for run in group.runs if run.mask):
+        found.setdefault((told["mask"], told["condition_length"], tuple(told["window"])), []).append(told)
     if not found:
         return None
     figure, axes = panels(2 * len(found), 2, 2.9)
-    leaks = {mask: _leak(told) for mask, told in found.items()}
+    leaks = {key: _leak(told) for key, told in found.items()}
+    several = len(found) > len({mask for mask, *_ in found})
     most = max((np.nanmax(leak) for leak in leaks.values()), default=0.0)
-    for row, (mask, told) in enumerate(sorted(found.items())):
-        window, condition = told[0]["window"], told[0]["condition_length"]
+    for row, key in enumerate(sorted(found)):
+        mask, condition, window = key
+        which = f"mask {mask}" + (f", {'x'.join(map(str, window))}" if several else "")
         names = ["start", *_names(window[0])]
         _blocks(axes[2 * row], visible_blocks(mask, condition, window), names, 1.0, ink)
-        axes[2 * row].set_title(f"mask {mask}: row sees column")
-        _blocks(axes[2 * row + 1], leaks[mask], _names(window[0]), most, ink)
-        axes[2 * row + 1].set_title(f"mask {mask}: row hears of column")
+        axes[2 * row].set_title(f"{which}: row sees column")
+        _blocks(axes[2 * row + 1], leaks[key], _names(window[0]), most, ink)
+        axes[2 * row + 1].set_title(f"{which}: row hears of column")
     return figure
 
 

@@ -22,7 +22,10 @@ CAPTIONS = {
         "From beginning to end",
         "The first sampled video of each choice, over its whole length.",
     ),
-    "first_frames": ("Frame by frame", "How the same videos begin: every second frame, so that gaps and joints show."),
+    "first_frames": (
+        "Frame by frame",
+        "The same videos from their first frame on, every second frame; what was given comes first.",
+    ),
     "curves": ("Window by window", "Thin lines are seeds, bold lines their mean, the band is one standard deviation."),
     "rebuilt_strip": (
         "What the VQGAN gives back",
@@ -147,12 +150,14 @@ def _verdict(verdict: list[Sentence], groups: list[Group]) -> str:
             items += f'<li class="{sentence.outcome.replace(" ", "-")}">{text}</li>'
         return f'<ul class="verdict">{items}</ul>'
 
-    told = [sentence for sentence in verdict if sentence.outcome in ("apart", "note")]
-    rest = [sentence for sentence in verdict if sentence not in told]
+    rest = [sentence for sentence in verdict if sentence.outcome in ("same", "floor")]
+    told = [sentence for sentence in verdict if sentence not in rest]
     summary = f"<summary>No difference seen: {len(rest)} more</summary>"
     folded = f"<details>{summary}{listed(rest)}</details>" if rest else ""
     how = "Two choices differ only when every seed of one exceeds every seed of the other."
-    return f'<section><h2>What can be said</h2><p class="note">{how}</p>{listed(told)}{folded}</section>'
+    return (
+        f'<section><h2>What can be said</h2><p class="note">{how}</p>{listed(told) if told else ""}{folded}</section>'
+    )
 
 
 def _table(table: Table, groups: list[Group]) -> str:

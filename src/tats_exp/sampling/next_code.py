@@ -70,7 +70,7 @@ class Chooser:
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
-            raise ValueError(f"temperature={self.temperature} must be above 0; for the likeliest code use greedy=True")
+            raise ValueError(f"temperature={self.temperature} must be above 0; for the likeliest code use top_k=1")
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k={self.top_k} must be at least 1, or None for no limit")
         if self.top_p is not None and not 0 < self.top_p <= 1:
@@ -143,7 +143,8 @@ def sample_codes(
         Codes 0..K-1, without condition or prefix; indices 0..V-1 of the whole vocabulary with `restrict=False`.
 
     Raises:
-        ValueError: more steps than the window has room for, or an argument out of its range.
+        ValueError: more steps than the window has room for, an argument out of its range, or logits that are not finite
+            when the first code is drawn.
 
     Source: Ge et al. 2022. Unlike the official sampler, codes outside the video vocabulary are never drawn instead of
     clamped, and between anchors the first code is taken from the row of the code before it, the last anchor stands
@@ -160,6 +161,8 @@ def sample_codes(
     first = transformer.condition_codes if restrict else 0
 
     def draw(logits: Tensor, step: int) -> Tensor:
+        if step == 0 and not logits.isfinite().all():
+            raise ValueError("the logits of the transformer are not finite: its training has diverged")
         return choose(logits[:, first:], uniforms[:, step]) + first
 
     known = torch.cat([condition, prefix + transformer.condition_codes], dim=1)

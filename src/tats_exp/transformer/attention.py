@@ -23,6 +23,10 @@ FLEX_LEAST_WIDTH = 16
 FLEX_LEAST_TOKENS = 512
 """Tokens of a window below which there are hardly blocks of 128 to skip, and compiling the kernels does not pay."""
 
+JOINED_MOST_WIDTH = 256
+"""Width of a model up to which a token's query, key and value come from one product: a call costs more than its
+arithmetic there. Joining the weights for every window costs a wide model more than it gives."""
+
 
 @dataclass
 class Cache:
@@ -30,13 +34,13 @@ class Cache:
 
     Attributes:
         kept: keys (0) and values (1) of every layer.
-        projections: weight (3 D, D) and bias (3 D) of every layer that give query, key and value at once: for one token
-            of a small model a call costs more than its arithmetic.
+        projections: weight (3 D, D) and bias (3 D) of every layer that give query, key and value at once, or None where
+            that does not pay, see `JOINED_MOST_WIDTH`.
         filled: how many of the `room` tokens are there, equal for all layers between two passes.
     """
 
     kept: Float[Tensor, "layers 2 B heads room d"]
-    projections: Sequence[tuple[Tensor, Tensor]]
+    projections: Sequence[tuple[Tensor, Tensor] | None]
     filled: int = 0
 
 
@@ -51,9 +55,11 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, width)
         self.proj = nn.Linear(width, width)
 
-    def joined(self) -> tuple[Float[Tensor, "D3 D"], Float[Tensor, " D3"]]:
-        """Weight and bias of query, key and value together, as a `Cache` takes them."""
+    def joined(self) -> tuple[Float[Tensor, "D3 D"], Float[Tensor, " D3"]] | None:
+        """Weight and bias of query, key and value together, as a `Cache` takes them; None for a wide model."""
         three = (self.query, self.key, self.value)
+        if self.proj.in_features > JOINED_MOST_WIDTH:
+            return None
         return torch.cat([one.weight for one in three]), torch.cat([one.bias for one in three])
 
     def forward(
@@ -66,16 +72,19 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "B N D"]:
         """Attend; `visible` None and not `causal` means that all sees all. A `BlockMask` takes no cache."""
         # Plain views: a token of a small model takes so little that einops would be a fifth of its time.
-        if cache is None:
+        projections = None if cache is None else cache.projections[layer]
+        if projections is None:
             query, key, value = (
                 projection(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, d)
                 for projection in (self.query, self.key, self.value)
             )
         else:
+            query, key, value = linear(x, *projections).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        if cache is not None:
             end, kept = cache.filled + x.shape[1], cache.kept[layer]
-            joined = linear(x, *cache.projections[layer]).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-            kept[:, :, :, cache.filled : end] = joined[1:]
-            query, (key, value) = joined[0], kept[:, :, :, :end]
+            kept[0, :, :, cache.filled : end] = key
+            kept[1, :, :, cache.filled : end] = value
+            key, value = kept[:, :, :, :end]
         if isinstance(visible, BlockMask):
             out = _flex_attention()(query, key, value, block_mask=visible)
         elif visible is None and query.shape[2] == 1 and query.dtype == torch.bfloat16 and x.device.type == "cpu":
