@@ -92,7 +92,7 @@ def test_a_label_inside_a_longer_one_keeps_its_own_colour(tmp_path: Path) -> Non
 def test_comparisons_without_a_difference_are_folded_away_and_not_lost(tmp_path: Path) -> None:
     for place, padding in enumerate(("zero", "real")):
         for seed in range(2):
-            values = {"codes/unchanged": 0.5 + place / 4, "codes/place_probe": 0.3 + seed / 10}
+            values = {"codes/unchanged": 0.5 + place / 4, "codes/place_probe": 0.3 + seed / 10 + place / 20}
             write_run(tmp_path / f"{padding}{seed}", {"padding": padding, "seed": str(seed)}, values)
     seen, folded = make_report(tmp_path).page.read_text().split("<summary>No difference seen: 1 more")
     assert "codes unchanged under a shift" in seen and "place-probe accuracy" not in seen.split("What can be said")[1]

@@ -104,6 +104,13 @@ def test_nothing_to_compare_is_said() -> None:
     assert "nothing to compare" in only.text
 
 
+def test_metrics_of_a_shared_model_are_told_in_one_line() -> None:
+    groups = [group(name, [0.5, 0.6]) for name in "abc"]
+    (text,) = said(groups, "same")
+    assert text == "The same in all choices, seed by seed: place-probe accuracy."
+    assert "no difference seen" in said([*groups, group("d", [0.55, 0.6])], "same")[0]
+
+
 def test_choices_that_are_all_alike_are_told_once() -> None:
     groups = [group(name, [1.0, 2.0 + place]) for place, name in enumerate("abcd")]
     (text,) = said(groups, "same")

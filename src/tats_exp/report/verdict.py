@@ -44,6 +44,11 @@ class Finding:
     floor: float | None
 
     @property
+    def equal(self) -> bool:
+        """Whether both choices have the very same values, as where they share a model, or nothing ever happens."""
+        return sorted(self.high_values) == sorted(self.low_values)
+
+    @property
     def difference(self) -> tuple[float, float] | None:
         """Difference of the means and spread of such a difference between two runs; None if a value is "never"."""
         if math.inf in (*self.high_values, *self.low_values) or min(len(self.high_values), len(self.low_values)) < 2:
@@ -84,8 +89,15 @@ def make_verdict(groups: list[Group]) -> list[Sentence]:
         return [Sentence("note", f"One choice only ({groups[0].label}): nothing to compare."), *notes]
     findings = find(groups)
     sentences: list[Sentence] = []
+    equal: list[str] = []
     for headline in dict.fromkeys(finding.headline for finding in findings):
-        sentences += _sentences([finding for finding in findings if finding.headline == headline])
+        own = [finding for finding in findings if finding.headline == headline]
+        if all(finding.equal for finding in own):
+            equal.append(headline.phrase)
+        else:
+            sentences += _sentences(own)
+    if equal:
+        sentences.append(Sentence("same", f"The same in all choices, seed by seed: {_listed(equal)}."))
     return sentences + notes + _by_chance(findings) + _by_reconstruction(findings)
 
 
