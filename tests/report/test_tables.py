@@ -130,3 +130,11 @@ def test_a_run_without_a_seed_is_one_row(tmp_path: Path) -> None:
     table = make_table(group_runs(load_runs(tmp_path)))
     assert [row.kind for row in table.rows] == ["seed"]
     assert "generated=here  " in to_text(table) and "seed" not in to_text(table)
+
+
+def test_what_all_choices_share_is_read_last(tmp_path: Path) -> None:
+    for place, mask in enumerate("ab"):
+        values = {"codes/unchanged": 0.5, "drift/frozen/last": place / 2, "codes/place_probe": 0.3}
+        write_run(tmp_path / mask, {"mask": mask, "seed": "0"}, values)
+    columns = [column.key for column in make_table(group_runs(load_runs(tmp_path))).columns]
+    assert columns == ["drift/frozen/last", "codes/unchanged", "codes/place_probe"]

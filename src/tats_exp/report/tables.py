@@ -99,7 +99,8 @@ def make_table(groups: list[Group]) -> Table:
         ValueError: values of one column were measured under different protocols; names the fields that differ.
     """
     runs = [run for group in groups for run in group.runs]
-    columns = headlines_in(runs)
+    # What all choices share, such as measures of one VQGAN under several samplers, is read last.
+    columns = sorted(headlines_in(runs), key=lambda column: _shared(column, groups))
     for column in columns:
         _check_protocol(column, runs)
     rows: list[Row] = []
@@ -196,6 +197,12 @@ def _text_part(
         previous = row.group
         lines.append(_aligned(cells, widths))
     return "\n".join([*lines, rule]) + "\n"
+
+
+def _shared(column: Headline, groups: list[Group]) -> bool:
+    """Whether several choices have the very same values."""
+    values = [sorted(column.numbers(group.values(column.key))) for group in groups]
+    return len(values) > 1 and all(one == values[0] for one in values)
 
 
 def _check_protocol(column: Headline, runs: list[Run]) -> None:
