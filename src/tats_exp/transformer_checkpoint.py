@@ -111,13 +111,13 @@ def _check_training(name: Name, path: str, window: Sequence[int], resolution: in
     They name the step between latent frames only if the original drew them from longer windows of codes.
     """
     told = arguments(path)
-    step, trained_at = told.get("sample_every_n_latent_frames"), told.get("resolution", resolution)
+    step, trained_at = told.get("sample_every_n_latent_frames"), told.get("resolution")
     if name == "transformer" and step and step != latent_step:
         raise ValueError(
             f"{name}.checkpoint={path}: it models every {step}. latent frame; allowed: sampler=hierarchical "
             f"sampler.key_every={step}"
         )
-    if trained_at != resolution and trained_at // SPACE_STRIDE != window[1]:
+    if isinstance(trained_at, int) and trained_at != resolution and trained_at // SPACE_STRIDE != window[1]:
         raise ValueError(f"{name}.checkpoint={path}: it was trained at resolution={trained_at}, not {resolution}")
 
 
