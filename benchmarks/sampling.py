@@ -151,10 +151,8 @@ def coarse_to_fine(side: int, batch: int, frames: int, original: int) -> None:
     model, interpolation = toy(4, side=side), toy(5, "c", side=side)
     condition = torch.zeros(batch, 1, dtype=torch.int64, device=DEVICE)
     sample = functools.partial(Hierarchical(4, top_k=1), model, condition)  # the likeliest code: greedy
-    # As many gaps as have keys and values that stay in the cache of a CPU; a GPU takes more.
-    rows = 16 if side == 16 and DEVICE == "cpu" else 256
     mine, video = seconds(
-        lambda: sample(frames // 4, range(batch), interpolation=interpolation, gaps_at_once=rows).flatten(2)
+        lambda: sample(frames // 4, range(batch), interpolation=interpolation, gaps_at_once=256).flatten(2)
     )
     shown, gaps, all_gaps = original // 4, -(-(original // 4 - 1) // 4), -(-(frames // 4 - 1) // 4)
     coarse, keys = seconds(lambda: original_sampler.sliding(model, condition, gaps + 1, 1))
