@@ -5,7 +5,7 @@
     hierarchical  1,024 frames at toy scale, one video and 16, key frames and gaps, against it; some 20 minutes
     masks         what mask b, which cannot be cached, costs beside a and c
     bandwidth     time per code against the bytes that must be read for it, fp32 and bf16
-    growth        seconds and memory per frame at 256, 1,024, 4,096 and 16,384 frames
+    growth        seconds and memory per frame at 256, 1,024, 4,096 and 16,384 frames (Linux)
     training      steps from kept codes against steps that encode their clips
 
 Options: device=cpu|cuda (auto), threads=N (1), quick (small sizes, to see that all runs), rounds=N (3), frames=N (1024,
@@ -17,12 +17,13 @@ minutes (hierarchical, growth) is timed once.
 """
 
 import functools
-import resource
+import re
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -227,7 +228,8 @@ def grow(sampler: str, frames: int) -> None:
         more = {"interpolation": interpolation, "gaps_at_once": 64}
         call = functools.partial(Hierarchical(4), model, condition, frames // 4, [0], **more)
     taken, _ = seconds(call)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # ru_maxrss would begin with what the parent held.
+    peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
     if DEVICE == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**20
     print(f"| {sampler}, {frames} | {taken:.1f} | {1e3 * taken / frames:.2f} | {peak:.0f} |", flush=True)
