@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Reference data for parity tests and real clips, when they lie beside the checkout; tests that need them say so if not.
-TATS_EXP_REFERENCE ?= $(abspath $(wildcard ../shared/reference))
-TATS_EXP_CLIPS ?= $(abspath $(wildcard ../shared/clips))
-export TATS_EXP_REFERENCE TATS_EXP_CLIPS
+ifneq ($(wildcard ../shared/reference),)
+export TATS_EXP_REFERENCE ?= $(abspath ../shared/reference)
+endif
+ifneq ($(wildcard ../shared/clips),)
+export TATS_EXP_CLIPS ?= $(abspath ../shared/clips)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint clean
