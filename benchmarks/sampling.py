@@ -1,19 +1,19 @@
 """How fast codes are sampled: `python benchmarks/sampling.py PART ...`, or all parts without a name.
 
-    window        one window at toy scale (4 layers x 128, 1,024 codes, batch 16) against the original sampler
+    window        one window of a small model (4 layers x 128, 1,024 codes, batch 16) against the original sampler
     window_large  the last 64 codes of a window at 24 layers x 1,024 (batch 4), fp32 and bf16, against it
-    hierarchical  1,024 frames at toy scale, one video and 16, key frames and gaps, against it; some 20 minutes
+    hierarchical  1,024 frames by the small model, one video and 16, key frames and gaps, against it; some 10 minutes
     masks         what mask b, which cannot be cached, costs beside a and c
     bandwidth     time per code against the bytes that must be read for it, fp32 and bf16
-    growth        seconds and memory per frame at 256, 1,024, 4,096 and 16,384 frames (Linux)
-    training      steps from kept codes against steps that encode their clips
+    growth        seconds and peak memory at 256, 1,024, 4,096 and 16,384 frames (Linux), sizes of scale=toy
+    training      steps from kept codes against steps that encode their clips, sizes of scale=toy
 
 Options: device=cpu|cuda (auto), threads=N (1), quick (small sizes, to see that all runs), rounds=N (3), frames=N (1024,
 of `hierarchical`).
 
-Both samplers are greedy, have the same weights and take turns; medians are compared, and that outputs are equal is
-checked. A code that two samplers choose differently, because two logits tie within rounding, is counted. What takes
-minutes (hierarchical, growth) is timed once.
+Where two samplers are compared both are greedy, have the same weights and take turns; medians are compared, and the share
+of codes on which they agree is shown (two logits may tie within rounding). What takes long (hierarchical, growth, mask b) is
+timed once, a training step 20 times.
 """
 
 import functools

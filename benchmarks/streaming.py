@@ -1,4 +1,4 @@
-"""Memory and time of making one video of 64 and of 4,096 frames: `python benchmarks/streaming.py`.
+"""Memory and time of making one video of 64 to 16,384 frames: `python benchmarks/streaming.py`.
 
 Samples codes by sliding window, decodes them in chunks and writes an mp4, each length in a process of its own, with
 models of toy size and random weights (the cost does not depend on the weights).

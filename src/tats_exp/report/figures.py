@@ -156,9 +156,10 @@ def code_histogram(groups: list[Group], ink: Ink) -> Figure | None:
 
 
 def losses(groups: list[Group], ink: Ink) -> Figure | None:
-    """What training logged, one thin line per run."""
+    """What training logged, one thin line per run; alarms left out, and the transformers before the VQGAN's many terms."""
     runs = [run for group in groups for run in group.runs]
-    keys = list(dict.fromkeys(key for run in runs for key in run.losses))[:LOSS_PANELS]
+    logged = dict.fromkeys(key for run in runs for key in run.losses if not key[1].startswith("alarm/"))
+    keys = sorted(logged, key=lambda key: key[0] == "vqgan")[:LOSS_PANELS]
     if not keys:
         return None
     figure, axes = panels(len(keys), 3, 2.1)

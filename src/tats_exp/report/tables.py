@@ -124,8 +124,11 @@ def real_floor(key: str, runs: list[Run]) -> float | None:
 
 
 def floor_cell(kind: str, key: str, runs: list[Run]) -> Cell:
-    """A floor over runs: one number where all agree (as they should for `real`), else mean and spread."""
-    floors = [floor for run in runs if (floor := run.floor(kind, key)) is not None]
+    """A floor over runs: one number where all agree (as they should for `real`), else mean and spread.
+
+    Runs that share a VQGAN have the same floor, which is counted once.
+    """
+    floors = list(dict.fromkeys(floor for run in runs if (floor := run.floor(kind, key)) is not None))
     if not floors:
         return Cell(None)
     same = math.isclose(min(floors), max(floors), rel_tol=1e-9)
