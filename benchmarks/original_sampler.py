@@ -2,8 +2,8 @@
 
 Keys and values of every step are kept in a list and concatenated anew at each step, layer by layer; scores are an
 explicit softmax; gaps are filled one after the other. The weights are those of our own transformer, so that outputs can
-be compared. Where the original is wrong (it takes the first code of a gap from the wrong row and puts the last anchor one
-position off) the right rows and positions are read: the cost is the same.
+be compared. Where the original is wrong (it takes the first code of a gap from the wrong row and puts the last anchor
+one position off) the right rows and positions are read: the cost is the same.
 
 Axes: B videos, L codes, N tokens, D width.
 """

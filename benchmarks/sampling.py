@@ -11,9 +11,9 @@
 Options: device=cpu|cuda (auto), threads=N (1), quick (small sizes, to see that all runs), rounds=N (3), frames=N (1024,
 of `hierarchical`).
 
-Where two samplers are compared both are greedy, have the same weights and take turns; medians are compared, and the share
-of codes on which they agree is shown (two logits may tie within rounding). What takes long (hierarchical, growth, mask b) is
-timed once, a training step 20 times.
+Where two samplers are compared both are greedy, have the same weights and take turns; medians are compared, and the
+share of codes on which they agree is shown (two logits may tie within rounding). What takes long (hierarchical, growth,
+mask b) is timed once, a training step 20 times.
 """
 
 import functools

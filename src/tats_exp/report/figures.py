@@ -156,7 +156,7 @@ def code_histogram(groups: list[Group], ink: Ink) -> Figure | None:
 
 
 def losses(groups: list[Group], ink: Ink) -> Figure | None:
-    """What training logged, one thin line per run; alarms left out, and the transformers before the VQGAN's many terms."""
+    """What training logged but alarms, one thin line per run; transformers before the VQGAN's many terms."""
     runs = [run for group in groups for run in group.runs]
     logged = dict.fromkeys(key for run in runs for key in run.losses if not key[1].startswith("alarm/"))
     keys = sorted(logged, key=lambda key: key[0] == "vqgan")[:LOSS_PANELS]
