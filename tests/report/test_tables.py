@@ -138,3 +138,12 @@ def test_what_all_choices_share_is_read_last(tmp_path: Path) -> None:
         write_run(tmp_path / mask, {"mask": mask, "seed": "0"}, values)
     columns = [column.key for column in make_table(group_runs(load_runs(tmp_path))).columns]
     assert columns == ["drift/frozen/last", "codes/unchanged", "codes/place_probe"]
+
+
+def test_the_floor_of_a_vqgan_that_choices_share_is_counted_once(tmp_path: Path) -> None:
+    for mask in "ab":
+        for seed, floor in enumerate((1.0, 2.0, 4.0)):
+            floors = {"reconstruction": {"fvd/shapes_cnn": floor}}
+            write_run(tmp_path / f"{mask}{seed}", {"mask": mask, "seed": str(seed)}, {FVD: 5.0}, floors=floors)
+    (row,) = [row for row in make_table(group_runs(load_runs(tmp_path))).rows if row.kind == "floor"]
+    assert row.cells[0].std == pytest.approx(statistics.stdev([1.0, 2.0, 4.0]))

@@ -44,7 +44,8 @@ def codes_dead(usage: "Usage") -> Bool[Tensor, ""]:
     """Whether most codes are not used by a whole window of batches, the first of which may be the codebook's beginning.
 
     Of five toy runs without an adversary each raises it, at step 200 or 300, and all but one until their end: 35 to
-    59 % of the 128 codes are used by 100 batches together. With the spatial one half of the runs do, and none until its end.
+    59 % of the 128 codes are used by 100 batches together. With the spatial one half of the runs do, and none until
+    its end.
     """
     return (usage.windows >= DEAD_AFTER) & (usage.window < DEAD_BELOW)
 
