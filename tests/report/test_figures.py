@@ -101,9 +101,9 @@ def test_windows_that_were_not_looked_at_leave_no_gap_in_the_line() -> None:
 
 
 def test_losses_of_transformers_are_shown_however_many_terms_a_vqgan_has() -> None:
-    terms = {("vqgan", f"train/vqgan/{place}"): ([1, 2], [2.0, 1.0]) for place in range(figures.LOSS_PANELS)}
-    terms |= {("vqgan", "alarm/codes_dead"): ([1, 2], [0.0, 1.0])}
-    terms |= {("interpolation", "train/interpolation/nll"): ([1, 2], [3.0, 2.0])}
+    terms = {("vqgan", f"train/vqgan/{place}"): ([1.0, 2.0], [2.0, 1.0]) for place in range(figures.LOSS_PANELS)}
+    terms |= {("vqgan", "alarm/codes_dead"): ([1.0, 2.0], [0.0, 1.0])}
+    terms |= {("interpolation", "train/interpolation/nll"): ([1.0, 2.0], [3.0, 2.0])}
     run = Run(Path("nowhere"), "a", "finished", choices={}, losses=terms)
     figure = figures.losses([Group("a", "a", {}, [run])], LIGHT)
     titles = [axis.get_title(loc="left") for axis in figure.axes]
