@@ -105,7 +105,8 @@ def test_losses_of_transformers_are_shown_however_many_terms_a_vqgan_has() -> No
     terms |= {("vqgan", "alarm/codes_dead"): ([1.0, 2.0], [0.0, 1.0])}
     terms |= {("interpolation", "train/interpolation/nll"): ([1.0, 2.0], [3.0, 2.0])}
     run = Run(Path("nowhere"), "a", "finished", choices={}, losses=terms)
-    figure = figures.losses([Group("a", "a", {}, [run])], LIGHT)
+    with LIGHT.apply():
+        figure = figures.losses([Group("a", "a", {}, [run])], LIGHT)
     titles = [axis.get_title(loc="left") for axis in figure.axes]
     assert titles[0] == "train/interpolation/nll" and len(titles) == figures.LOSS_PANELS
     assert not any("alarm" in title for title in titles)
