@@ -107,7 +107,8 @@ def test_nothing_to_compare_is_said() -> None:
 def test_metrics_of_a_shared_model_are_told_in_one_line() -> None:
     groups = [group(name, [0.5, 0.6]) for name in "abc"]
     (text,) = said(groups, "same")
-    assert text == "The same in all choices, seed by seed: place-probe accuracy."
+    assert text == "The same in all choices that have them, seed by seed: place-probe accuracy."
+    assert "no difference seen" in said([group("a", [0.5, 0.6]), group("b", [0.6, 0.5])], "same")[0]
     assert "no difference seen" in said([*groups, group("d", [0.55, 0.6])], "same")[0]
 
 

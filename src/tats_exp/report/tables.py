@@ -100,7 +100,7 @@ def make_table(groups: list[Group]) -> Table:
     """
     runs = [run for group in groups for run in group.runs]
     # What all choices share, such as measures of one VQGAN under several samplers, is read last.
-    columns = sorted(headlines_in(runs), key=lambda column: _shared(column, groups))
+    columns = sorted(headlines_in(runs), key=lambda column: shared(column, groups))
     for column in columns:
         _check_protocol(column, runs)
     rows: list[Row] = []
@@ -116,6 +116,12 @@ def make_table(groups: list[Group]) -> Table:
             rows.append(Row("floor", None, label, "", len(runs), cells))
     decimals = [_decimals(column, [row.cells[place] for row in rows]) for place, column in enumerate(columns)]
     return Table(columns, rows, decimals)
+
+
+def shared(column: Headline, groups: list[Group]) -> bool:
+    """Whether all choices with values of a metric, two or more, have the very same ones, seed by seed."""
+    values = [numbers for group in groups if (numbers := column.numbers(group.values(column.key)))]
+    return len(values) > 1 and all(one == values[0] for one in values)
 
 
 def real_floor(key: str, runs: list[Run]) -> float | None:
@@ -200,12 +206,6 @@ def _text_part(
         previous = row.group
         lines.append(_aligned(cells, widths))
     return "\n".join([*lines, rule]) + "\n"
-
-
-def _shared(column: Headline, groups: list[Group]) -> bool:
-    """Whether several choices have the very same values."""
-    values = [sorted(column.numbers(group.values(column.key))) for group in groups]
-    return len(values) > 1 and all(one == values[0] for one in values)
 
 
 def _check_protocol(column: Headline, runs: list[Run]) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from tats_exp.report.headlines import Headline, headlines_in
 from tats_exp.report.runs import Group, Run
-from tats_exp.report.tables import real_floor
+from tats_exp.report.tables import real_floor, shared
 
 Outcome = Literal["apart", "same", "floor", "one seed"]
 
@@ -42,11 +42,6 @@ class Finding:
     high_values: list[float]
     low_values: list[float]
     floor: float | None
-
-    @property
-    def equal(self) -> bool:
-        """Whether both choices have the very same values, as where they share a model, or nothing ever happens."""
-        return sorted(self.high_values) == sorted(self.low_values)
 
     @property
     def difference(self) -> tuple[float, float] | None:
@@ -91,13 +86,12 @@ def make_verdict(groups: list[Group]) -> list[Sentence]:
     sentences: list[Sentence] = []
     equal: list[str] = []
     for headline in dict.fromkeys(finding.headline for finding in findings):
-        own = [finding for finding in findings if finding.headline == headline]
-        if all(finding.equal for finding in own):
+        if shared(headline, groups):
             equal.append(headline.phrase)
         else:
-            sentences += _sentences(own)
+            sentences += _sentences([finding for finding in findings if finding.headline == headline])
     if equal:
-        sentences.append(Sentence("same", f"The same in all choices, seed by seed: {_listed(equal)}."))
+        sentences.append(Sentence("same", f"The same in all choices that have them, seed by seed: {_listed(equal)}."))
     return sentences + notes + _by_chance(findings) + _by_reconstruction(findings)
 
 
