@@ -7,9 +7,10 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from runs import tats_exp
+from tats_exp import UserError
 from tats_exp.check import check
 from tats_exp.compose import compose_run
-from tats_exp.config import Config, ConfigError, conf_dir
+from tats_exp.config import Config, conf_dir
 from tats_exp.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
 from tats_exp.plan import make_plan
 from tats_exp.vqgan.adversaries import Schedule
@@ -136,7 +137,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
     ],
 )
 def test_a_mistake_is_one_line_that_names_it(arguments: list[str], said: str) -> None:
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(UserError) as error:
         make_plan(arguments)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
@@ -145,7 +146,7 @@ def test_a_mistake_is_one_line_that_names_it(arguments: list[str], said: str) ->
 def test_discriminators_that_idle_need_a_strategy_that_lets_them() -> None:
     processes = ["trainer=cpu", "trainer.devices=2", "norm=frame_group", "discriminators=spatial"]
     processes += ["vqgan.training.discriminators.spatial.norm=group", "+trainer.strategy=ddp"]
-    with pytest.raises(ConfigError, match="strategy=ddp: the discriminators take no part in the first 200 steps"):
+    with pytest.raises(UserError, match="strategy=ddp: the discriminators take no part in the first 200 steps"):
         make_plan(processes)
     make_plan([*processes, "vqgan.training.adversarial.warmup_steps=200"])
     make_plan([*processes[:3], "discriminators=none", "+trainer.strategy=ddp"])
@@ -160,7 +161,7 @@ def test_a_mistake_inside_an_experiment_file_is_found(tmp_path: Path, monkeypatc
     (conf / "experiment" / "bad.yaml").write_text("# @package _global_\nvqgan: {model: {n_hidens: 4}}\n")
     for module in ("tats_exp.plan", "tats_exp.config"):
         monkeypatch.setattr(f"{module}.conf_dir", lambda: conf)
-    with pytest.raises(ConfigError, match=r"^vqgan\.model\.n_hidens: unknown key; did you mean 'n_hiddens'"):
+    with pytest.raises(UserError, match=r"^vqgan\.model\.n_hidens: unknown key; did you mean 'n_hiddens'"):
         make_plan(["+experiment=bad"])
 
 
@@ -276,7 +277,7 @@ def test_settings_of_an_interpolation_that_is_not_there_are_said_and_change_noth
     swept = make_plan(["+experiment=mask_ablation", "sampler=sliding,hierarchical", "interpolation.training.steps=9"])
     (note,) = swept.unused
     assert note.startswith("mask=a,b,c, interpolation.training.steps=9: not used with SlidingWindow")
-    with pytest.raises(ConfigError, match="mask: swept, but SlidingWindow does not interpolate"):
+    with pytest.raises(UserError, match="mask: swept, but SlidingWindow does not interpolate"):
         make_plan(["+experiment=mask_ablation", "sampler=sliding"])
     assert make_plan(["sampler=hierarchical", "mask=b"]).unused == make_plan([]).unused == []
 

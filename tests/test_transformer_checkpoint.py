@@ -10,9 +10,10 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from runs import QUICK, run_folders, tats_exp
+from tats_exp import UserError
 from tats_exp.check import check
 from tats_exp.checkpoints import checksum
-from tats_exp.config import Config, ConfigError, conf_dir
+from tats_exp.config import Config, conf_dir
 from tats_exp.official import load_transformer, save_official_vqgan
 from tats_exp.parts import Parts
 from tats_exp.plan import make_plan
@@ -117,9 +118,9 @@ def test_the_reference_transformers_are_held_against_the_vqgan(tmp_path: Path) -
     pair = (f"transformer.checkpoint={ar}", f"interpolation.checkpoint={interpolation}")
     config = composed("sampler=hierarchical", vqgan, *pair)
     assert config.checkpoints["transformer"] == str(ar) and config.transformer.model["width"] == 32
-    with pytest.raises(ConfigError, match="its vocabulary has 48 video codes, the VQGAN 64"):
+    with pytest.raises(UserError, match="its vocabulary has 48 video codes, the VQGAN 64"):
         composed("resolution=32", f"vqgan.checkpoint={REFERENCE / 'vqgan_ucf_like.ckpt'}", pair[0])
-    with pytest.raises(ConfigError, match="trained with a condition of 8 classes, the data have 16 classes"):
+    with pytest.raises(UserError, match="trained with a condition of 8 classes, the data have 16 classes"):
         make_plan(["scale=smoke", vqgan, pair[0], "condition=label"])
 
 
@@ -155,29 +156,27 @@ def test_what_it_cannot_be_is_refused_in_one_line(
 ) -> None:
     some = {name: files[name] for name in ("vqgan", given)}
     sampler = ["sampler=hierarchical"] if given == "interpolation" else []
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(UserError) as error:
         make_plan(["scale=smoke", *sampler, *told(some), *arguments])
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
 def test_files_that_do_not_fit_each_other_are_refused_in_one_line(files: dict[str, Path]) -> None:
     write_transformer(files["transformer"], codes=CODES + 1)
-    with pytest.raises(ConfigError, match="its vocabulary has 25 video codes, the VQGAN 24; allowed: one that was"):
+    with pytest.raises(UserError, match="its vocabulary has 25 video codes, the VQGAN 24; allowed: one that was"):
         composed(*told({name: files[name] for name in ("vqgan", "transformer")}))
     write_transformer(files["transformer"], sample_every_n_latent_frames=3)
-    with pytest.raises(ConfigError, match=r"it models every 3\. latent frame; allowed: sampler=hier"):
+    with pytest.raises(UserError, match=r"it models every 3\. latent frame; allowed: sampler=hier"):
         composed(*told({name: files[name] for name in ("vqgan", "transformer")}))
     write_transformer(files["transformer"], classes=5)
-    with pytest.raises(
-        ConfigError, match="trained with a condition of 5 classes, condition=none; allowed: condition=l"
-    ):
+    with pytest.raises(UserError, match="trained with a condition of 5 classes, condition=none; allowed: condition=l"):
         make_plan(["scale=smoke", *told({name: files[name] for name in ("vqgan", "transformer")})])
     write_transformer(files["transformer"], "c")
-    with pytest.raises(ConfigError, match=r"the transformer in it has mask c; it fits interpolation\.checkpoint"):
+    with pytest.raises(UserError, match=r"the transformer in it has mask c; it fits interpolation\.checkpoint"):
         composed(*told({name: files[name] for name in ("vqgan", "transformer")}))
     write_transformer(files["interpolation"], grid=(5, 4, 4))
     some = told({name: files[name] for name in ("vqgan", "interpolation")})
-    with pytest.raises(ConfigError, match=r"the transformer in it has mask causal; it fits transformer\.checkpoint"):
+    with pytest.raises(UserError, match=r"the transformer in it has mask causal; it fits transformer\.checkpoint"):
         composed("sampler=hierarchical", *some)
 
 

@@ -9,9 +9,10 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from runs import QUICK, run_folders, tats_exp
+from tats_exp import UserError
 from tats_exp.check import check
 from tats_exp.checkpoints import checksum
-from tats_exp.config import Config, ConfigError, conf_dir
+from tats_exp.config import Config, conf_dir
 from tats_exp.official import load_vqgan, save_official_vqgan
 from tats_exp.parts import Parts
 from tats_exp.plan import make_plan
@@ -81,7 +82,7 @@ def test_a_checkpoint_of_the_original_gives_its_codes_at_any_scale(tmp_path: Pat
     assert torch.equal(vqgan.encode(recorded["video"]), recorded["codes"])
     logits = vqgan.discriminators["temporal"](recorded["video"])[0]
     torch.testing.assert_close(logits, recorded["logits_video"], rtol=0, atol=1e-4)
-    with pytest.raises(ConfigError, match=r"^norm=batch: the VQGAN of vqgan\.checkpoint has group; allowed: group"):
+    with pytest.raises(UserError, match=r"^norm=batch: the VQGAN of vqgan\.checkpoint has group; allowed: group"):
         composed(f"vqgan.checkpoint={REFERENCE / 'vqgan_groupnorm.ckpt'}")
     assert composed(f"vqgan.checkpoint={REFERENCE / 'vqgan_groupnorm.ckpt'}", "norm=group").codebook_size == 64
 
@@ -106,7 +107,7 @@ def test_a_checkpoint_of_the_original_gives_its_codes_at_any_scale(tmp_path: Pat
 )
 def test_what_it_cannot_be_is_refused_in_one_line(arguments: list[str], said: str, tmp_path: Path) -> None:
     file = written(tmp_path / "one.ckpt")
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(UserError) as error:
         make_plan(["scale=smoke", f"vqgan.checkpoint={file}", *arguments])
     assert said in str(error.value) and "\n" not in str(error.value)
 

@@ -11,7 +11,8 @@ from typing import Any
 import hydra
 from hydra.errors import HydraException
 
-from tats_exp.config import ConfigError, conf_dir
+from tats_exp import UserError
+from tats_exp.config import conf_dir
 from tats_exp.plan import Plan, make_plan
 from tats_exp.progress import ProgressBar
 from tats_exp.report import make_report
@@ -27,7 +28,7 @@ def main() -> None:
         return
     try:
         plan = make_plan(arguments)
-    except (ConfigError, HydraException) as error:
+    except (UserError, HydraException) as error:
         sys.exit(_refuse(str(error)))
     folder = _new_folder(Path("runs") / plan.name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
     print(f"{plan.name}: {plan.jobs} run{'s' * (plan.jobs > 1)}, {plan.side_by_side} at a time -> {folder}", flush=True)

@@ -1,7 +1,7 @@
 """The check that every run passes before the first one starts.
 
 What a section may hold is written once: a section with `_target_` may hold the parameters of that target, with their
-types; the others are the models of `config.py`. What does not fit is one line of `ConfigError`.
+types; the others are the models of `config.py`. What does not fit is one line of `UserError`.
 """
 
 import inspect
@@ -16,7 +16,8 @@ from omegaconf import DictConfig
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from tats_exp.config import Config, ConfigError, Metrics, allowed, validated
+from tats_exp import UserError
+from tats_exp.config import Config, Metrics, allowed, validated
 from tats_exp.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
 from tats_exp.training_sections import Node, Training
 from tats_exp.transformer_checkpoint import filled_from_checkpoint as filled_transformer
@@ -43,7 +44,7 @@ def check(cfg: DictConfig) -> Config:
         The same values, typed; those of models that are read from checkpoints as they are there.
 
     Raises:
-        ConfigError: in one line, naming the key, what was given and what is allowed.
+        UserError: in one line, naming the key, what was given and what is allowed.
     """
     config = validated(cfg, Config)
     try:
@@ -52,10 +53,10 @@ def check(cfg: DictConfig) -> Config:
         for path, node, supplied in _nodes(config):
             _check_node(path, node, supplied)
         config = _with_transformers_of_checkpoints(config)
-    except ConfigError:
+    except UserError:
         raise
     except ValueError as error:
-        raise ConfigError(str(error)) from None
+        raise UserError(str(error)) from None
     _check_together(config)
     return config
 
@@ -66,7 +67,7 @@ def _with_transformers_of_checkpoints(config: Config) -> Config:
         if name == "vqgan":
             continue
         if config.vqgan.checkpoint is None:
-            raise ConfigError(
+            raise UserError(
                 f"{name}.checkpoint={path}: it speaks the codes of the VQGAN it was trained with; give that, too, as "
                 "vqgan.checkpoint"
             )
@@ -109,7 +110,7 @@ def check_networks(metrics: Metrics) -> None:
     """Hold the networks of an evaluation against the parameters of what builds them.
 
     Raises:
-        ConfigError: in one line.
+        UserError: in one line.
     """
     for path, node, supplied in _network_nodes(metrics):
         _check_node(path, node, supplied)
@@ -124,11 +125,11 @@ def _network_nodes(metrics: Metrics) -> list[tuple[str, Node, set[str]]]:
 def _check_node(path: str, node: Node, supplied: set[str]) -> None:
     """Hold a section against the parameters of its target, and the sections inside it against theirs."""
     if "_target_" not in node:
-        raise ConfigError(f"{path}._target_ is missing: name the class or function to build")
+        raise UserError(f"{path}._target_ is missing: name the class or function to build")
     try:
         target = get_object(node["_target_"])
     except Exception:
-        raise ConfigError(f"{path}._target_: cannot import {node['_target_']!r}") from None
+        raise UserError(f"{path}._target_: cannot import {node['_target_']!r}") from None
     parameters = inspect.signature(target).parameters
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     takes = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
@@ -137,17 +138,17 @@ def _check_node(path: str, node: Node, supplied: set[str]) -> None:
             continue
         names = [name for name in takes if name not in supplied]
         if key not in names:
-            raise ConfigError(f"{path}.{key}: unknown key; {allowed(key, names)}")
+            raise UserError(f"{path}.{key}: unknown key; {allowed(key, names)}")
         if isinstance(value, dict) and "_target_" in value:
             _check_node(f"{path}.{key}", value, set())
         elif key in hints and _is_plain(hints[key]):
             try:
                 TypeAdapter(hints[key]).validate_python(value)
             except ValidationError as error:
-                raise ConfigError(f"{path}.{key}={value!r}: {error.errors()[0]['msg']}") from None
+                raise UserError(f"{path}.{key}={value!r}: {error.errors()[0]['msg']}") from None
     missing = [n for n in takes if parameters[n].default is inspect.Parameter.empty and n not in {*node, *supplied}]
     if missing:
-        raise ConfigError(f"{path}.{missing[0]} is missing")
+        raise UserError(f"{path}.{missing[0]} is missing")
 
 
 def _is_plain(hint: Any) -> bool:
@@ -164,14 +165,14 @@ def _check_together(config: Config) -> None:
     """What no section can tell alone; the models are built without memory, on the meta device."""
     _check_trainer(config.trainer)
     if int(config.data.get("seed", 0)) < 0:
-        raise ConfigError(f"data.seed={config.data['seed']} must be 0 or more")
+        raise UserError(f"data.seed={config.data['seed']} must be 0 or more")
     training = config.vqgan.training
     try:
         if config.vqgan.checkpoint is None:
             training.check()
         _check_processes(config)
         if config.compile and training.adversarial.adaptive and training.discriminators.nodes():
-            raise ValueError(
+            raise UserError(
                 "vqgan.training.adversarial.adaptive=true needs gradients at a layer inside what compile=true makes "
                 "one piece; allowed: one of the two"
             )
@@ -180,7 +181,7 @@ def _check_together(config: Config) -> None:
             vqgan: Any = build_vqgan(config)
             vqgan.check_clip(config.frames, config.resolution)
             if config.frames < 2 * vqgan.time_stride:
-                raise ValueError(f"frames={config.frames}: a window needs two latent frames or more")
+                raise UserError(f"frames={config.frames}: a window needs two latent frames or more")
             vqgan.check_clip(config.sampled_frames, config.resolution)
             build_transformer(config, condition_codes=1, condition_length=1)
             _check_optimizers(config)
@@ -189,14 +190,14 @@ def _check_together(config: Config) -> None:
             with torch.device("meta"):
                 interpolation: Any = build_interpolation(config, condition_codes=1, condition_length=1)
             if interpolation.mask == "causal":
-                raise ValueError("interpolation.model.mask=causal has no anchors; allowed: a, b, c")
+                raise UserError("interpolation.model.mask=causal has no anchors; allowed: a, b, c")
         _check_given(config, sampler.long)
     except ValueError as error:
-        raise ConfigError(str(error)) from None
+        raise UserError(str(error)) from None
     except Exception as error:  # instantiate wraps what a constructor raised
-        raise ConfigError(str(error.__cause__ or error).splitlines()[0]) from None
+        raise UserError(str(error.__cause__ or error).splitlines()[0]) from None
     if config.sampled_frames % config.frames:
-        raise ConfigError(f"long_frames={config.long_frames} must be a multiple of frames={config.frames}")
+        raise UserError(f"long_frames={config.long_frames} must be a multiple of frames={config.frames}")
 
 
 def _checked_sampler(config: Config) -> Any:
@@ -206,7 +207,7 @@ def _checked_sampler(config: Config) -> Any:
         sampler.check(config.latent_grid[0], config.codebook_size)
     except Exception as error:  # instantiate wraps what a constructor raised
         cause = error.__cause__ or error
-        raise ValueError(f"sampler{'.' if isinstance(cause, ValueError) else ': '}{cause}".splitlines()[0]) from None
+        raise UserError(f"sampler{'.' if isinstance(cause, ValueError) else ': '}{cause}".splitlines()[0]) from None
     return sampler
 
 
@@ -214,31 +215,31 @@ def _check_given(config: Config, long: bool) -> None:
     """Refuse frames to start from that are no whole latent frames, or that the held-out windows do not have."""
     given, stride = config.sampling.given_frames, config.vqgan.model["downsample"][0]
     if given % stride or given > config.frames:
-        raise ValueError(f"sampling.given_frames={given} must be a multiple of {stride}, at most {config.frames}")
+        raise UserError(f"sampling.given_frames={given} must be a multiple of {stride}, at most {config.frames}")
     if given and not long:
-        raise ValueError(f"sampling.given_frames={given} needs a sampler of long videos: sliding or hierarchical")
+        raise UserError(f"sampling.given_frames={given} needs a sampler of long videos: sliding or hierarchical")
     if given and config.codes.held_out_windows < config.sampled_videos:
         told = f"codes.held_out_windows={config.codes.held_out_windows}: sampling.given_frames={given} wants one window"
-        raise ValueError(f"{told} for each of the {config.sampled_videos} sampled videos")
+        raise UserError(f"{told} for each of the {config.sampled_videos} sampled videos")
 
 
 def _check_trainer(trainer: Node) -> None:
     """Refuse what would change a training behind the store's back, and devices that are not there."""
     for key in trainer:
         if key not in TRAINER_KEYS | INSTANTIATE_KEYS:
-            raise ConfigError(f"trainer.{key}: not to be set here; {allowed(key, sorted(TRAINER_KEYS))}")
+            raise UserError(f"trainer.{key}: not to be set here; {allowed(key, sorted(TRAINER_KEYS))}")
     for key in ("accelerator", "devices", "precision"):
         if key not in trainer:
-            raise ConfigError(f"trainer.{key} is missing")
+            raise UserError(f"trainer.{key} is missing")
     if trainer["precision"] not in PRECISIONS:
-        raise ConfigError(f"trainer.precision={trainer['precision']}: allowed: {', '.join(PRECISIONS)}")
+        raise UserError(f"trainer.precision={trainer['precision']}: allowed: {', '.join(PRECISIONS)}")
     devices, by = trainer["devices"], str(trainer.get("strategy", "auto"))
     if not isinstance(devices, int) or devices < 1 or (devices > 1) != by.startswith("ddp"):
-        raise ConfigError(f"trainer.devices={devices} with strategy={by}: allowed: 1, or a number with trainer=ddp")
+        raise UserError(f"trainer.devices={devices} with strategy={by}: allowed: 1, or a number with trainer=ddp")
     try:
         instantiate(trainer, _convert_="all")(logger=False, enable_model_summary=False, enable_checkpointing=False)
     except Exception as error:  # Lightning has an error class of its own, and raises others, too
-        raise ConfigError(f"trainer: {' '.join(str(error.__cause__ or error).split())}") from None
+        raise UserError(f"trainer: {' '.join(str(error.__cause__ or error).split())}") from None
 
 
 def _check_processes(config: Config) -> None:
@@ -246,13 +247,13 @@ def _check_processes(config: Config) -> None:
     processes = config.trainer["devices"]
     for name, training in _trainings(config).items():
         if training.batch_size % processes:
-            raise ValueError(
+            raise UserError(
                 f"{name}.training.batch_size={training.batch_size} must be a multiple of trainer.devices={processes}"
             )
     adversarial, by = config.vqgan.training.adversarial, str(config.trainer.get("strategy", "auto"))
     idle = adversarial.start_step - adversarial.warmup_steps if config.vqgan.training.discriminators.nodes() else 0
     if processes > 1 and idle and by != WITH_IDLE_WEIGHTS:
-        raise ValueError(
+        raise UserError(
             f"trainer.strategy={by}: the discriminators take no part in the first {idle} steps; allowed: "
             f"{WITH_IDLE_WEIGHTS}, or vqgan.training.adversarial.warmup_steps={adversarial.start_step}"
         )
@@ -262,12 +263,12 @@ def _check_processes(config: Config) -> None:
     ]
     synchronised = bool(config.trainer.get("sync_batchnorm", False))
     if processes > 1 and "batch" in norms and not synchronised:
-        raise ValueError(
+        raise UserError(
             "trainer.sync_batchnorm=false: every process would normalise by statistics of its own; allowed: true, or "
             "norm=frame_group, and norm: group in the discriminators"
         )
     if synchronised and config.trainer["accelerator"] != "cuda":
-        raise ValueError(
+        raise UserError(
             f"trainer.sync_batchnorm=true: there is none for accelerator={config.trainer['accelerator']}; allowed: cuda"
         )
 
@@ -281,4 +282,4 @@ def _check_optimizers(config: Config) -> None:
             if training.scheduler is not None:
                 instantiate(training.scheduler, _convert_="all")(optimizer)
         except (ValueError, TypeError, IndexError) as error:
-            raise ConfigError(f"{name}.training.optimizer: {error}") from None
+            raise UserError(f"{name}.training.optimizer: {error}") from None

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from tats_exp import UserError
+
 INSIDE = {
     "vqgan": ("discriminators", "perceptual", "vqgan"),
     "transformer": ("transformer",),
@@ -37,23 +39,21 @@ def refuse_training_keys(section: str, keys: Iterable[str]) -> None:
         keys: what is overridden.
 
     Raises:
-        ValueError: in one line.
+        UserError: in one line.
     """
     for key in keys:
         if key.split(".")[0] in INSIDE[section] and key != f"{section}.checkpoint":
-            raise ValueError(
-                f"{key}: {_owner(section)} is neither built nor trained anew; {_or_none(f'without {key}')}"
-            )
+            raise UserError(f"{key}: {_owner(section)} is neither built nor trained anew; {_or_none(f'without {key}')}")
 
 
 def refuse_other(section: str, group: str, asked: object, there: object) -> None:
     """Refuse a value of a group that is another than the file's.
 
     Raises:
-        ValueError: in one line.
+        UserError: in one line.
     """
     if asked != there:
-        raise ValueError(f"{group}={asked}: {_owner(section)} has {there}; {_or_none(str(there))}")
+        raise UserError(f"{group}={asked}: {_owner(section)} has {there}; {_or_none(str(there))}")
 
 
 def _owner(section: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from hydra import initialize_config_dir
 
+from tats_exp import UserError
 from tats_exp.compose import compose_run, parse_overrides
 from tats_exp.config import SectionType, conf_dir, validated
 
@@ -50,7 +51,7 @@ def read_config(name: str, overrides: list[str], schema: type[SectionType]) -> S
         schema: what it must hold.
 
     Raises:
-        ConfigError: one line about what is wrong.
+        UserError: one line about what is wrong.
     """
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         parse_overrides(overrides)
@@ -61,9 +62,9 @@ def chosen_device(name: str) -> torch.device:
     """The device of that name; `auto` is the GPU where there is one.
 
     Raises:
-        ValueError: a GPU is asked for where there is none.
+        UserError: a GPU is asked for where there is none.
     """
     there = torch.cuda.is_available()
     if name == "cuda" and not there:
-        raise ValueError("device=cuda: torch finds no CUDA device; allowed here: auto, cpu")
+        raise UserError("device=cuda: torch finds no CUDA device; allowed here: auto, cpu")
     return torch.device(("cuda" if there else "cpu") if name == "auto" else name)

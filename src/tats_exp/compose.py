@@ -9,19 +9,20 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from tats_exp.config import ConfigError, allowed
+from tats_exp import UserError
+from tats_exp.config import allowed
 
 
 def parse_overrides(lines: list[str]) -> list[Override]:
     """Read overrides as Hydra does.
 
     Raises:
-        ConfigError: one of them cannot be read; one line.
+        UserError: one of them cannot be read; one line.
     """
     try:
         return OverridesParser.create().parse_overrides(lines)
     except HydraException as error:
-        raise ConfigError(str(error).splitlines()[0]) from None
+        raise UserError(str(error).splitlines()[0]) from None
 
 
 def compose_run(overrides: list[str], with_hydra: bool = False, root: str = "config") -> DictConfig:
@@ -33,12 +34,12 @@ def compose_run(overrides: list[str], with_hydra: bool = False, root: str = "con
         root: which root config.
 
     Raises:
-        ConfigError: they name an option or a key that there is not.
+        UserError: they name an option or a key that there is not.
     """
     try:
         return compose(root, overrides=overrides, return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_one_line(error, root, overrides)) from None
+        raise UserError(_one_line(error, root, overrides)) from None
 
 
 def _one_line(error: Exception, root: str, overrides: list[str]) -> str:

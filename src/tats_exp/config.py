@@ -1,6 +1,6 @@
 """The schema of the root config: what a run may hold, typed. `check.py` holds it against the code that it describes.
 
-A key or a value that does not fit is one line of `ConfigError`.
+A key or a value that does not fit is one line of `UserError`.
 """
 
 import difflib
@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from tats_exp import UserError
 from tats_exp.data.codes import long_window
 from tats_exp.training_sections import InterpolationSection, Node, Section, TransformerSection, VQGANSection, build
 from tats_exp.vqgan.padding import TimePadding
@@ -27,10 +28,6 @@ SectionType = typing.TypeVar("SectionType", bound=Section)
 
 # A run folder is named by its choices; a path among them must not become folders.
 OmegaConf.register_new_resolver("folder_name", lambda text: str(text).replace("/", "_") or "run", replace=True)
-
-
-class ConfigError(ValueError):
-    """A config that cannot run; the message is one line for the user."""
 
 
 class Padding(Section):
@@ -90,7 +87,7 @@ class Metrics(Section):
     @classmethod
     def _of_an_interval(cls, resamples: int) -> int:
         if resamples == 1:
-            raise ValueError("an interval needs 2 or more; allowed: 0 for none, or 2 and more")
+            raise UserError("an interval needs 2 or more; allowed: 0 for none, or 2 and more")
         return resamples
 
 
@@ -200,16 +197,16 @@ def validated(cfg: DictConfig, model: type[SectionType]) -> SectionType:
     """The values of a root config, typed; its sections with `_target_` are not looked into.
 
     Raises:
-        ConfigError: in one line, naming the key, what was given and what is allowed.
+        UserError: in one line, naming the key, what was given and what is allowed.
     """
     try:
         values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_first_line(error, model)) from None
+        raise UserError(_first_line(error, model)) from None
 
 
 def allowed(given: str, names: list[str]) -> str:

@@ -8,9 +8,9 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from tats_exp import UserError
 from tats_exp.check import check_networks
 from tats_exp.command import command, read_config
-from tats_exp.config import ConfigError
 from tats_exp.evaluator import EvaluateConfig, Evaluator
 from tats_exp.report import make_report
 
@@ -19,13 +19,13 @@ def run(overrides: list[str]) -> None:
     """Evaluate what the keys name.
 
     Raises:
-        ValueError: a key, a folder or the weights are not what they should be; one line.
+        UserError: a key, a folder or the weights are not what they should be; one line.
     """
     config = read_config("evaluate", overrides, EvaluateConfig)
     check_networks(config.metrics)
     out = Path(config.out or f"runs/evaluate/{datetime.now():%Y-%m-%d_%H-%M-%S}")
     if any(out.glob("*/status.json")):
-        raise ConfigError(f"out={out}: holds an evaluation already; name another folder")
+        raise UserError(f"out={out}: holds an evaluation already; name another folder")
     evaluator = Evaluator(config)
     out.mkdir(parents=True, exist_ok=True)  # not to learn after hours that it cannot be
     if (told := evaluator.cost()) is not None:

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
+from tats_exp import UserError
 from tats_exp.command import chosen_device
 from tats_exp.config import Metrics
 from tats_exp.cost import seconds_per_clip, told_cost
@@ -138,29 +139,29 @@ class Evaluator:
         """Open generated videos; what cannot be measured is refused, not left out: it is part of what was made."""
         videos = open_folder("generated", folder, self.config, frame_stride=1)
         if videos.unreadable:
-            raise ValueError(f"generated: {len(videos.unreadable)} files cannot be read, first {videos.unreadable[0]}")
+            raise UserError(f"generated: {len(videos.unreadable)} files cannot be read, first {videos.unreadable[0]}")
         if videos.too_short:
-            raise ValueError(
+            raise UserError(
                 f"generated: {len(videos.too_short)} videos have fewer than {self.config.frames} frames, "
                 f"first {videos.too_short[0]}"
             )
         if videos.size != self.real.size:
             sizes = [f"{height}x{width}" for height, width in (self.real.size, videos.size)]
-            raise ValueError(
+            raise UserError(
                 f"frames of real are {sizes[0]}, of generated {sizes[1]}: resolution=N brings both to N x N"
             )
         repeats, wanted = self.metrics.repeats, self.metrics.repeats * self.metrics.videos
         if repeats > 1 and len(videos.names) < wanted:
-            raise ValueError(
+            raise UserError(
                 f"generated: {len(videos.names)} videos in {folder}, metrics.repeats={repeats} of "
                 f"metrics.videos={self.metrics.videos} need {wanted}"
             )
         if self.videos(videos) < 2:
-            raise ValueError(f"generated: {len(videos.names)} videos in {folder}, at least 2 are needed")
+            raise UserError(f"generated: {len(videos.names)} videos in {folder}, at least 2 are needed")
         drawn, floor = self._draw(videos)
         if floor < 2:
             there = f"{len(drawn[0])} windows of {self.config.frames} frames in {self.config.real}"
-            raise ValueError(f"real: {there}, at least 4 are needed")
+            raise UserError(f"real: {there}, at least 4 are needed")
         return videos
 
     def _draw(self, generated: VideoFolder) -> tuple[list[list[Window]], int]:
@@ -247,7 +248,7 @@ def open_folder(side: str, folder: str, config: EvaluateConfig, frame_stride: in
     """Open a folder of videos, with a bar if that takes long.
 
     Raises:
-        ValueError: there is nothing in it that can be measured; names the side.
+        UserError: there is nothing in it that can be measured; names the side.
     """
     with tqdm(desc=f"opening {side}", unit="file", delay=2, disable=None) as bar:
 
@@ -258,7 +259,7 @@ def open_folder(side: str, folder: str, config: EvaluateConfig, frame_stride: in
         try:
             return VideoFolder(folder, config.resolution, frame_stride, config.frames, told)
         except ValueError as error:
-            raise ValueError(f"{side}: {error}") from None
+            raise UserError(f"{side}: {error}") from None
 
 
 def codec_notes(real: VideoFolder, generated: VideoFolder) -> list[str]:

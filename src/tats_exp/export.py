@@ -9,6 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from tats_exp import UserError
 from tats_exp.check import check
 from tats_exp.command import command, read_config
 from tats_exp.official import save_official_vqgan
@@ -28,20 +29,20 @@ def export(overrides: list[str]) -> None:
     """Find the VQGAN of a run in its store, and write it.
 
     Raises:
-        ValueError: in one line: no such run, its VQGAN is gone, or the official code cannot build one like it.
+        UserError: in one line: no such run, its VQGAN is gone, or the official code cannot build one like it.
         OSError: the file cannot be written.
     """
     asked = read_config("export", overrides, ExportConfig)
     folder = Path(asked.run)
     if not (folder / "config.yaml").is_file() or not (folder / "status.json").is_file():
-        raise ValueError(f"run={asked.run}: no run folder, there is no config.yaml with a status.json in it")
+        raise UserError(f"run={asked.run}: no run folder, there is no config.yaml with a status.json in it")
     cfg = OmegaConf.load(folder / "config.yaml")
     assert isinstance(cfg, DictConfig)
     config = check(cfg)
     key = json.loads((folder / "status.json").read_text()).get("stages", {}).get("vqgan")
     stage = Path(config.store.root) / "vqgan" / str(key)
     if not stage.is_dir():
-        raise ValueError(f"run={asked.run}: its VQGAN is not in {config.store.root}; start the command where it ran")
+        raise UserError(f"run={asked.run}: its VQGAN is not in {config.store.root}; start the command where it ran")
     vqgan = Parts(config, Progress(folder, "")).vqgan(stage).cpu()
     for judge in vqgan.discriminators.values():
         judge.cpu()

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader, Dataset
 
+from tats_exp import UserError
 from tats_exp.data.clips import StepSampler
 from tats_exp.store import atomic
 
@@ -63,13 +64,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint with `weights_only=True`.
 
     Raises:
-        ValueError: the file is damaged.
+        UserError: the file is damaged.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
+        raise UserError(
             f"checkpoint {path} cannot be read ({reason}); delete it to train this stage from its start"
         ) from None
 
@@ -166,7 +167,7 @@ def fit(
         steps: called with (steps done, steps in all).
 
     Raises:
-        ValueError: the checkpoint cannot be read, or the batch cannot be shared out evenly among the processes.
+        UserError: the checkpoint cannot be read, or the batch cannot be shared out evenly among the processes.
     """
     checkpoint = folder / CHECKPOINT
     start = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint.exists() else 0

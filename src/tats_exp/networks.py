@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from tats_exp import UserError
 from tats_exp.training_sections import Node, build
 
 CLASSIFIER = ("name", "checksum")
@@ -19,7 +20,7 @@ def feature_network(node: Node, device: torch.device) -> Any:
         device: where it goes.
 
     Raises:
-        ValueError: its weights are not there or not what they should be, or it is no such network; one line.
+        UserError: its weights are not there or not what they should be, or it is no such network; one line.
     """
     return _load("metrics.network", node, device, FEATURES)
 
@@ -33,5 +34,5 @@ def _load(key: str, node: Node, device: torch.device, wanted: tuple[str, ...]) -
     network = build(node)
     missing = [name for name in wanted if not hasattr(network, name)]
     if missing:
-        raise ValueError(f"{key}: {type(network).__name__} has no {missing[0]}; needed are {', '.join(wanted)}")
+        raise UserError(f"{key}: {type(network).__name__} has no {missing[0]}; needed are {', '.join(wanted)}")
     return network.to(device).eval()

@@ -17,6 +17,7 @@ from zipfile import is_zipfile
 import torch
 from torch import Tensor, nn
 
+from tats_exp import UserError
 from tats_exp.store import atomic
 from tats_exp.transformer.masks import Mask
 from tats_exp.transformer.transformer import Transformer
@@ -64,7 +65,7 @@ def load_vqgan(path: Path | str) -> VQGAN:
         The VQGAN in eval mode on the CPU. Its `discriminators` are those of the checkpoint, in eval mode, too.
 
     Raises:
-        ValueError: in one line: no such file, damaged or of another kind, weights that are missing or do not fit its
+        UserError: in one line: no such file, damaged or of another kind, weights that are missing or do not fit its
             arguments, a `padding_type` other than replicate.
     """
     return _load(path, _vqgan)
@@ -82,7 +83,7 @@ def load_transformer(path: Path | str, window: Sequence[int] | None = None) -> T
         The transformer in eval mode on the CPU.
 
     Raises:
-        ValueError: in one line: as for `load_vqgan`, a window that does not fit, or a condition other than a label.
+        UserError: in one line: as for `load_vqgan`, a window that does not fit, or a condition other than a label.
     """
     return _load(path, partial(_transformer, window=window))
 
@@ -91,7 +92,7 @@ def arguments(path: Path | str) -> dict[str, Any]:
     """What a checkpoint of the official code says of how its model was trained: the command line's arguments.
 
     Raises:
-        ValueError: in one line, as for `load_vqgan`.
+        UserError: in one line, as for `load_vqgan`.
     """
     return _load(path, lambda _, args: vars(args))
 
@@ -109,7 +110,7 @@ def save_official_vqgan(vqgan: VQGAN, path: Path | str, frames: int = 16, resolu
         resolution: their height and width.
 
     Raises:
-        ValueError: in one line: it is built in a way that the official code does not know.
+        UserError: in one line: it is built in a way that the official code does not know.
         OSError: the file cannot be written.
     """
     args = Namespace(**_TRAINING, **_official_arguments(vqgan), sequence_length=frames, resolution=resolution)
@@ -135,12 +136,12 @@ def vqgan_state_dict(official: Mapping[str, Tensor]) -> State:
         All entries of our VQGAN; its codebook counts as initialised, or training on would begin it anew.
 
     Raises:
-        ValueError: it is not the state dict of a VQGAN.
+        UserError: it is not the state dict of a VQGAN.
     """
     found = {name: value for name, value in official.items() if name.startswith(VQGAN_PARTS)}
     missing = [part for part in VQGAN_PARTS if not any(name.startswith(part) for name in found)]
     if missing:
-        raise ValueError(f"no official VQGAN: no weights named {', '.join(part + '*' for part in missing)} in it")
+        raise UserError(f"no official VQGAN: no weights named {', '.join(part + '*' for part in missing)} in it")
     device = found["codebook.N"].device if "codebook.N" in found else None
     found["codebook.initialised"] = torch.tensor(True, device=device)
     found["codebook.step"] = torch.tensor(0, device=device)
@@ -167,13 +168,13 @@ def transformer_state_dict(official: Mapping[str, Tensor]) -> State:
         All weights of our transformer; the masks, which are computed here, are left out.
 
     Raises:
-        ValueError: it is not the state dict of a transformer.
+        UserError: it is not the state dict of a transformer.
     """
     inner = _inside(official, TRANSFORMER_PREFIX) or official
     found = {name: value for name, value in inner.items() if not name.endswith("attn.mask")}
     missing = [name for name in ("pos_emb", "tok_emb.weight", "head.weight") if name not in found]
     if missing:
-        raise ValueError(f"no official transformer: no weights named {', '.join(missing)} in it")
+        raise UserError(f"no official transformer: no weights named {', '.join(missing)} in it")
     return found
 
 
@@ -186,23 +187,23 @@ def _load(path: Path | str, build: Callable[[State, Namespace], Built]) -> Built
     try:
         return build(*_read(Path(path)))
     except ValueError as error:
-        raise ValueError(f"checkpoint {path}: {error}") from None
+        raise UserError(f"checkpoint {path}: {error}") from None
 
 
 def _read(path: Path) -> tuple[State, Namespace]:
     if not path.is_file():
-        raise ValueError("no such file")
+        raise UserError("no such file")
     with torch.serialization.safe_globals([Namespace, _CALLBACK]):
         try:
             # Mapped, so that the states of optimizers, most of a real checkpoint, are never read from the disk.
             checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
         except Exception as error:  # what a damaged pickle raises can be anything
-            raise ValueError(_why_unreadable(error)) from None
+            raise UserError(_why_unreadable(error)) from None
     content = checkpoint if isinstance(checkpoint, dict) else {}
     state, hyper = content.get("state_dict"), content.get("hyper_parameters")
     args = hyper.get("args") if isinstance(hyper, dict) else None
     if not isinstance(state, Mapping) or not isinstance(args, Namespace):
-        raise ValueError("not of the official code; its checkpoints hold state_dict and hyper_parameters['args']")
+        raise UserError("not of the official code; its checkpoints hold state_dict and hyper_parameters['args']")
     return {name: value for name, value in state.items() if isinstance(value, Tensor)}, args
 
 
@@ -218,7 +219,7 @@ def _vqgan(state: State, args: Namespace) -> VQGAN:
     weights = vqgan_state_dict(state)
     padding = getattr(args, "padding_type", "replicate")
     if padding != "replicate":
-        raise ValueError(f"padding_type={padding!r} is refused, it means something else there; allowed: replicate")
+        raise UserError(f"padding_type={padding!r} is refused, it means something else there; allowed: replicate")
     image_channels = _argument(args, "image_channels", int)
     vqgan = _filled(partial(_new_vqgan, args, image_channels), weights)
     for kind, (prefix, discriminator) in DISCRIMINATORS.items():
@@ -237,7 +238,7 @@ def _new_vqgan(args: Namespace, image_channels: int) -> VQGAN:
     codebook = EMACodebook(codes, dim, restart_below=restart_below)
     downsample, norm = _argument(args, "downsample", tuple | list), _argument(args, "norm_type", str)
     if norm not in OFFICIAL_NORMS:
-        raise ValueError(f"norm_type={norm!r} is unknown; allowed: {', '.join(OFFICIAL_NORMS)}")
+        raise UserError(f"norm_type={norm!r} is unknown; allowed: {', '.join(OFFICIAL_NORMS)}")
     return VQGAN(codebook, n_hiddens, downsample, norm=norm, image_channels=image_channels)
 
 
@@ -245,10 +246,10 @@ def _transformer(state: State, args: Namespace, window: Sequence[int] | None) ->
     weights = transformer_state_dict(state)
     condition = getattr(args, "cond_stage_key", "label")
     if condition != "label":
-        raise ValueError(f"cond_stage_key={condition!r} cannot be read; allowed: label, or unconditional")
+        raise UserError(f"cond_stage_key={condition!r} cannot be read; allowed: label, or unconditional")
     rows, codes = weights["tok_emb.weight"].shape[0], _argument(args, "first_stage_vocab_size", int)
     if rows < codes or (rows > codes and getattr(args, "unconditional", False)):
-        raise ValueError(f"tok_emb has {rows} rows, first_stage_vocab_size={codes} asks for {codes}, more with labels")
+        raise UserError(f"tok_emb has {rows} rows, first_stage_vocab_size={codes} asks for {codes}, more with labels")
     layers, heads, width = (_argument(args, name, int) for name in ("n_layer", "n_head", "n_embd"))
     unmasked = _argument(args, "n_unmasked", int)
     mask: Mask = "c" if unmasked else "causal"
@@ -262,7 +263,7 @@ def _window(args: Namespace, unmasked: int, window: Sequence[int] | None) -> tup
         side = math.isqrt(unmasked) if unmasked > 0 else _argument(args, "resolution", int) // SPACE_STRIDE
         window = (block // max(side * side, 1), side, side)
     if math.prod(window) != block or unmasked not in (0, window[1] * window[2]):
-        raise ValueError(f"window={tuple(window)} does not fit block_size={block}, n_unmasked={unmasked}; give another")
+        raise UserError(f"window={tuple(window)} does not fit block_size={block}, n_unmasked={unmasked}; give another")
     return tuple(window)
 
 
@@ -270,7 +271,7 @@ def _argument(args: Namespace, name: str, kind: Any) -> Any:
     """The argument of that name, if it is there and of that kind."""
     value = getattr(args, name, None)
     if not isinstance(value, kind):
-        raise ValueError(f"argument {name}={value!r} is missing or of the wrong type")
+        raise UserError(f"argument {name}={value!r} is missing or of the wrong type")
     return value
 
 
@@ -281,11 +282,11 @@ def _filled(make: Callable[[], Module], weights: State) -> Module:
     own = module.state_dict()
     for problem, names in (("lacks", own.keys() - weights.keys()), ("has unknown", weights.keys() - own.keys())):
         if names:
-            raise ValueError(f"{problem} weights, {len(names)} in all: {min(names)}{' ...' if len(names) > 1 else ''}")
+            raise UserError(f"{problem} weights, {len(names)} in all: {min(names)}{' ...' if len(names) > 1 else ''}")
     for name, value in own.items():
         if weights[name].shape != value.shape:
             found, wanted = tuple(weights[name].shape), tuple(value.shape)
-            raise ValueError(f"{name} has shape {found}, its arguments ask for {wanted}")
+            raise UserError(f"{name} has shape {found}, its arguments ask for {wanted}")
     module.to_empty(device="cpu").load_state_dict(weights)
     return module.eval()
 
@@ -305,7 +306,7 @@ def _official_arguments(vqgan: VQGAN) -> dict[str, Any]:
         *(("layers of a discriminator", d.layers, (adversaries[0].layers,)) for d in adversaries),
     ):
         if value not in allowed:
-            raise ValueError(f"{name}={value!r} cannot be written; allowed: {', '.join(map(str, allowed))}")
+            raise UserError(f"{name}={value!r} cannot be written; allowed: {', '.join(map(str, allowed))}")
     return {
         "n_codes": codebook.size,
         "embedding_dim": codebook.dim,

@@ -19,10 +19,11 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from tats_exp import UserError
 from tats_exp.check import check
 from tats_exp.checkpoints import INSIDE, refuse_training_keys
 from tats_exp.compose import compose_run, parse_overrides
-from tats_exp.config import Config, ConfigError, conf_dir
+from tats_exp.config import Config, conf_dir
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Clips, Videos, draw_windows
 from tats_exp.parts import Parts
@@ -76,18 +77,18 @@ def make_plan(arguments: list[str]) -> Plan:
         arguments: as given to `python -m tats_exp`.
 
     Raises:
-        ConfigError: one of the runs cannot be composed or does not fit together; one line.
+        UserError: one of the runs cannot be composed or does not fit together; one line.
     """
     parser = get_args_parser()
     parser.exit_on_error = False
     try:
         given, unknown = parser.parse_known_args(arguments)
     except (argparse.ArgumentError, SystemExit) as error:
-        raise ConfigError(str(error)) from None
+        raise UserError(str(error)) from None
     if given.config_name or given.config_path or given.config_dir:
-        raise ConfigError("the configuration is the one that ships with tats_exp: --config-... is not taken")
+        raise UserError("the configuration is the one that ships with tats_exp: --config-... is not taken")
     if unknown:
-        raise ConfigError(f"unknown flag {unknown[0]}; see --help")
+        raise UserError(f"unknown flag {unknown[0]}; see --help")
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         overrides = parse_overrides(given.overrides)
         whole = compose_run([o.input_line or "" for o in overrides if not o.is_sweep_override()], with_hydra=True)
@@ -100,7 +101,7 @@ def make_plan(arguments: list[str]) -> Plan:
             params = whole.hydra.sweeper.get("params") or {}
             said = {key: f"{key}={value}" for key, value in params.items()} | said
         elif any(o.is_sweep_override() for o in overrides):
-            raise ConfigError("several values for a key need a sweep: add -m")
+            raise UserError("several values for a key need a sweep: add -m")
         configs = [_checked(job) for job in jobs]
     needs = [_margins(config) for config in configs]
     reserve_training, reserve_encoding = (max(need) for need in zip(*needs, strict=True))
@@ -134,7 +135,7 @@ def _expand(whole: DictConfig, overrides: list[Override]) -> tuple[list[list[str
     try:
         jobs = BasicSweeper.split_arguments(parsed, None)[0]
     except (HydraException, AssertionError) as error:
-        raise ConfigError(f"cannot sweep: {error}") from None
+        raise UserError(f"cannot sweep: {error}") from None
     last = {o.key_or_group: o for o in parsed}
     swept = [key for key, o in last.items() if o.is_sweep_override() or key in params]
     return [list(job) for job in jobs], swept
@@ -144,7 +145,7 @@ def _unused(configs: list[Config], said: dict[str, str], swept: list[str]) -> li
     """Say which settings of the interpolation transformer, by key, meet a sampler that has none.
 
     Raises:
-        ConfigError: such a key is swept and no run interpolates: equal runs would stand in the table as a choice.
+        UserError: such a key is swept and no run interpolates: equal runs would stand in the table as a choice.
     """
     without = sorted({config.sampler["_target_"].rsplit(".", 1)[-1] for config in configs if not config.interpolates})
     about = {
@@ -155,7 +156,7 @@ def _unused(configs: list[Config], said: dict[str, str], swept: list[str]) -> li
     if not without or not about:
         return []
     if idle := [key for key in about if key in swept and not any(config.interpolates for config in configs)]:
-        raise ConfigError(
+        raise UserError(
             f"{idle[0]}: swept, but {' and '.join(without)} does not interpolate and all its runs would be the same; "
             "allowed: sampler=hierarchical"
         )
@@ -170,7 +171,7 @@ def _checked(job: list[str]) -> Config:
             try:
                 refuse_training_keys(section, (o.key_or_group for o in parse_overrides(job)))
             except ValueError as error:
-                raise ConfigError(str(error)) from None
+                raise UserError(str(error)) from None
     return check(_with_defaults(cfg))
 
 
@@ -201,11 +202,11 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
             _check_conditions(config, train)
             windows = len(draw_windows(train, 4, config.frames, seed=0))
             if windows < 4:
-                raise ValueError(f"data: {windows} windows of {config.frames} frames to compare with; 4 are the least")
+                raise UserError(f"data: {windows} windows of {config.frames} frames to compare with; 4 are the least")
         except Exception as error:
             cause = error.__cause__ or error
             if isinstance(cause, ValueError | OSError):
-                raise ConfigError(str(cause)) from None
+                raise UserError(str(cause)) from None
             raise
 
 
@@ -215,7 +216,7 @@ def _check_long_windows(config: Config, splits: list[Videos], reserve: int) -> N
         for videos in splits:
             Clips(videos, config.long_window_frames, reserve=reserve)
     except ValueError as error:
-        raise ValueError(f"sampler.key_every={config.key_every}: {error}") from None
+        raise UserError(f"sampler.key_every={config.key_every}: {error}") from None
 
 
 def _check_codebook(config: Config, train: Videos) -> None:
@@ -224,7 +225,7 @@ def _check_codebook(config: Config, train: Videos) -> None:
     frames = sum((length - 1) // train.frame_stride + 1 for length in train.lengths)
     latents = frames // time * (config.resolution // height) * (config.resolution // width)
     if config.codebook_size > latents:
-        raise ValueError(
+        raise UserError(
             f"codebook of {config.codebook_size} codes: the training videos have {latents} latents; allowed: at most "
             "as many codes (vqgan.sizes.codes or fsq_levels)"
         )
@@ -251,14 +252,14 @@ def _check_perceptual(configs: list[Config]) -> None:
             clip = torch.zeros(1, 3, config.frames if network.sees_time else 1, config.resolution, config.resolution)
             network(clip, clip)
         except (ValueError, OSError) as error:
-            raise ConfigError(f"vqgan.training.perceptual: {error}") from None
+            raise UserError(f"vqgan.training.perceptual: {error}") from None
 
 
 def _costs(configs: list[Config]) -> list[str]:
     """Load the feature networks that the sweep asks, and tell what they will cost.
 
     Raises:
-        ConfigError: the weights of one of them are not there, or are not what they should be.
+        UserError: the weights of one of them are not there, or are not what they should be.
     """
     alike: dict[str, list[Config]] = {}
     for config in configs:
@@ -269,7 +270,7 @@ def _costs(configs: list[Config]) -> list[str]:
         try:
             network, _ = parts.network, parts.classifier
         except (ValueError, OSError) as error:
-            raise ConfigError(str(error)) from None
+            raise UserError(str(error)) from None
         metrics, config = group[0].metrics, group[0]
         windows = config.sampled_frames // config.frames
         looked = min(2, windows) if metrics.windows == "ends" else windows

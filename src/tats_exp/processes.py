@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import multiprocessing
 
+from tats_exp import UserError
 from tats_exp.config import Config
 from tats_exp.fit import Scalars
 from tats_exp.parts import Parts
@@ -32,7 +33,7 @@ def train(make: MakeStage, parts: Parts, folders: tuple[Path, ...], scalars: Sca
         scalars: called with (step, values) in this process whenever losses are logged.
 
     Raises:
-        ValueError: what `make` raised, in one line.
+        UserError: what `make` raised, in one line.
         RuntimeError: a process ended otherwise; the message has its traceback.
     """
     processes = int(parts.config.trainer["devices"])
@@ -63,7 +64,7 @@ def train(make: MakeStage, parts: Parts, folders: tuple[Path, ...], scalars: Sca
     except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as failed:
         listen(timeout=0.5)
         if error is not None:
-            raise ValueError(error) from None
+            raise UserError(error) from None
         raise RuntimeError(str(failed)) from None
     listen(timeout=0.5)
 

@@ -16,6 +16,7 @@ from hydra.utils import instantiate
 from jaxtyping import Int64
 from torch import Tensor
 
+from tats_exp import UserError
 from tats_exp.parts import Parts
 from tats_exp.sampling.sliding_window import Progress
 from tats_exp.stages import CODES
@@ -63,7 +64,7 @@ def make_samples(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
         found: folders of earlier stages by name.
 
     Raises:
-        ValueError: fewer held-out windows than videos that are to go on from one.
+        UserError: fewer held-out windows than videos that are to go on from one.
     """
     if not (folder / TOLD).exists():
         _sample(parts, folder, found)
@@ -117,7 +118,7 @@ def _beginnings(
     count = len(windows["held_out"])
     if count < config.sampled_videos:
         told = f"sampling.given_frames={config.sampling.given_frames}: the test split has {count} windows"
-        raise ValueError(f"{told}; allowed: one for each of the {config.sampled_videos} sampled videos")
+        raise UserError(f"{told}; allowed: one for each of the {config.sampled_videos} sampled videos")
     mine = slice(config.sampled_videos)
     return seeds, windows["held_out_labels"][mine], windows["held_out"][mine, : config.given_latents]
 

@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
+from tats_exp import UserError
 from tats_exp.check import check_networks
 from tats_exp.command import chosen_device, command, read_config
 from tats_exp.config import Metrics
@@ -51,7 +52,7 @@ def run(overrides: list[str]) -> None:
     """Draw the windows, measure, write.
 
     Raises:
-        ValueError: the folder or the weights are not there, or there are fewer than 4 windows; one line.
+        UserError: the folder or the weights are not there, or there are fewer than 4 windows; one line.
     """
     config = read_config("sanity", overrides, SanityConfig)
     check_networks(config.metrics)
@@ -60,7 +61,7 @@ def run(overrides: list[str]) -> None:
     drawn = draw_windows(videos, 2 * config.windows, FRAMES, config.seed)
     count = len(drawn) // 2
     if count < 2:
-        raise ValueError(f"clips: {len(drawn)} windows of {FRAMES} frames in {config.clips}, at least 4 are needed")
+        raise UserError(f"clips: {len(drawn)} windows of {FRAMES} frames in {config.clips}, at least 4 are needed")
     network = feature_network(config.metrics.network, device)
     clean, distorted = drawn[0 : 2 * count : 2], drawn[1 : 2 * count : 2]  # both spread over all videos alike
     out = Path(config.out)

@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from tats_exp import UserError
 from tats_exp.store import atomic
 
 
@@ -13,19 +14,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Tensors of a stage on the CPU, as they were written.
 
     Raises:
-        ValueError: the file is damaged.
+        UserError: the file is damaged.
     """
     try:
         return load_file(path)
     except Exception as error:  # safetensors raises an error class of its own
-        raise ValueError(f"{path} cannot be read ({error}); delete its folder to make it again") from None
+        raise UserError(f"{path} cannot be read ({error}); delete its folder to make it again") from None
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Tensors of a stage on the CPU; codes and labels, which are stored narrow, come back as int64.
 
     Raises:
-        ValueError: the file is damaged.
+        UserError: the file is damaged.
     """
     tensors = read_tensors(path)
     return {name: value.long() if value.dtype == torch.int32 else value for name, value in tensors.items()}

@@ -6,6 +6,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from pydantic import BaseModel, ConfigDict, Field
 
+from tats_exp import UserError
 from tats_exp.vqgan.adversarial import DiscriminatorLoss
 
 Node = dict[str, Any]
@@ -20,7 +21,7 @@ def build(node: Node) -> Any:
     """What a section with `_target_` describes.
 
     Raises:
-        ValueError: of the target itself, not wrapped by Hydra; OSError likewise.
+        UserError: of the target itself, not wrapped by Hydra; OSError likewise.
     """
     try:
         return instantiate(node, _convert_="all")
@@ -121,38 +122,38 @@ class VQGANTrainingSection(Training):
         """Refuse what contradicts itself.
 
         Raises:
-            ValueError: in one line.
+            UserError: in one line.
         """
         found, weights = self.discriminators.nodes(), self.discriminators.weights()
         for kind, weight in weights.items():
             if weight and kind not in found:
-                raise ValueError(
+                raise UserError(
                     f"vqgan.training.discriminators.{kind}_weight={weight}: there is no {kind} discriminator; "
                     f"allowed: 0, or discriminators={kind} or both"
                 )
         if self.discriminators.matching_weight and not found:
-            raise ValueError(
+            raise UserError(
                 f"vqgan.training.discriminators.matching_weight={self.discriminators.matching_weight}: there is no "
                 "discriminator whose features could match; allowed: 0, or discriminators=spatial, temporal or both"
             )
         if self.perceptual_weight and self.perceptual is None:
-            raise ValueError(
+            raise UserError(
                 f"vqgan.training.perceptual_weight={self.perceptual_weight}: there is no perceptual network; "
                 "allowed: 0, or another option of the group perceptual"
             )
         if found and not self.discriminators.matching_weight and not any(weights[kind] for kind in found):
-            raise ValueError(
+            raise UserError(
                 "vqgan.training.discriminators: none of their weights is above 0, they would be trained for nothing; "
                 "allowed: a weight above 0, or discriminators=none"
             )
         start, ramp = self.adversarial.start_step, self.adversarial.ramp_steps
         if found and start >= self.steps:
-            raise ValueError(
+            raise UserError(
                 f"vqgan.training.adversarial.start_step={start}: the discriminators would never count, "
                 f"vqgan.training.steps={self.steps}; allowed: 0 to {self.steps - 1}"
             )
         if found and start + ramp > self.steps:
-            raise ValueError(
+            raise UserError(
                 f"vqgan.training.adversarial.ramp_steps={ramp}: the discriminators would never count whole, "
                 f"vqgan.training.steps={self.steps}; allowed: 0 to {self.steps - start}"
             )

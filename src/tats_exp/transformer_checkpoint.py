@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from tats_exp import UserError
 from tats_exp.checkpoints import refuse_other
 from tats_exp.official import SPACE_STRIDE, arguments, load_transformer
 from tats_exp.training_sections import Node, TransformerSection
@@ -42,16 +43,16 @@ def read_transformer(name: Name, path: str, window: Sequence[int]) -> Transforme
         window: latent grid (t, h, w) that it is to have.
 
     Raises:
-        ValueError: in one line: as `tats_exp.official.load_transformer`, or it is of the other kind.
+        UserError: in one line: as `tats_exp.official.load_transformer`, or it is of the other kind.
     """
     try:
         transformer = load_transformer(path, window)
     except ValueError as error:
-        raise ValueError(f"{name}.checkpoint: {error}".replace("give another", WINDOW_FROM[name])) from None
+        raise UserError(f"{name}.checkpoint: {error}".replace("give another", WINDOW_FROM[name])) from None
     kind = "transformer" if transformer.mask == "causal" else "interpolation"
     if kind != name:
         told = f"{name}.checkpoint={path}: the transformer in it has mask {transformer.mask}"
-        raise ValueError(f"{told}; it fits {kind}.checkpoint")
+        raise UserError(f"{told}; it fits {kind}.checkpoint")
     return transformer
 
 
@@ -87,12 +88,12 @@ def filled_from_checkpoint(
         latent_step: latent frames from one that the autoregressive transformer is to model to the next.
 
     Raises:
-        ValueError: in one line: the file cannot be read, has another window or vocabulary, or `mask` is not its.
+        UserError: in one line: the file cannot be read, has another window or vocabulary, or `mask` is not its.
     """
     assert section.checkpoint is not None
     found = describe(name, section.checkpoint, window)
     if found.video_codes != video_codes:
-        raise ValueError(
+        raise UserError(
             f"{name}.checkpoint={section.checkpoint}: its vocabulary has {found.video_codes} video codes, the VQGAN "
             f"{video_codes}; allowed: one that was trained with this VQGAN"
         )
@@ -113,19 +114,19 @@ def _check_training(name: Name, path: str, window: Sequence[int], resolution: in
     told = arguments(path)
     step, trained_at = told.get("sample_every_n_latent_frames"), told.get("resolution")
     if name == "transformer" and step and step != latent_step:
-        raise ValueError(
+        raise UserError(
             f"{name}.checkpoint={path}: it models every {step}. latent frame; allowed: sampler=hierarchical "
             f"sampler.key_every={step}"
         )
     if isinstance(trained_at, int) and trained_at != resolution and trained_at // SPACE_STRIDE != window[1]:
-        raise ValueError(f"{name}.checkpoint={path}: it was trained at resolution={trained_at}, not {resolution}")
+        raise UserError(f"{name}.checkpoint={path}: it was trained at resolution={trained_at}, not {resolution}")
 
 
 def check_condition(name: Name, path: str, window: Sequence[int], condition_codes: int) -> None:
     """Refuse a checkpoint that was trained with another condition than the run has.
 
     Raises:
-        ValueError: in one line.
+        UserError: in one line.
     """
     found = describe(name, path, window).condition_codes
     if found == condition_codes:
@@ -133,4 +134,4 @@ def check_condition(name: Name, path: str, window: Sequence[int], condition_code
     has = f"a condition of {found} classes" if found else "no condition"
     wants = f"the data have {condition_codes} classes" if condition_codes else "condition=none"
     allowed = "condition=label with data of as many classes" if found else "condition=none"
-    raise ValueError(f"{name}.checkpoint={path}: it was trained with {has}, {wants}; allowed: {allowed}")
+    raise UserError(f"{name}.checkpoint={path}: it was trained with {has}, {wants}; allowed: {allowed}")

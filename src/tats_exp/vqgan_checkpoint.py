@@ -4,6 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+from tats_exp import UserError
 from tats_exp.checkpoints import refuse_other
 from tats_exp.official import load_vqgan
 from tats_exp.training_sections import Node, VQGANSection
@@ -16,16 +17,16 @@ def read_checkpoint(path: str) -> VQGAN:
     """The VQGAN of a checkpoint, with its discriminators, in eval mode on the CPU; the same one for the same file.
 
     Raises:
-        ValueError: in one line: as `tats_exp.official.load_vqgan`, or it is not made for videos of three channels.
+        UserError: in one line: as `tats_exp.official.load_vqgan`, or it is not made for videos of three channels.
     """
     file = Path(path)
     try:
         vqgan = _read(path, file.stat().st_mtime_ns if file.exists() else 0)
     except ValueError as error:
-        raise ValueError(f"vqgan.checkpoint: {error}") from None
+        raise UserError(f"vqgan.checkpoint: {error}") from None
     channels = vqgan.encoder.conv_first.conv.in_channels
     if channels != 3:
-        raise ValueError(f"vqgan.checkpoint={path}: its videos have {channels} channels; allowed: 3")
+        raise UserError(f"vqgan.checkpoint={path}: its videos have {channels} channels; allowed: 3")
     return vqgan
 
 
@@ -44,7 +45,7 @@ def filled_from_checkpoint(section: VQGANSection) -> VQGANSection:
         The same with model and discriminators of the file, no perceptual network, and no weight for any adversary.
 
     Raises:
-        ValueError: in one line: the file cannot be read, or an option of `padding`, `norm` or `quantizer` is not its.
+        UserError: in one line: the file cannot be read, or an option of `padding`, `norm` or `quantizer` is not its.
     """
     assert section.checkpoint is not None
     vqgan = read_checkpoint(section.checkpoint)

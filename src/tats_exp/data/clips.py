@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from tats_exp import UserError
+
 logger = logging.getLogger(__name__)
 
 Split = Literal["train", "test"]
@@ -276,7 +278,7 @@ class Clips(Dataset[ClipItem]):
                 if longest is None
                 else (f"the longest video, {videos.names[longest]}, has {videos.lengths[longest]}")
             )
-            raise ValueError(f"no clip fits: {need}, {have}")
+            raise UserError(f"no clip fits: {need}, {have}")
         if self.left_out:
             logger.warning("left out %d of %d videos as too short: %s", self.left_out, len(self._starts), need)
 

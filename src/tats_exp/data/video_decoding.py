@@ -14,6 +14,8 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from tats_exp import UserError
+
 VERSION = 1
 """Raised whenever cropping, resizing or decoding changes the pixels: it enters the fingerprints."""
 
@@ -38,13 +40,13 @@ class VideoFileReader:
         """Open a file.
 
         Raises:
-            ValueError: it is gone or damaged; one line that names it.
+            UserError: it is gone or damaged; one line that names it.
         """
         require_file(path)
         try:
             self._reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
         except (decord.DECORDError, RuntimeError) as error:
-            raise ValueError(f"{path}: cannot be opened as a video") from error
+            raise UserError(f"{path}: cannot be opened as a video") from error
         self.path = path
         self.length = len(self._reader)
         self._padded = False
@@ -59,12 +61,12 @@ class VideoFileReader:
             (T, H, W, 3) uint8.
 
         Raises:
-            ValueError: the file is damaged, or has no such frame; one line that names it.
+            UserError: the file is damaged, or has no such frame; one line that names it.
         """
         try:
             return self._batch(indices)
         except (decord.DECORDError, RuntimeError, IndexError, StopIteration) as error:
-            raise ValueError(f"{self.path}: damaged, some of its frames cannot be decoded") from error
+            raise UserError(f"{self.path}: damaged, some of its frames cannot be decoded") from error
 
     def _batch(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         if not self._padded:
@@ -93,7 +95,7 @@ def decode(path: Path, indices: Sequence[int]) -> tuple[NDArray[np.uint8], int]:
         The frames, (T, H, W, 3) uint8, and the length of the video.
 
     Raises:
-        ValueError: the file is gone or damaged, or has no such frame; one line that names it.
+        UserError: the file is gone or damaged, or has no such frame; one line that names it.
     """
     reader = VideoFileReader(path)
     return reader.read(indices), reader.length
@@ -102,26 +104,26 @@ def decode(path: Path, indices: Sequence[int]) -> tuple[NDArray[np.uint8], int]:
 def require_file(path: Path) -> None:
     """Raise a ValueError of one line if there is no such file, or nothing in it."""
     if not path.is_file():
-        raise ValueError(f"{path}: no such file")
+        raise UserError(f"{path}: no such file")
     if not path.stat().st_size:
-        raise ValueError(f"{path}: the file is empty")
+        raise UserError(f"{path}: the file is empty")
 
 
 def codec_of(path: Path) -> str:
     """The codec of a video file by its common name: "av1", whichever library decodes it.
 
     Raises:
-        ValueError: the file is gone or holds no video; one line that names it.
+        UserError: the file is gone or holds no video; one line that names it.
     """
     require_file(path)
     try:
         with _demux(path) as container:
             stream = container.streams.best("video")
             if stream is None or stream.codec_context is None:
-                raise ValueError(f"{path}: holds no video that can be decoded")
+                raise UserError(f"{path}: holds no video that can be decoded")
             return stream.codec_context.codec.canonical_name
     except av.error.FFmpegError as error:
-        raise ValueError(f"{path}: cannot be opened as a video") from error
+        raise UserError(f"{path}: cannot be opened as a video") from error
 
 
 def _demux(path: Path) -> av.container.InputContainer:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tats_exp import UserError
 from tats_exp.data.clips import Split, span
 from tats_exp.data.video_decoding import CROP_AND_RESIZE, SUFFIXES, VERSION, codec_of, crop_and_resize, decode
 
@@ -75,12 +76,12 @@ class VideoFilesSplit:
         """Read (frames, resolution, resolution, 3) uint8: frames start, start + frame_stride, ...
 
         Raises:
-            ValueError: the frames are not all inside the video, or the file is gone or damaged; one line that names it.
+            UserError: the frames are not all inside the video, or the file is gone or damaged; one line that names it.
         """
         file = self.files[video]
         end = start + span(frames, self.frame_stride)
         if start < 0 or end > file.frames:
-            raise ValueError(f"{file.path}: frames {start} to {end - 1} asked for, it has 0 to {file.frames - 1}")
+            raise UserError(f"{file.path}: frames {start} to {end - 1} asked for, it has 0 to {file.frames - 1}")
         if self.keeps:
             return self._whole(video)[start : end : self.frame_stride].copy()
         decoded, _ = decode(file.path, range(start, end, self.frame_stride))
@@ -115,20 +116,20 @@ class VideoFiles:
             seed: of every fixed list of windows that is drawn from the videos.
 
         Raises:
-            ValueError: there is no such folder or split, or a number is below 1.
+            UserError: there is no such folder or split, or a number is below 1.
         """
         for name, value in {"resolution": resolution, "frame_stride": frame_stride}.items():
             if value < 1:
-                raise ValueError(f"data.{name} must be at least 1, got {value}")
+                raise UserError(f"data.{name} must be at least 1, got {value}")
         self.root = Path(root)
         self.seed = seed
         self.resolution = resolution
         self.frame_stride = frame_stride
         if not self.root.is_dir():
-            raise ValueError(f"data.root={root}: no such folder")
+            raise UserError(f"data.root={root}: no such folder")
         for split in ("train", "test"):
             if not (self.root / split).is_dir():
-                raise ValueError(
+                raise UserError(
                     f"data.root={root}: has no folder {split}, it must hold train/<class>/* and test/<class>/*"
                 )
         self.label_names = folders(self.root / "train")
@@ -139,7 +140,7 @@ class VideoFiles:
         Files that cannot be read, and classes that are not in train, are named and counted in the log.
 
         Raises:
-            ValueError: no video is left.
+            UserError: no video is left.
         """
         paths: list[tuple[Path, int]] = []
         unknown = 0
@@ -157,7 +158,7 @@ class VideoFiles:
         if broken:
             logger.warning("left out %d of %d videos of %s as unreadable", broken, len(paths), name)
         if not files:
-            raise ValueError(
+            raise UserError(
                 f"data.root={self.root}: no video is left in {name}/<class>/* "
                 f"({broken} unreadable, {unknown} of classes that are not in train; read are {' '.join(SUFFIXES)})"
             )

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tats_exp import UserError
 from tats_exp.data.clips import span
 from tats_exp.data.video_decoding import CROP_AND_RESIZE, VERSION, crop_and_resize
 from tats_exp.data.video_readers import FILES, IMAGES, ArrayReader, GifReader, Reader, images_in, open_reader, stored_in
@@ -90,11 +91,11 @@ class VideoFolder:
             progress: told how many of how many files are opened.
 
         Raises:
-            ValueError: there is no such folder, no video in it, or they differ in size; one line that names the folder.
+            UserError: there is no such folder, no video in it, or they differ in size; one line that names the folder.
         """
         for name, value in {"resolution": resolution, "frame_stride": frame_stride, "shortest": shortest}.items():
             if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+                raise UserError(f"{name} must be at least 1, got {value}")
         self.root = Path(root)
         self.frame_stride = frame_stride
         paths, self.unreadable, beside = find(self.root)
@@ -106,7 +107,7 @@ class VideoFolder:
         sizes = {video.size: video for video in self._found}
         if resolution is None and len(sizes) > 1:
             first, other, *_ = (f"{video.name} is {_told(size)}" for size, video in sizes.items())
-            raise ValueError(f"{self.root}: frames differ in size, {first}, {other}: resolution=N brings all to N x N")
+            raise UserError(f"{self.root}: frames differ in size, {first}, {other}: resolution=N brings all to N x N")
         self.size = self._found[0].size if resolution is None else (resolution, resolution)
         self.resolution = self.size[0]
         self.resize = "none" if set(sizes) == {self.size} else CROP_AND_RESIZE
@@ -122,13 +123,13 @@ class VideoFolder:
         """Read (frames, H, W, 3) uint8: frames start, start + frame_stride, ...
 
         Raises:
-            ValueError: the frames are not all inside the video, or it is damaged, gone or no longer what it was when
+            UserError: the frames are not all inside the video, or it is damaged, gone or no longer what it was when
                 the folder was opened; one line that names it.
         """
         found = self._found[video]
         end = start + span(frames, self.frame_stride)
         if start < 0 or end > found.length:
-            raise ValueError(
+            raise UserError(
                 f"{self.root / found.name}: frames {start} to {end - 1} asked for, it has 0 to {found.length - 1}"
             )
         wanted = range(start, end, self.frame_stride)
@@ -152,7 +153,7 @@ class VideoFolder:
                 self._open.popitem(last=False)
             reader = open_reader(found.path, found.index)
             if _stamp(found.path) != found.stamp:
-                raise ValueError(f"{found.path}: has changed since the folder was opened")
+                raise UserError(f"{found.path}: has changed since the folder was opened")
             self._open[video] = reader
         self._open.move_to_end(video)
         return self._open[video]
@@ -174,7 +175,7 @@ class VideoFolder:
         """Log what was left out.
 
         Raises:
-            ValueError: that was everything.
+            UserError: that was everything.
         """
         for line in [*self.unreadable, *beside]:
             logger.warning("left out %s", line)
@@ -189,9 +190,9 @@ class VideoFolder:
         if self.too_short:
             why.append(f"{len(self.too_short)} too short, {need}, first {self.too_short[0]}")
         if why:
-            raise ValueError(f"{self.root}: no video is left ({'; '.join(why)})")
+            raise UserError(f"{self.root}: no video is left ({'; '.join(why)})")
         told = f" ({beside[0]})" if beside else ""
-        raise ValueError(
+        raise UserError(
             f"{self.root}: holds no video{told}; read are {' '.join(FILES)} and folders of {' '.join(IMAGES)}"
         )
 
@@ -207,10 +208,10 @@ def find(root: Path) -> tuple[list[Path], list[str], list[str]]:
         for each folder whose images lie beside videos or folders, and are therefore not taken for frames.
 
     Raises:
-        ValueError: there is no such folder.
+        UserError: there is no such folder.
     """
     if not root.is_dir():
-        raise ValueError(f"{root}: no such folder")
+        raise UserError(f"{root}: no such folder")
     paths: list[Path] = []
     closed: list[str] = []
     beside: list[str] = []

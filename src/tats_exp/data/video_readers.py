@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tats_exp import UserError
 from tats_exp.data.video_decoding import SUFFIXES, VideoFileReader, codec_of, require_file
 
 ARRAYS = (".npy", ".npz")
@@ -51,7 +52,7 @@ class Reader(Protocol):
             (T, H, W, 3) uint8.
 
         Raises:
-            ValueError: they cannot be read; one line that names the file.
+            UserError: they cannot be read; one line that names the file.
         """
         ...
 
@@ -64,7 +65,7 @@ def open_reader(path: Path, index: int = 0) -> Reader:
         index: of the video, in an array of several.
 
     Raises:
-        ValueError: it cannot be opened; one line that names the file.
+        UserError: it cannot be opened; one line that names the file.
     """
     if path.is_dir():
         return ImageReader(path)
@@ -78,7 +79,7 @@ def stored_in(path: Path) -> str:
     """The codec that the pixels of a video went through; "none" where there was none.
 
     Raises:
-        ValueError: it is no video; one line that names the file.
+        UserError: it is no video; one line that names the file.
     """
     if path.is_dir():
         return IMAGES[images_in(path)[0].suffix.lower()]
@@ -89,20 +90,18 @@ def images_in(folder: Path) -> list[Path]:
     """The images in a folder, `frame_2` before `frame_10`; hidden ones are left out.
 
     Raises:
-        ValueError: the folder is gone, holds no image, images of several formats, or the frames of several videos.
+        UserError: the folder is gone, holds no image, images of several formats, or the frames of several videos.
     """
     try:
         images = [entry for entry in folder.iterdir() if entry.suffix.lower() in IMAGES and entry.name[0] != "."]
     except OSError as error:
-        raise ValueError(f"{folder}: {error.strerror}") from error
+        raise UserError(f"{folder}: {error.strerror}") from error
     formats = sorted({image.suffix.lower() for image in images})
     if len(formats) != 1:
         found = f"images of several formats ({' '.join(formats)})" if formats else "no image"
-        raise ValueError(f"{folder}: holds {found}, the frames of a video must be of one")
+        raise UserError(f"{folder}: holds {found}, the frames of a video must be of one")
     if _several_videos([re.findall(r"\d+", image.stem) for image in images]):
-        raise ValueError(
-            f"{folder}: no number in the names tells all frames apart: give each video a folder of its own"
-        )
+        raise UserError(f"{folder}: no number in the names tells all frames apart: give each video a folder of its own")
     return sorted(images, key=lambda image: (_natural(image.name), image.name))
 
 
@@ -134,7 +133,7 @@ class ImageReader:
         frame = load_image(self._images[index])
         if frame.shape[:2] != self._size:
             (height, width), (first_height, first_width) = frame.shape[:2], self._size
-            raise ValueError(
+            raise UserError(
                 f"{self._images[index]}: is {height}x{width}, the first frame is {first_height}x{first_width}"
             )
         return frame
@@ -144,7 +143,7 @@ def load_image(path: Path) -> NDArray[np.uint8]:
     """Load an image as (H, W, 3) uint8; transparency is dropped.
 
     Raises:
-        ValueError: it is gone, damaged, or has more than 8 bits a channel; one line that names it.
+        UserError: it is gone, damaged, or has more than 8 bits a channel; one line that names it.
     """
     require_file(path)
     try:
@@ -153,9 +152,9 @@ def load_image(path: Path) -> NDArray[np.uint8]:
             deep = image.mode.startswith(("I", "F"))
             frame = None if deep else np.array(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: cannot be read as an image") from error
+        raise UserError(f"{path}: cannot be read as an image") from error
     if frame is None:
-        raise ValueError(f"{path}: more than 8 bits a channel")
+        raise UserError(f"{path}: more than 8 bits a channel")
     return frame
 
 
@@ -178,9 +177,9 @@ class GifReader:
             with av.open(str(path)) as container:
                 delays = np.array([packet.duration or 1 for packet in container.demux(video=0) if packet.size])
         except (av.error.FFmpegError, IndexError) as error:
-            raise ValueError(f"{path}: cannot be opened as a GIF") from error
+            raise UserError(f"{path}: cannot be opened as a GIF") from error
         if not delays.size:
-            raise ValueError(f"{path}: holds no frame")
+            raise UserError(f"{path}: holds no frame")
         usual = delays[delays <= delays.min() + 1].mean()  # 40 frames a second are written as 2, 3, 2, 3 hundredths
         shown = np.maximum(1, np.rint(delays / usual)).astype(np.int64)
         self.pause = int(shown[-1]) if shown[-1] > shown[:-1].max(initial=1) else 1
@@ -193,7 +192,7 @@ class GifReader:
         try:
             return np.stack([self._picture(int(self._pictures[index])) for index in indices])
         except (av.error.FFmpegError, StopIteration) as error:
-            raise ValueError(f"{self.path}: damaged, some of its frames cannot be decoded") from error
+            raise UserError(f"{self.path}: damaged, some of its frames cannot be decoded") from error
 
     def _restart(self) -> None:
         self._decoded, self._at = self._decode(), -1
@@ -221,15 +220,15 @@ class ArrayReader:
     def __init__(self, path: Path, index: int = 0) -> None:
         array = map_array(path)
         if array.ndim not in (4, 5) or array.shape[-1] not in (1, 3) or not array.size:
-            raise ValueError(
+            raise UserError(
                 f"{path}: an array of shape {array.shape}, it must be (T, H, W, C) or (N, T, H, W, C) with C 3 or 1"
             )
         if array.dtype != np.uint8 and array.dtype.kind != "f":
-            raise ValueError(f"{path}: an array of {array.dtype}, it must be uint8, or floats from 0 to 1")
+            raise UserError(f"{path}: an array of {array.dtype}, it must be uint8, or floats from 0 to 1")
         self.path = path
         self.videos = len(array) if array.ndim == 5 else None
         if index >= (self.videos or 1):
-            raise ValueError(f"{path}: has {self.videos or 1} videos, number {index} was asked for")
+            raise UserError(f"{path}: has {self.videos or 1} videos, number {index} was asked for")
         self._array = array if self.videos is None else array[index]
         self.length = len(self._array)
 
@@ -239,7 +238,7 @@ class ArrayReader:
         if frames.dtype != np.uint8:
             low, high = frames.min(), frames.max()
             if not (low >= -SLACK and high <= 1 + SLACK):
-                raise ValueError(f"{self.path}: values from {low:g} to {high:g}, floats must lie in 0 to 1")
+                raise UserError(f"{self.path}: values from {low:g} to {high:g}, floats must lie in 0 to 1")
             frames = np.rint(frames.astype(np.float32) * 255).clip(0, 255).astype(np.uint8)
         return frames.repeat(3, axis=-1) if frames.shape[-1] == 1 else frames
 
@@ -251,14 +250,14 @@ def map_array(path: Path) -> NDArray[np.generic]:
         path: of an .npy, or of an .npz as `np.savez` writes it: uncompressed, with one array of 4 or 5 axes.
 
     Raises:
-        ValueError: there is no such array; one line that names the file.
+        UserError: there is no such array; one line that names the file.
     """
     require_file(path)
     try:
         with _headers:
             return _map_member(path) if path.suffix.lower() == ".npz" else np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # numpy and zipfile raise a dozen kinds of it over a damaged header
-        raise ValueError(f"{path}: cannot be read as an array ({' '.join(str(error).split())})") from error
+        raise UserError(f"{path}: cannot be read as an array ({' '.join(str(error).split())})") from error
 
 
 def _map_member(path: Path) -> NDArray[np.generic]:
@@ -271,10 +270,10 @@ def _map_member(path: Path) -> NDArray[np.generic]:
                 if len(shape) in (4, 5):
                     found.append((member, file.tell(), shape, fortran, dtype))
     if len(found) != 1:
-        raise ValueError(f"{len(found)} arrays of 4 or 5 axes, there must be one")
+        raise UserError(f"{len(found)} arrays of 4 or 5 axes, there must be one")
     member, header, shape, fortran, dtype = found[0]
     if member.compress_type != zipfile.ZIP_STORED:
-        raise ValueError("it is compressed: write it with np.save or np.savez")
+        raise UserError("it is compressed: write it with np.save or np.savez")
     # A member's data follow its local header: 30 bytes, of which the last two pairs say how much more there is.
     with path.open("rb") as file:
         file.seek(member.header_offset + 26)

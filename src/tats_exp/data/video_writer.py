@@ -16,6 +16,8 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tats_exp import UserError
+
 FPS = 12
 SHOWN_HEIGHT = 96
 """Pixels; smaller videos are enlarged for the eye."""
@@ -37,10 +39,10 @@ class VideoWriter:
             scale: pixels on either side that each pixel becomes (nearest neighbour: small frames stay crisp).
 
         Raises:
-            ValueError: `fps` or `scale` is not positive.
+            UserError: `fps` or `scale` is not positive.
         """
         if fps <= 0 or scale < 1:
-            raise ValueError(f"fps and scale must be positive, got {fps} and {scale}")
+            raise UserError(f"fps and scale must be positive, got {fps} and {scale}")
         self.path = Path(path)
         self.fps = Fraction(fps).limit_denominator(1001)
         self.scale = scale
@@ -61,14 +63,14 @@ class VideoWriter:
             frames: (T, H, W, 3) uint8, any T; H and W as in the first call.
 
         Raises:
-            ValueError: other shape, type or size.
+            UserError: other shape, type or size.
         """
         if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
-            raise ValueError(f"frames must be (T, H, W, 3) uint8, got {frames.shape} {frames.dtype}")
+            raise UserError(f"frames must be (T, H, W, 3) uint8, got {frames.shape} {frames.dtype}")
         if self._stream is None:
             self._open(frames.shape[1], frames.shape[2])
         if frames.shape[1:3] != self._size:
-            raise ValueError(f"{self.path}: frames must stay {self._size} pixels, got {frames.shape[1:3]}")
+            raise UserError(f"{self.path}: frames must stay {self._size} pixels, got {frames.shape[1:3]}")
         assert self._stream is not None and self._container is not None
         for frame in frames:
             big = frame.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
@@ -83,14 +85,14 @@ class VideoWriter:
         """Finish the file and give it its name, or remove it after an error.
 
         Raises:
-            ValueError: no frame was written.
+            UserError: no frame was written.
             OSError: the file could not be written, because the disk is full for instance.
         """
         try:
             self._close(flush=kind is None)
             if kind is None:
                 if self._stream is None:
-                    raise ValueError(f"{self.path}: a video needs at least one frame")
+                    raise UserError(f"{self.path}: a video needs at least one frame")
                 self._partial.replace(self.path)
         finally:
             self._partial.unlink(missing_ok=True)
@@ -141,15 +143,15 @@ def read_video(path: str | Path) -> NDArray[np.uint8]:
         (T, H, W, 3) uint8.
 
     Raises:
-        ValueError: there is no such file, or it is no video.
+        UserError: there is no such file, or it is no video.
     """
     if not Path(path).is_file():
-        raise ValueError(f"{path}: no such video")
+        raise UserError(f"{path}: no such video")
     try:
         with av.open(str(path)) as container:
             frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     except (av.error.FFmpegError, IndexError) as error:
-        raise ValueError(f"{path}: cannot be read as a video") from error
+        raise UserError(f"{path}: cannot be read as a video") from error
     if not frames:
-        raise ValueError(f"{path}: cannot be read as a video")
+        raise UserError(f"{path}: cannot be read as a video")
     return np.stack(frames)

@@ -17,6 +17,7 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tats_exp import UserError
 from tats_exp.features.i3d_blocks import EPSILON
 
 CHECKPOINT_SHA256 = "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd"
@@ -37,11 +38,11 @@ def from_checkpoint(source: Path, data: bytes) -> dict[str, Tensor]:
         data: content of the checkpoint.
 
     Raises:
-        ValueError: its SHA-256 is wrong; one line.
+        UserError: its SHA-256 is wrong; one line.
     """
     checksum = hashlib.sha256(data).hexdigest()
     if checksum != CHECKPOINT_SHA256:
-        raise ValueError(f"{source}: wrong checksum: SHA-256 {checksum}, expected {CHECKPOINT_SHA256}")
+        raise UserError(f"{source}: wrong checksum: SHA-256 {checksum}, expected {CHECKPOINT_SHA256}")
     state: dict[str, Tensor] = {}
     for name, value in _flat(unpickle_arrays(data)).items():
         unit, layer, kind = name.split("/", 1)[1].rsplit("/", 2)
@@ -96,12 +97,12 @@ def unpickle_arrays(data: bytes) -> Any:
     """Read a pickle that holds dictionaries of numpy arrays and nothing else.
 
     Raises:
-        ValueError: it asks for anything else, or is damaged; one line.
+        UserError: it asks for anything else, or is damaged; one line.
     """
     try:
         return _ArrayUnpickler(io.BytesIO(data)).load()
     except Exception as error:  # whatever a damaged pickle makes numpy or the unpickler raise
-        raise ValueError(f"not a pickle of numpy arrays: {' '.join(str(error).split())}") from error
+        raise UserError(f"not a pickle of numpy arrays: {' '.join(str(error).split())}") from error
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, NDArray[np.float32]]:

