@@ -1,4 +1,4 @@
-"""What a video may claim before memory is taken for it: a few bytes of a damaged or hostile file can claim terabytes."""
+"""What a video may claim before memory is taken for it: a few damaged bytes can claim terabytes."""
 
 from dataclasses import dataclass
 from pathlib import Path
