@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tats_exp.store import Store, atomic, write_json
+from tats_exp.files import atomic, write_json
+from tats_exp.store import Store
 
 INPUTS = {"seed": 0, "model": {"width": 4}}
 

@@ -21,13 +21,14 @@ from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.data.video_writer import write_row
+from tats_exp.files import write_json
 from tats_exp.log import write_metrics, write_table
 from tats_exp.metrics.evaluation import Evaluation, Look, count_notes, draw_real, joined, look_at_windows, real_side
 from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.memorisation import nearest_distance
 from tats_exp.metrics.protocol import Protocol
 from tats_exp.networks import classifier, feature_network
-from tats_exp.store import Store, provenance, write_json
+from tats_exp.store import Store, provenance
 from tats_exp.tensors import load_tensors, save_tensors
 from tats_exp.training_sections import Section
 

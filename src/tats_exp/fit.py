@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tats_exp import UserError
 from tats_exp.data.clips import StepSampler
-from tats_exp.store import atomic
+from tats_exp.files import atomic
 
 # Lightning announces hardware and products at every trainer it makes; errors still come through.
 for _name in ("lightning.pytorch", "lightning.fabric"):

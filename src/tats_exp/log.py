@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from tats_exp.store import atomic, write_json
+from tats_exp.files import atomic, write_json
 
 Rows = Iterable[tuple[int, str, float]]
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from tats_exp import UserError
-from tats_exp.store import atomic
+from tats_exp.files import atomic
 from tats_exp.transformer.masks import Mask
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.codebook import EMACodebook

@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tats_exp.store import write_json
+from tats_exp.files import write_json
 
 FILE = "progress.json"
 # Rough shares of a run's time, measured at toy scale; they move the bar, nothing else.

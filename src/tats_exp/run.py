@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from tats_exp.check import check
 from tats_exp.checkpoints import checksum
 from tats_exp.config import STAGES, Config, ModelName, StageName
+from tats_exp.files import write_json
 from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
 from tats_exp.log import RunLog, write_losses
 from tats_exp.measure import make_metrics
@@ -40,7 +41,7 @@ from tats_exp.stages import (
     read_transformer,
     read_vqgan,
 )
-from tats_exp.store import Stage, Store, provenance, write_json
+from tats_exp.store import Stage, Store, provenance
 
 logger = logging.getLogger(__name__)
 

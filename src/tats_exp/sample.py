@@ -17,10 +17,10 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp import UserError
+from tats_exp.files import write_json
 from tats_exp.parts import Parts
 from tats_exp.sampling.sliding_window import Progress
 from tats_exp.stages import CODES
-from tats_exp.store import write_json
 from tats_exp.tensors import load_tensors, save_tensors
 
 SAMPLES = "samples.safetensors"

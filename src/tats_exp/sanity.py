@@ -24,11 +24,11 @@ from tats_exp.command import chosen_device, command, read_config
 from tats_exp.config import Metrics
 from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
 from tats_exp.data.video_folder import VideoFolder
+from tats_exp.files import atomic, write_json
 from tats_exp.metrics.protocol import Protocol
 from tats_exp.metrics.sanity import DISTORTIONS, PASSES, sanity_curves
 from tats_exp.networks import feature_network
 from tats_exp.report.style import LIGHT, panels, save
-from tats_exp.store import atomic, write_json
 from tats_exp.training_sections import Section
 
 FRAMES = 16

@@ -20,12 +20,12 @@ from torch import Tensor
 from tats_exp.config import Config
 from tats_exp.data.clips import Clips, Videos, Window, draw_windows, read_windows, to_float
 from tats_exp.data.codes import gaps, key_frames
+from tats_exp.files import atomic
 from tats_exp.fit import CHECKPOINT, Budget, Scalars, fit
 from tats_exp.metrics.evaluation import draw_real, look_at_windows, real_side
 from tats_exp.models import build_adversaries, build_vqgan
 from tats_exp.parts import DISCRIMINATORS, MODEL, Parts
 from tats_exp.sampling.decoding import decode_videos
-from tats_exp.store import atomic
 from tats_exp.tensors import load_tensors, save_tensors
 from tats_exp.training_sections import Training
 from tats_exp.transformer.training import CodeWindows, TransformerTraining

@@ -5,20 +5,19 @@ checkpoint, and is renamed to `<root>/<stage>/<key>` when it is whole: a finishe
 One process at a time holds the lock of a key; the others wait and then find the result.
 """
 
-import fcntl
 import hashlib
 import json
-import os
 import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from tats_exp.files import lock, write_json
 
 
 @dataclass(frozen=True)
@@ -96,33 +95,6 @@ class Store:
         if name not in self.redo:
             return False
         return self.redo_before is None or folder.stat().st_ctime < self.redo_before
-
-
-@contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file; it falls when the process ends, however it ends."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path` to write to; it becomes `path` only once the block is through."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader finds the old file or the new one, never a part."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 def provenance() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from tats_exp import UserError
-from tats_exp.store import atomic
+from tats_exp.files import atomic
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

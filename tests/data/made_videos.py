@@ -1,5 +1,6 @@
 """Videos on disk for tests of what reads them."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -60,3 +61,49 @@ def write_array(path: Path, frames):
         np.savez(path, frames, np.arange(3))
     else:
         np.save(path, frames)
+
+
+def write_cut(path, source, start):
+    """Copy the packets of a file from the key frame before `start` (seconds) on, and tell players to begin at `start`.
+
+    What `ffmpeg -ss START -i SOURCE -c copy` does: an MP4 gets an edit list.
+    """
+    with av.open(str(source)) as whole, av.open(str(path), "w") as cut:
+        video = whole.streams.video[0]
+        copied = cut.add_stream_from_template(video)
+        offset = round(start / video.time_base)
+        whole.seek(offset, stream=video)
+        for packet in whole.demux(video):
+            if packet.size:
+                packet.pts, packet.dts = packet.pts - offset, packet.dts - offset
+                packet.stream = copied
+                cut.mux(packet)
+
+
+def write_packed(path, frames):
+    """An MPEG-4 AVI as DivX and XviD pack it: each B-frame lies in the packet of the frame behind it.
+
+    An empty packet then stands where it was.
+    """
+    write_video(path, "mpeg4", frames, bf="1", g="12", mpv_flags="+strict_gop", sc_threshold="1000000000")
+    with av.open(str(path)) as plain:
+        packets = [bytes(packet) for packet in plain.demux(video=0) if packet.size]
+    start, mark = b"\0\0\1\xb6", b"\0\0\1\xb2DivX503b1393p"
+    kinds = [packet[packet.index(start) + 4] >> 6 for packet in packets]  # 0 I, 1 P, 2 B
+    assert 2 in kinds, "the encoder makes no B-frames: this file shows nothing"
+    for number, kind in enumerate(kinds):
+        if kind == 0:
+            packets[number] = packets[number].replace(start, mark + start, 1)
+        if kind == 2:
+            packets[number - 1] += packets[number]
+            packets[number] = start + b"QO"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=8)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        for number, (data, kind) in enumerate(zip(packets, kinds, strict=True)):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base = stream, stream.time_base or Fraction(1, 8)
+            packet.pts = packet.dts = number
+            packet.is_keyframe = kind == 0
+            container.mux(packet)

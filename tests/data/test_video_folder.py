@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tats_exp.data import video_folder
 from tats_exp.data.clips import Videos, draw_windows, read_windows
-from tats_exp.data.video_decoding import CROP_AND_RESIZE, crop_and_resize
+from tats_exp.data.resizing import CROP_AND_RESIZE, crop_and_resize
 from tats_exp.data.video_files import VideoFiles
 from tats_exp.data.video_folder import VideoFolder
 from tests.data.made_videos import (

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from features.i3d_networks import formula_state, random_clips
-from tats_exp.data.video_decoding import crop_and_resize, decode
+from tats_exp.data.resizing import crop_and_resize
+from tats_exp.data.video_readers import open_reader
 from tats_exp.features import I3D, i3d_blocks, i3d_weights
 from tats_exp.features.clip_batches import check_video
 from tats_exp.features.i3d_blocks import Unit3D, max_pool, same_padding
@@ -207,11 +208,11 @@ def test_the_cache_says_how_to_get_weights_and_notices_damage(state, tmp_path, m
 def test_the_cache_lies_where_the_environment_says(monkeypatch):
     monkeypatch.setenv("TATS_EXP_CACHE", "/one")
     monkeypatch.setenv("XDG_CACHE_HOME", "/two")
-    assert i3d_weights.cache_folder() == Path("/one")
+    assert files.cache_folder() == Path("/one")
     monkeypatch.delenv("TATS_EXP_CACHE")
-    assert i3d_weights.cache_folder() == Path("/two/tats_exp")
+    assert files.cache_folder() == Path("/two/tats_exp")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert i3d_weights.cache_folder() == Path.home() / ".cache/tats_exp"
+    assert files.cache_folder() == Path.home() / ".cache/tats_exp"
 
 
 # In a process of its own: checks of shapes, as tests have them, are no part of what is compiled.

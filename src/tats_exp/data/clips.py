@@ -64,6 +64,7 @@ class Videos(Protocol):
         resize: in words, how frames came to that resolution; it is part of every protocol.
         codec: what the videos are stored in, sorted and joined with "+" ("h264", "h264+mpeg4"); "none" for pixels that
             went through no codec. It is part of every protocol, too.
+        decoder: what decodes them, name and version, joined like the codecs; "none" where nothing is decoded.
     """
 
     names: list[str]
@@ -74,6 +75,7 @@ class Videos(Protocol):
     resolution: int
     resize: str
     codec: str
+    decoder: str
 
     def read(self, video: int, start: int, frames: int) -> NDArray[np.uint8]:
         """Read `frames` frames of one video: start, start + frame_stride, ...

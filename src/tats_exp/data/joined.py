@@ -22,6 +22,7 @@ class JoinedVideos:
         self.label_names, self.frame_stride = first.label_names, first.frame_stride
         self.resolution, self.resize = first.resolution, first.resize
         self.codec = "+".join(sorted({codec for split in splits for codec in split.codec.split("+")}))
+        self.decoder = "+".join(sorted({name for split in splits for name in split.decoder.split("+")}))
         self.names = [name for split in splits for name in split.names]
         self.labels = [label for split in splits for label in split.labels]
         self.lengths = [length for split in splits for length in split.lengths]

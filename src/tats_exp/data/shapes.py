@@ -167,6 +167,7 @@ class ShapesVideos:
     frame_stride = 1
     resize = "none"
     codec = "none"
+    decoder = "none"
 
     def __init__(self, split: Split, videos: int, frames: int, resolution: int, seed: int) -> None:
         """Lay out a split. Arguments as `Shapes`; nothing is rendered yet."""

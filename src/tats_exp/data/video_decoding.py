@@ -1,154 +1,140 @@
-"""Decode single frames of video files, find their codec, bring frames to one size.
+"""Read frames of video files by their number: frame i is the i-th frame that decoding from the start gives.
 
 Axes: T frames, H W pixels, C = 3 colour channels.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import av
-import decord
 import numpy as np
-import torch
-from einops import rearrange
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from tats_exp import UserError
-
-VERSION = 1
-"""Raised whenever cropping, resizing or decoding changes the pixels: it enters the fingerprints."""
+from tats_exp.data.frame_index import FrameConverter, FrameIndex, opened, turned
+from tats_exp.data.judge import Verdict, require_file
+from tats_exp.data.judging import judged
+from tats_exp.data.limits import DEFAULT, Limits
 
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
-
-CROP_AND_RESIZE = "centre crop, bilinear with antialiasing"
-"""What `crop_and_resize` does, as protocols say it."""
-
-# What is wrong with a file is said once, by us, and not by the decoder for each of its packets.
-decord.logging.set_level(decord.logging.QUIET)
 
 
 class VideoFileReader:
     """A video file, open for random access; frame after frame costs no seeking.
 
+    Every frame that is read is held against the checksum that it had when the file was decoded from its start. Where
+    seeking gives another one, the file is decoded from its start again.
+
     Attributes:
         path: of the file.
         length: in frames.
+        delays: (length,) int64, for how long each frame is shown, in units of the stream.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits = DEFAULT, verdict: Verdict | None = None) -> None:
         """Open a file.
 
+        Args:
+            path: of a video file or GIF.
+            limits: budgets that its claims are held against.
+            verdict: what is known of the file; None: it is judged now, unless that was done before.
+
         Raises:
-            UserError: it is gone or damaged; one line that names it.
+            UserError: it is gone, damaged, or claims too much; one line that names it.
         """
         require_file(path)
-        try:
-            self._reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
-        except (decord.DECORDError, RuntimeError) as error:
-            raise UserError(f"{path}: cannot be opened as a video") from error
+        verdict = judged(path, limits) if verdict is None else verdict
+        if verdict.frames is None:
+            raise UserError(f"{path}: no video file")
         self.path = path
-        self.length = len(self._reader)
-        self._padded = False
+        self.length = verdict.length
+        self._size = verdict.size
+        self._index: FrameIndex = verdict.frames
+        self.delays = self._index.delays
+        self._converter = FrameConverter()
+        self._open = ExitStack()
+        self._decoded: Iterator[tuple[int, av.VideoFrame]] = iter(())
+        self._at: int | None = None
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Decode single frames.
 
         Args:
-            indices: of the frames; negative ones count from the end.
+            indices: of the frames, 0 to length - 1, in any order.
 
         Returns:
             (T, H, W, 3) uint8.
 
         Raises:
-            UserError: the file is damaged, or has no such frame; one line that names it.
+            UserError: the file has no such frame, or decodes otherwise than it did; one line that names it.
         """
+        if beyond := [index for index in indices if not 0 <= index < self.length]:
+            raise UserError(f"{self.path}: frame {beyond[0]} asked for, it has 0 to {self.length - 1}")
+        height, width = self._size
+        stored = (width, height) if self._index.turn & 1 else (height, width)
+        frames = np.empty((len(indices), *stored, 3), np.uint8)
+        rows: dict[int, list[int]] = {}
+        for row, index in enumerate(indices):
+            rows.setdefault(index, []).append(row)
+
+        def put(index: int, frame: av.VideoFrame) -> None:
+            frames[rows[index]] = self._converter.rgb(frame)
+
+        self._decode(sorted(rows), put)
+        return turned(frames, self._index.turn)
+
+    def close(self) -> None:
+        """Let go of the file; reading opens it again."""
+        self._open.close()
+        self._decoded, self._at = iter(()), None
+
+    def _decode(self, wanted: list[int], put: Callable[[int, av.VideoFrame], None]) -> None:
+        """Decode frames: from where the reader is, from a place where decoding may begin, or from the start."""
+        if not wanted:
+            return
+        place = int(np.searchsorted(self._index.starts, wanted[0], side="right"))
+        start = int(self._index.starts[place - 1]) if place else 0
+        if self._at is not None and start <= self._at <= wanted[0] and self._gives(wanted, put):
+            return
+        if place:
+            self._seek(int(self._index.seeks[place - 1]))
+            if self._gives(wanted, put):
+                return
+        self._restart()
+        if not self._gives(wanted, put):
+            self.close()
+            raise UserError(f"{self.path}: damaged or changed, its frames are no longer those that were indexed")
+
+    def _gives(self, wanted: list[int], put: Callable[[int, av.VideoFrame], None]) -> bool:
+        """Whether decoding on from here gives all wanted frames, as they were when the file was indexed."""
+        left = deque(wanted)
         try:
-            return self._batch(indices)
-        except (decord.DECORDError, RuntimeError, IndexError, StopIteration) as error:
-            raise UserError(f"{self.path}: damaged, some of its frames cannot be decoded") from error
+            for number, frame in self._decoded:
+                if number < left[0]:
+                    continue
+                if number > left[0] or self._converter.check(frame) != self._index.checks[number]:
+                    return False
+                put(left.popleft(), frame)
+                self._at = number + 1
+                if not left:
+                    return True
+        except av.error.FFmpegError:
+            pass
+        return False
 
-    def _batch(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        if not self._padded:
-            try:
-                return self._reader.get_batch(list(indices)).asnumpy()
-            except decord.DECORDError:
-                # At some widths (16, 48, 72 ...) decord takes the padding of the rows in memory for further channels
-                # and fails to gather a batch (dmlc/decord#336); the pixels lie at the front of each row.
-                self._padded = self._reader[0].shape[2] > 3
-                if not self._padded:
-                    raise
-        frames = np.stack([self._reader[index].asnumpy() for index in indices])
-        width = frames.shape[2]
-        rows = rearrange(frames, "t h w c -> t h (w c)")[:, :, : 3 * width]
-        return np.ascontiguousarray(rearrange(rows, "t h (w c) -> t h w c", c=3))
+    def _restart(self) -> None:
+        """Go to the first frame; from there on frames are counted."""
+        self.close()
+        container, stream = self._open.enter_context(opened(self.path))
+        self._container, self._stream = container, stream
+        self._decoded, self._at = enumerate(container.decode(stream)), 0
 
-
-def decode(path: Path, indices: Sequence[int]) -> tuple[NDArray[np.uint8], int]:
-    """Open a video file and decode single frames of it.
-
-    Args:
-        path: of the file.
-        indices: of the frames; negative ones count from the end.
-
-    Returns:
-        The frames, (T, H, W, 3) uint8, and the length of the video.
-
-    Raises:
-        UserError: the file is gone or damaged, or has no such frame; one line that names it.
-    """
-    reader = VideoFileReader(path)
-    return reader.read(indices), reader.length
-
-
-def require_file(path: Path) -> None:
-    """Raise a ValueError of one line if there is no such file, or nothing in it."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    if not path.stat().st_size:
-        raise UserError(f"{path}: the file is empty")
-
-
-def codec_of(path: Path) -> str:
-    """The codec of a video file by its common name: "av1", whichever library decodes it.
-
-    Raises:
-        UserError: the file is gone or holds no video; one line that names it.
-    """
-    require_file(path)
-    try:
-        with _demux(path) as container:
-            stream = container.streams.best("video")
-            if stream is None or stream.codec_context is None:
-                raise UserError(f"{path}: holds no video that can be decoded")
-            return stream.codec_context.codec.canonical_name
-    except av.error.FFmpegError as error:
-        raise UserError(f"{path}: cannot be opened as a video") from error
-
-
-def _demux(path: Path) -> av.container.InputContainer:
-    try:
-        return av.open(str(path))
-    except UnicodeDecodeError:
-        # A title in another encoding is no reason to refuse a video; PyAV 19 and later do not raise, nor know the word.
-        return av.open(str(path), metadata_errors="replace")
-
-
-def crop_and_resize(frames: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
-    """Cut the square in the middle and resize it, bilinearly and antialiased.
-
-    Args:
-        frames: (T, H, W, 3) uint8 of any size.
-        resolution: height and width wanted.
-
-    Returns:
-        (T, resolution, resolution, 3) uint8.
-    """
-    height, width = frames.shape[1:3]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = torch.from_numpy(frames[:, top : top + side, left : left + side])
-    small = functional.interpolate(
-        rearrange(square, "t h w c -> t c h w"), size=(resolution, resolution), mode="bilinear", antialias=True
-    )
-    return np.ascontiguousarray(rearrange(small, "t c h w -> t h w c").numpy())
+    def _seek(self, time: int) -> None:
+        """Go to a time; from there on frames are known by their times."""
+        if self._at is None:
+            self._restart()
+        self._at = None
+        self._container.seek(time, stream=self._stream)
+        self._decoded = ((self._index.number_at(f.pts), f) for f in self._container.decode(self._stream))

@@ -1,104 +1,93 @@
-"""Videos in files: `train/<class>/*` and `test/<class>/*`, decoded by decord.
+"""Videos in files: `train/<class>/*` and `test/<class>/*`.
 
-Frames are cropped to the square in their middle and resized with an antialiased bilinear filter.
-A reader is opened for every read: one kept open does not survive the spawning of loader workers reliably.
-A random clip costs some 0.1 s, most of it spent between the key frame before it and its start; a split that is small
-once resized is therefore decoded once and kept in memory.
+Frames are cropped to the square in their middle and resized with an antialiased bilinear filter. A file is opened for
+every read, so that loader workers may be forked or spawned. A split that is small once resized is decoded once and kept
+in memory.
 """
 
 import hashlib
 import json
 import logging
-import os
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from tats_exp import UserError
+from tats_exp.data import judging
 from tats_exp.data.clips import Split, span
-from tats_exp.data.video_decoding import CROP_AND_RESIZE, SUFFIXES, VERSION, codec_of, crop_and_resize, decode
+from tats_exp.data.judge import Verdict
+from tats_exp.data.limits import DEFAULT, Limits
+from tats_exp.data.resizing import CROP_AND_RESIZE, VERSION, chunks, crop_and_resize
+from tats_exp.data.video_decoding import SUFFIXES, VideoFileReader
 
 KEPT_BYTES = 64 * 2**20
 """A split whose resized frames take no more than this is kept in memory, each video from its first use on."""
 
-CHUNK = 64
-"""Frames decoded at once where a whole video is read: bounds what they take at their full size."""
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class VideoFile:
-    """A readable file.
-
-    Attributes:
-        path: of the file.
-        label: its class, an index.
-        frames: its length.
-        size: in bytes.
-        changed: time of its last change, in nanoseconds.
-        codec: it is stored in.
-    """
-
-    path: Path
-    label: int
-    frames: int
-    size: int
-    changed: int
-    codec: str
 
 
 class VideoFilesSplit:
     """One split of a folder of videos; a `Videos`."""
 
     def __init__(
-        self, root: Path, files: list[VideoFile], label_names: list[str], resolution: int, frame_stride: int
+        self,
+        root: Path,
+        files: dict[Path, Verdict],
+        label_names: list[str],
+        resolution: int,
+        frame_stride: int,
+        limits: Limits,
     ) -> None:
         """Hold the readable files of a split; `VideoFiles.split` finds them."""
         self.root = root
-        self.files = files
+        self.paths, self.verdicts = list(files), list(files.values())
         self.label_names = label_names
         self.resolution = resolution
         self.frame_stride = frame_stride
+        self.limits = limits
         self.resize = CROP_AND_RESIZE
-        self.codec = "+".join(sorted({file.codec for file in files}))
-        self.names = [file.path.relative_to(root).as_posix() for file in files]
-        self.labels = [file.label for file in files]
-        self.lengths = [file.frames for file in files]
+        self.codec = "+".join(sorted({verdict.codec for verdict in self.verdicts}))
+        self.decoder = "+".join(sorted({verdict.decoder for verdict in self.verdicts}))
+        self.names = [path.relative_to(root).as_posix() for path in self.paths]
+        self.labels = [label_names.index(path.parent.name) for path in self.paths]
+        self.lengths = [verdict.length for verdict in self.verdicts]
         self.keeps = sum(self.lengths) * resolution * resolution * 3 <= KEPT_BYTES
+        self._stamps = [judging.stamp(path) for path in self.paths]
         self._kept: dict[int, NDArray[np.uint8]] = {}
 
     def read(self, video: int, start: int, frames: int) -> NDArray[np.uint8]:
         """Read (frames, resolution, resolution, 3) uint8: frames start, start + frame_stride, ...
 
         Raises:
-            UserError: the frames are not all inside the video, or the file is gone or damaged; one line that names it.
+            UserError: the frames are not all inside the video, or the file is gone or no longer what it was; one line
+                that names it.
         """
-        file = self.files[video]
-        end = start + span(frames, self.frame_stride)
-        if start < 0 or end > file.frames:
-            raise UserError(f"{file.path}: frames {start} to {end - 1} asked for, it has 0 to {file.frames - 1}")
-        if self.keeps:
-            return self._whole(video)[start : end : self.frame_stride].copy()
-        decoded, _ = decode(file.path, range(start, end, self.frame_stride))
-        return crop_and_resize(decoded, self.resolution)
-
-    def _whole(self, video: int) -> NDArray[np.uint8]:
+        length, end = self.lengths[video], start + span(frames, self.frame_stride)
+        if start < 0 or end > length:
+            raise UserError(f"{self.paths[video]}: frames {start} to {end - 1} asked for, it has 0 to {length - 1}")
+        if not self.keeps:
+            return self._resized(video, range(start, end, self.frame_stride))
         if video not in self._kept:
-            file = self.files[video]
-            chunks = [range(first, min(first + CHUNK, file.frames)) for first in range(0, file.frames, CHUNK)]
-            self._kept[video] = np.concatenate(
-                [crop_and_resize(decode(file.path, chunk)[0], self.resolution) for chunk in chunks]
-            )
-        return self._kept[video]
+            self._kept[video] = self._resized(video, range(length))
+        return self._kept[video][start : end : self.frame_stride].copy()
+
+    def _resized(self, video: int, wanted: range) -> NDArray[np.uint8]:
+        path, verdict = self.paths[video], self.verdicts[video]
+        reader = VideoFileReader(path, self.limits, verdict)
+        if judging.stamp(path) != self._stamps[video]:
+            raise UserError(f"{path}: has changed since the folder was opened")
+        pieces = [crop_and_resize(reader.read(piece), self.resolution) for piece in chunks(wanted, *verdict.size)]
+        reader.close()
+        return np.concatenate(pieces)
 
     def fingerprint(self) -> str:
-        """SHA-256 of each file's relative path, size and time of change, and of what is done to its frames."""
-        files = [[name, file.size, file.changed] for name, file in zip(self.names, self.files, strict=True)]
+        """SHA-256 of each file's relative path, size and content, of its decoder, and of what is done to its frames."""
+        files = [
+            [name, verdict.bytes, verdict.sha256, verdict.decoder]
+            for name, verdict in zip(self.names, self.verdicts, strict=True)
+        ]
         made_by = ["video_files", VERSION, self.resolution, self.frame_stride, self.label_names, files]
         return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
@@ -106,7 +95,14 @@ class VideoFilesSplit:
 class VideoFiles:
     """A folder of videos as a source; a `VideoSource`. The classes are the folders in its train split."""
 
-    def __init__(self, root: str | Path, resolution: int, frame_stride: int = 1, seed: int = 0) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        resolution: int,
+        frame_stride: int = 1,
+        seed: int = 0,
+        limits: Limits = DEFAULT,
+    ) -> None:
         """Look at the folder's layout; the videos themselves are opened by `split`.
 
         Args:
@@ -114,6 +110,7 @@ class VideoFiles:
             resolution: height and width of the frames, in pixels.
             frame_stride: frames of the file from one frame of a clip to the next.
             seed: of every fixed list of windows that is drawn from the videos.
+            limits: budgets that what a file claims is held against.
 
         Raises:
             UserError: there is no such folder or split, or a number is below 1.
@@ -125,6 +122,7 @@ class VideoFiles:
         self.seed = seed
         self.resolution = resolution
         self.frame_stride = frame_stride
+        self.limits = limits
         if not self.root.is_dir():
             raise UserError(f"data.root={root}: no such folder")
         for split in ("train", "test"):
@@ -135,26 +133,37 @@ class VideoFiles:
         self.label_names = folders(self.root / "train")
 
     def split(self, name: Split) -> VideoFilesSplit:
-        """Open every video of a split once and keep those whose first and last frame can be read.
+        """The readable videos of a split, each judged whole; the runs of a sweep take the list that was planned with.
 
         Files that cannot be read, and classes that are not in train, are named and counted in the log.
 
         Raises:
-            UserError: no video is left.
+            UserError: no video is left, or one of the sweep's list is no longer readable.
         """
-        paths: list[tuple[Path, int]] = []
+        key = f"{self.root.absolute()} {name} {self.limits}"
+        planned = judging.handed(key)
         unknown = 0
-        for folder in folders(self.root / name):
-            videos = video_paths(self.root / name / folder)
-            if folder in self.label_names:
-                paths += [(path, self.label_names.index(folder)) for path in videos]
+        if planned is None:
+            paths, unknown = self._find(name)
+        else:
+            paths = planned
+        with tqdm(desc=f"looking at {name} videos", unit="file", delay=2, disable=None) as bar:
+
+            def told(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            verdicts = judging.judge_all(paths, self.limits, told)
+        files: dict[Path, Verdict] = {}
+        broken = 0
+        for path, verdict in zip(paths, verdicts, strict=True):
+            if not isinstance(verdict, str):
+                files[path] = verdict
+            elif planned is not None:
+                raise UserError(f"{verdict} (it was readable when the sweep was planned)")
             else:
-                unknown += len(videos)
-                logger.warning(
-                    "left out %d videos of %s/%s: there is no such class in train", len(videos), name, folder
-                )
-        files = probe_all(paths)
-        broken = len(paths) - len(files)
+                broken += 1
+                logger.warning("left out %s", verdict)
         if broken:
             logger.warning("left out %d of %d videos of %s as unreadable", broken, len(paths), name)
         if not files:
@@ -162,7 +171,31 @@ class VideoFiles:
                 f"data.root={self.root}: no video is left in {name}/<class>/* "
                 f"({broken} unreadable, {unknown} of classes that are not in train; read are {' '.join(SUFFIXES)})"
             )
-        return VideoFilesSplit(self.root, files, self.label_names, self.resolution, self.frame_stride)
+        tell_of_concealed(files)
+        judging.plan_with(key, list(files))
+        return VideoFilesSplit(self.root, files, self.label_names, self.resolution, self.frame_stride, self.limits)
+
+    def _find(self, name: Split) -> tuple[list[Path], int]:
+        """The files of a split in classes that are in train, and how many are in others."""
+        paths: list[Path] = []
+        unknown = 0
+        for folder in folders(self.root / name):
+            videos = video_paths(self.root / name / folder)
+            if folder in self.label_names:
+                paths += videos
+            else:
+                unknown += len(videos)
+                logger.warning(
+                    "left out %d videos of %s/%s: there is no such class in train", len(videos), name, folder
+                )
+        return paths, unknown
+
+
+def tell_of_concealed(files: dict[Path, Verdict]) -> None:
+    """Log which videos have frames that their decoder calls damaged, and patches from their neighbours."""
+    concealed = {path: v.frames.concealed for path, v in files.items() if v.frames is not None and v.frames.concealed}
+    for path, count in concealed.items():
+        logger.warning("%s: the decoder patches %d damaged frames", path, count)
 
 
 def folders(path: Path) -> list[str]:
@@ -175,21 +208,3 @@ def video_paths(path: Path) -> list[Path]:
     return sorted(
         entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
     )
-
-
-def probe(path: Path, label: int) -> VideoFile | None:
-    """Open a file and read its first and last frame: None, and a line in the log, if that fails."""
-    try:
-        codec = codec_of(path)  # before decord sees the file, which would write about a broken one past every log
-        _, frames = decode(path, (0, -1))
-        state = path.stat()
-    except (ValueError, OSError) as error:
-        logger.warning("left out %s", error)
-        return None
-    return VideoFile(path, label, frames, state.st_size, state.st_mtime_ns, codec)
-
-
-def probe_all(paths: Iterable[tuple[Path, int]]) -> list[VideoFile]:
-    """Probe files side by side and keep the readable ones, in their order."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return [file for file in pool.map(lambda job: probe(*job), paths) if file is not None]

