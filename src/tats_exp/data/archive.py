@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-from tats_exp import UserError
 from tats_exp.data.regular_file import read_at
 
 DIRECTORY = 2**20
@@ -58,38 +57,39 @@ def members_of(file: BinaryIO, path: Path) -> list[Member]:
         path: of the file, for the message.
 
     Raises:
-        UserError: a member is compressed or encrypted, two share a name or bytes, the list is damaged or does not fit
-            the file; one line that names it.
+        BadZipFile: a member is compressed or encrypted, two share a name or bytes, the list is damaged or does not fit
+            the file; the reason alone.
+        UserError: it cannot be read, or ends while it is; one line that names it.
     """
     end = os.fstat(file.fileno()).st_size - END_RECORD
     if end < 0 or not read_at(file, path, end, END_RECORD).startswith(b"PK\x05\x06"):
-        raise UserError(f"{path}: a damaged archive (its end is not there, or followed by something)")
+        raise zipfile.BadZipFile("its end is not there, or followed by something")
     try:
         archive = zipfile.ZipFile(_Frugal(file))
     except Exception as error:  # a damaged list of members makes it raise a dozen kinds
-        raise UserError(f"{path}: a damaged archive ({error})") from error
+        raise zipfile.BadZipFile(str(error)) from error
     listed = sorted(archive.infolist(), key=lambda info: info.header_offset)
     if len({info.filename for info in listed}) < len(listed):
-        raise UserError(f"{path}: two members of one name in it")
+        raise zipfile.BadZipFile("two members of one name in it")
     members = [_member(file, path, info) for info in listed]
     ends = [*(info.header_offset for info in listed), archive.start_dir]
-    for member, (_, end) in zip(members, pairwise(ends), strict=True):
-        if member.start + member.size > end:
-            raise UserError(f"{path}: a damaged archive ({member.name} reaches over what follows it)")
+    for member, (_, following) in zip(members, pairwise(ends), strict=True):
+        if member.start + member.size > following:
+            raise zipfile.BadZipFile(f"{member.name} reaches over what follows it")
     return members
 
 
 def _member(file: BinaryIO, path: Path, info: zipfile.ZipInfo) -> Member:
     if not 0 <= info.header_offset <= os.fstat(file.fileno()).st_size:
-        raise UserError(f"{path}: a damaged archive ({info.filename} lies outside of it)")
+        raise zipfile.BadZipFile(f"{info.filename} lies outside of it")
     header = read_at(file, path, info.header_offset, LOCAL_HEADER)
     magic, flags, method, name, extra = struct.unpack("<4s2xHH16xHH", header)
     if magic != b"PK\x03\x04":
-        raise UserError(f"{path}: a damaged archive ({info.filename} does not lie where it says)")
+        raise zipfile.BadZipFile(f"{info.filename} does not lie where it says")
     if (flags | info.flag_bits) & ENCRYPTED:
-        raise UserError(f"{path}: {info.filename} in it is encrypted")
+        raise zipfile.BadZipFile(f"{info.filename} in it is encrypted")
     if (method, info.compress_type) != (zipfile.ZIP_STORED, zipfile.ZIP_STORED):
-        raise UserError(f"{path}: {info.filename} in it is compressed")
+        raise zipfile.BadZipFile(f"{info.filename} in it is compressed")
     if info.file_size != info.compress_size:
-        raise UserError(f"{path}: a damaged archive ({info.filename} has two sizes)")
+        raise zipfile.BadZipFile(f"{info.filename} has two sizes")
     return Member(info.filename, info.header_offset + LOCAL_HEADER + name + extra, info.file_size)

@@ -6,6 +6,7 @@ Axes: N videos of an array, T frames, H W pixels, C = 3 colour channels or 1.
 import math
 import re
 import struct
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -90,9 +91,9 @@ def _whole_file(file: BinaryIO, path: Path) -> tuple[Member, _Header]:
 def _only_video(file: BinaryIO, path: Path) -> tuple[Member, _Header]:
     try:
         members = members_of(file, path)
-    except UserError as error:
+    except zipfile.BadZipFile as error:
         told = ": write it with np.save or np.savez" if "compressed" in str(error) else ""
-        raise UserError(f"{error}{told}") from error
+        raise UserError(f"{path}: cannot be read as an array ({error}{told})") from error
     headers = [(member, _header(file, path, member)) for member in members]
     videos = [(member, header) for member, header in headers if header and len(header.shape) in VIDEO_AXES]
     if len(videos) != 1:
@@ -128,7 +129,7 @@ def _stored(path: Path, member: Member, header: _Header, state: tuple[int, ...])
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as an array (dtype {header.descr})") from error
     if dtype.hasobject:
-        raise UserError(f"{path}: cannot be read as an array (of objects, which would have to be unpickled)")
+        raise UserError(f"{path}: cannot be read as an array (of Python objects)")
     claimed, there = math.prod(header.shape) * dtype.itemsize, member.size - header.size
     if claimed != there:
         raise UserError(
