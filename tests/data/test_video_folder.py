@@ -1,6 +1,5 @@
 import os
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -255,25 +254,6 @@ def test_unreadable_files_are_named_counted_and_left_out(tmp_path, caplog):
         assert f"left out {line}" in lines
     assert len(videos.unreadable) == len(why)
     assert f"{tmp_path}: left out {len(why)} of {len(why) + 1} files as unreadable" in lines
-
-
-def test_headers_of_arrays_are_never_parsed_side_by_side(tmp_path, monkeypatch):
-    for name in range(20):
-        write_array(tmp_path / f"{name}.npy", frames_of(2))
-    open_memmap = np.lib.format.open_memmap
-    inside, most = [], []
-
-    def slowly(path, mode):
-        inside.append(path)
-        time.sleep(0.002)
-        most.append(len(inside))
-        inside.remove(path)
-        return open_memmap(path, mode=mode)
-
-    monkeypatch.setattr(np.lib.format, "open_memmap", slowly)
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert len(VideoFolder(tmp_path, None).names) == len(most) == 20
-    assert max(most) == 1
 
 
 @pytest.mark.parametrize("name", ["text.mp4", "nan.npy", "objects.npy"])

@@ -19,8 +19,9 @@ import PIL
 from tats_exp import UserError
 from tats_exp.data.array_reader import ARRAYS, ArrayReader
 from tats_exp.data.frame_index import DECODER, Beat, FrameIndex, index_frames
-from tats_exp.data.image_reader import IMAGES, check_images, images_in
+from tats_exp.data.image_reader import IMAGES, images_in, size_of
 from tats_exp.data.limits import Limits
+from tats_exp.data.regular_file import require_file
 
 BLOCK = 2**20
 
@@ -73,9 +74,8 @@ def judge(path: Path, limits: Limits, beat: Beat) -> Verdict:
         UserError: it is none, is damaged, or claims too much; one line that names it.
     """
     if path.is_dir():
-        images = images_in(path)
-        limits.check_length(path, len(images))
-        size = check_images(images, limits, beat)
+        images = images_in(path, limits)
+        size = size_of(images, limits, beat)
         codec, decoder = IMAGES[images[0].suffix.lower()], f"pillow {PIL.__version__}"
         return Verdict(len(images), size, codec, decoder, *_content(images, beat))
     if path.suffix.lower() in ARRAYS:
@@ -84,14 +84,6 @@ def judge(path: Path, limits: Limits, beat: Beat) -> Verdict:
     require_file(path)
     frames, size, codec = index_frames(path, limits, beat)
     return Verdict(len(frames.checks), size, codec, DECODER, *_content([path], beat), frames=frames)
-
-
-def require_file(path: Path) -> None:
-    """Raise a UserError of one line if there is no such file, or nothing in it."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    if not path.stat().st_size:
-        raise UserError(f"{path}: the file is empty")
 
 
 def _content(files: list[Path], beat: Beat) -> tuple[str, int]:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from tats_exp import UserError
 from tats_exp.data.frame_index import FrameConverter, FrameIndex, opened, turned
-from tats_exp.data.judge import Verdict, require_file
+from tats_exp.data.judge import Verdict
 from tats_exp.data.judging import judged
 from tats_exp.data.limits import DEFAULT, Limits
+from tats_exp.data.regular_file import require_file
 
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 

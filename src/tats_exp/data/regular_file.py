@@ -1,0 +1,57 @@
+"""Files that are read piece by piece, so that memory follows what is wanted of them and not what they claim."""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from tats_exp import UserError
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no file, or an empty one.
+
+    Raises:
+        UserError: one line that names it.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    if not path.stat().st_size:
+        raise UserError(f"{path}: the file is empty")
+
+
+def read_at(file: BinaryIO, path: Path, offset: int, size: int) -> bytes:
+    """Read exactly `size` bytes; arguments and errors as for `fill_from`."""
+    content = bytearray(size)
+    fill_from(file, path, offset, memoryview(content))
+    return bytes(content)
+
+
+def fill_from(file: BinaryIO, path: Path, offset: int, buffer: memoryview) -> None:
+    """Fill a buffer from a file.
+
+    Mapped into memory, a file that another process cuts off would kill this one.
+
+    Args:
+        file: opened for reading.
+        path: of the file, for the message.
+        offset: in the file, in bytes.
+        buffer: of bytes.
+
+    Raises:
+        UserError: it ends before that, or cannot be read; one line that names it.
+    """
+    try:
+        file.seek(offset)
+        filled = 0
+        while filled < len(buffer) and (count := file.readinto(buffer[filled:])):  # type: ignore[attr-defined]
+            filled += count
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if filled < len(buffer):
+        raise UserError(f"{path}: cut off, it ends before byte {offset + len(buffer)}")
+
+
+def state_of(file: BinaryIO) -> tuple[int, ...]:
+    """What tells an open file from one that was put in its place or written to since."""
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
