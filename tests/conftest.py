@@ -1,11 +1,30 @@
-"""Shapes of every annotated tensor are checked in tests, and one thread per process keeps parallel tests fair."""
+"""Shapes of every annotated tensor are checked in tests, and one thread per process keeps parallel tests fair.
+
+Verdicts on the videos that tests make are kept in a folder that is gone when the tests are over.
+"""
+
+import os
+import shutil
+import tempfile
 
 import pytest
 import torch
 from jaxtyping import install_import_hook
 
+_VERDICTS = pytest.StashKey[str]()
+
 install_import_hook("tats_exp", "beartype.beartype")
 torch.set_num_threads(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # workers inherit what the process that started them has set
+        config.stash[_VERDICTS] = os.environ["TATS_EXP_VERDICTS"] = tempfile.mkdtemp(prefix="tats_exp_verdicts_")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _VERDICTS in config.stash:
+        shutil.rmtree(config.stash[_VERDICTS], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,8 +14,9 @@ from torch import multiprocessing
 
 from tats_exp.check import check
 from tats_exp.config import Config, conf_dir
-from tats_exp.data.clips import Clips, StepSampler
+from tats_exp.data.clips import Clips
 from tats_exp.data.shapes import Shapes
+from tats_exp.data.step_sampler import StepSampler
 from tats_exp.fit import Budget, fit
 from tats_exp.parts import MODEL, Parts
 from tats_exp.processes import train

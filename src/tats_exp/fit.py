@@ -15,7 +15,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader, Dataset
 
 from tats_exp import UserError
-from tats_exp.data.clips import StepSampler
+from tats_exp.data.step_sampler import StepSampler
 from tats_exp.files import atomic
 
 # Lightning announces hardware and products at every trainer it makes; errors still come through.

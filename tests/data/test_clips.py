@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
+from tats_exp import UserError
+from tats_exp.data import clips
 from tats_exp.data.clips import (
     Clips,
-    StepSampler,
     Videos,
     Window,
     draw_windows,
@@ -21,6 +22,7 @@ from tats_exp.data.clips import (
     to_float,
     to_uint8,
 )
+from tats_exp.data.step_sampler import StepSampler
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Counting:
     resolution: int = 2
     resize: str = "none"
     codec: str = "none"
+    decoder: str = "none"
     names: list[str] = field(init=False)
     labels: list[int] = field(init=False)
     label_names: list[str] = field(default_factory=lambda: ["even", "odd"])
@@ -56,8 +59,8 @@ class Counting:
 def test_videos_that_do_not_say_how_they_were_stored_are_none():
     given = {name: getattr(Counting([4]), name) for name in (*Videos.__annotations__, "read", "fingerprint")}
     assert isinstance(SimpleNamespace(**given), Videos)
-    del given["codec"]
-    assert not isinstance(SimpleNamespace(**given), Videos)
+    for name in ("codec", "decoder"):
+        assert not isinstance(SimpleNamespace(**{key: value for key, value in given.items() if key != name}), Videos)
 
 
 def test_every_level_survives_the_way_to_float_and_back():
@@ -224,3 +227,39 @@ def test_the_number_of_workers_changes_nothing(workers):
         [list(astuple) for astuple in ((clips.window(i).video, clips.window(i).start) for i in batch)]
         for batch in StepSampler(len(clips), 3, seed=7, steps=6)
     ]
+
+
+class PartlyDamaged(Counting):
+    """Videos of which some cannot be read."""
+
+    damaged = (2,)
+
+    def read(self, video, start, frames):
+        if video in self.damaged:
+            raise UserError(f"video {video}: damaged")
+        return super().read(video, start, frames)
+
+
+def test_a_video_that_turns_out_damaged_is_said_once_and_drawn_elsewhere(caplog, monkeypatch):
+    monkeypatch.setattr(clips, "_told", set())
+    videos = PartlyDamaged([20, 30, 20, 30, 19, 30, 20])
+    for start in (3, 4, 3):
+        read = read_windows(videos, [Window(2, start), Window(3, start)], 4)
+        assert read[0, :, 0, 0, 0].tolist() == [6] * 4 and read[1, :, 0, 0, 0].tolist() == [3] * 4
+        assert read[0, :, 0, 0, 1].tolist() == list(range(start, start + 4))
+    assert [record.getMessage() for record in caplog.records] == [
+        "video 2: damaged; video 6 is read in its place"  # 4 is of its class, but shorter
+    ]
+    assert Clips(videos, 4)[17 + 27]["video"][0, 0, 0].tolist() == [6, 0, 0]
+
+
+def test_where_there_is_no_other_video_to_read_the_damaged_one_ends_it(monkeypatch):
+    monkeypatch.setattr(PartlyDamaged, "damaged", (2, 4))
+    with pytest.raises(UserError, match="video 2: damaged"):
+        read_windows(PartlyDamaged([9, 20, 20, 20, 20]), [Window(2, 0)], 4)
+
+
+def test_frames_outside_of_a_video_are_no_damage():
+    with pytest.raises(ValueError, match="video 0: frames") as caught:
+        read_windows(Counting([9, 9, 20]), [Window(0, 7)], 4)
+    assert not isinstance(caught.value, UserError)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tats_exp.data import video_folder
+from tats_exp.data import resizing, video_folder
 from tats_exp.data.clips import Videos, draw_windows, read_windows
 from tats_exp.data.resizing import CROP_AND_RESIZE, crop_and_resize
 from tats_exp.data.video_files import VideoFiles
@@ -110,6 +110,7 @@ def test_only_a_few_frames_are_held_at_full_size(tmp_path, monkeypatch):
         return crop_and_resize(frames, resolution)
 
     monkeypatch.setattr(video_folder, "crop_and_resize", resize)
+    monkeypatch.setattr(resizing, "CHUNK_BYTES", 16 * 20 * 34 * 3)
     assert np.array_equal(videos.read(0, 1, 35), crop_and_resize(frames_of(70)[1::2], 8))
     assert max(sizes) <= 16 and sum(sizes) == 35
 
@@ -307,10 +308,8 @@ def test_values_out_of_range_are_found_wherever_they_are(tmp_path):
     video = frames_of(30) / 255
     video[15, 3, 3, 1] = np.nan
     write_array(tmp_path / "a.npy", video)
-    videos = VideoFolder(tmp_path, None)
-    videos.read(0, 0, 15)
     with pytest.raises(ValueError, match=r"a\.npy: values from nan to nan"):
-        videos.read(0, 10, 10)
+        VideoFolder(tmp_path, None)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -346,11 +345,11 @@ def test_fingerprint_follows_files_and_treatment(tmp_path):
     assert before == fingerprint() == fingerprint(shortest=5)
     assert len({before, fingerprint(resolution=16), fingerprint(resolution=20), fingerprint(frame_stride=2)}) == 4
     os.utime(tmp_path / "a" / "frame_3.png", (1, 1))
-    touched = fingerprint()
+    assert fingerprint() == before
     (tmp_path / "b.gif").rename(tmp_path / "c.gif")
     renamed = fingerprint()
     write_gif(tmp_path / "c.gif", frames_of(6))
-    assert len({before, touched, renamed, fingerprint()}) == 4
+    assert len({before, renamed, fingerprint()}) == 3
 
 
 def test_a_moved_folder_keeps_its_fingerprint(tmp_path):
@@ -370,8 +369,10 @@ def test_progress_is_told_file_by_file(tmp_path):
 
 
 @clips_folder
-def test_real_clips_are_read_whatever_lies_beside_them():
-    videos = VideoFolder(os.environ["TATS_EXP_CLIPS"], 32, shortest=16)
+def test_real_clips_are_read_whatever_lies_beside_them(tmp_path):
+    for part in ("train", "test", "broken"):
+        (tmp_path / part).symlink_to(Path(os.environ["TATS_EXP_CLIPS"]) / part)
+    videos = VideoFolder(tmp_path, 32, shortest=16)
     assert dict(zip(videos.names, videos.lengths, strict=True)) == {
         "test/arm_wrestling/demo_spatiotemporal_det.mp4": 57,
         "test/pool/part_0.mp4": 32,

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tats_exp.data.clips import Clips, StepSampler, to_float
+from tats_exp.data.clips import Clips, to_float
 from tats_exp.data.shapes import Shapes
+from tats_exp.data.step_sampler import StepSampler
 from tats_exp.fit import CHECKPOINT, Budget, fit, read_checkpoint
 from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator
 from tats_exp.vqgan.adversaries import Adversaries, Schedule, random_frames

@@ -33,6 +33,7 @@ class ArrayReader:
         length: in frames.
         size: height and width of its frames, in pixels.
         videos: N; None where the array is a single video.
+        checks_values: whether a frame may be refused for its values, as those of floats may.
     """
 
     def __init__(self, path: Path, index: int = 0, limits: Limits = DEFAULT) -> None:
@@ -64,6 +65,7 @@ class ArrayReader:
         if index >= (self.videos or 1):
             raise UserError(f"{path}: has {self.videos or 1} videos, number {index} was asked for")
         self.path, self.length, self.size = path, shape[-4], (shape[-3], shape[-2])
+        self.checks_values = dtype != np.uint8
         self._array, self._index, self._frame = array, index, shape[-3:]
         self._row = (self.videos or 1) * self.length
         if array.fortran and (apart := self._row * dtype.itemsize) > BLOCK:

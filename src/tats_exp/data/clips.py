@@ -1,4 +1,4 @@
-"""A clip and its batch: what a source of videos offers, which windows fit into it, and in which order they are drawn.
+"""A clip and its batch: what a source of videos offers, and which windows fit into it.
 
 Axes: B batch, N windows, T frames, H W pixels, C colour channels.
 Two clocks: *source frames* count the frames of the file or world; *clip frames* are `frame_stride` source frames apart.
@@ -7,6 +7,7 @@ Lengths and starts are in source frames, everything else in clip frames.
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypedDict, runtime_checkable
 
@@ -16,11 +17,16 @@ from einops import rearrange
 from jaxtyping import Float, Int64, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from tats_exp import UserError
 
+SUBSTITUTES = 16
+"""Videos that are tried in place of one that turns out damaged, at most: where all are, something else is wrong."""
+
 logger = logging.getLogger(__name__)
+
+_told: set[str] = set()
 
 Split = Literal["train", "test"]
 
@@ -89,7 +95,8 @@ class Videos(Protocol):
             (frames, H, W, C) uint8.
 
         Raises:
-            ValueError: the frames are not all inside the video, or cannot be read.
+            ValueError: the frames are not all inside the video.
+            UserError: they cannot be read.
         """
         ...
 
@@ -199,6 +206,8 @@ def read_windows(
 ) -> UInt8[Tensor, "N T H W C"]:
     """Read windows with the frames around them.
 
+    A video that turns out damaged is said once, and the same place in another one of its class is read instead.
+
     Args:
         videos: where to read.
         windows: the places, N of them.
@@ -212,13 +221,35 @@ def read_windows(
 
     Raises:
         ValueError: there is no window, or frames outside of a video are asked for.
+        UserError: a video is damaged, and there is no other one to read in its place.
     """
     if not windows:
         raise ValueError("windows is empty: there is nothing to read")
     stride = videos.frame_stride
     total = before + frames + after
-    clips = [videos.read(window.video, window.start + (shift - before) * stride, total) for window in windows]
+    clips = [_read(videos, window.video, window.start + (shift - before) * stride, total) for window in windows]
     return torch.from_numpy(np.stack(clips))
+
+
+def _read(videos: Videos, video: int, start: int, frames: int) -> NDArray[np.uint8]:
+    """As `Videos.read`; where a video turns out damaged, or is gone, the same place in another one of its class.
+
+    Every read of the video goes to that same other one, so windows that belong together stay together.
+    """
+    try:
+        return videos.read(video, start, frames)
+    except UserError as error:
+        others = [*range(video + 1, len(videos.names)), *range(video)]
+        length, label = videos.lengths[video], videos.labels[video]
+        alike = [other for other in others if videos.labels[other] == label and videos.lengths[other] >= length]
+        for other in alike[:SUBSTITUTES]:
+            with suppress(UserError):
+                found = videos.read(other, start, frames)
+                if str(error) not in _told:
+                    _told.add(str(error))
+                    logger.warning("%s; %s is read in its place", error, videos.names[other])
+                return found
+        raise
 
 
 def read_along(
@@ -305,58 +336,3 @@ class Clips(Dataset[ClipItem]):
         window = self.window(index)
         video = read_windows(self.videos, [window], self.frames, self.margin, self.margin)[0]
         return {"video": video, "label": torch.tensor(self.videos.labels[window.video], dtype=torch.int64)}
-
-
-class StepSampler(Sampler[list[int]]):
-    """Batches of indices where the batch of step k depends on the seed and k alone.
-
-    A resumed training therefore draws what an uninterrupted one would, whatever the number of loader workers.
-    Within a batch no index comes twice, unless the batch is larger than the data. Of several processes each draws the
-    same batch and takes its share.
-    """
-
-    def __init__(
-        self,
-        size: int,
-        batch_size: int,
-        seed: int,
-        steps: int,
-        start_step: int = 0,
-        rank: int = 0,
-        processes: int = 1,
-    ) -> None:
-        """Set up the draw.
-
-        Args:
-            size: number of items to draw from.
-            batch_size: items of a batch.
-            seed: of the whole training.
-            steps: steps of the whole training; batches are drawn for the steps start_step .. steps - 1.
-            start_step: steps already done.
-            rank: number of this process, 0 to `processes` - 1.
-            processes: processes that share a batch.
-
-        Raises:
-            ValueError: `size` or `batch_size` is below 1, or the processes cannot have equal shares.
-        """
-        if batch_size % processes:
-            raise ValueError(f"batch_size={batch_size} must be a multiple of the {processes} processes that share it")
-        if size < 1 or batch_size < 1:
-            raise ValueError(f"size and batch_size must be at least 1, got {size} and {batch_size}")
-        self.size = size
-        self.batch_size = batch_size
-        self.seed = seed
-        self.steps = steps
-        self.start_step = start_step
-        share = batch_size // processes
-        self.share = slice(rank * share, (rank + 1) * share)
-
-    def batch(self, step: int) -> list[int]:
-        """The indices of one step, of all processes."""
-        rng = np.random.default_rng([self.seed, step])
-        return rng.choice(self.size, self.batch_size, replace=self.batch_size > self.size).tolist()
-
-    def __iter__(self) -> Iterator[list[int]]:
-        """Batches of the steps that are left, this process's share of each."""
-        for step in range(self.start_step, self.steps):
-            yield self.batch(step)[self.share]

@@ -80,7 +80,7 @@ class ImageReader:
 
 
 def size_of(images: list[Path], limits: Limits, beat: Callable[[], None]) -> tuple[int, int]:
-    """Height and width of images, by their headers.
+    """Height and width of images, all of which are loaded.
 
     Args:
         images: of one video.
@@ -88,11 +88,12 @@ def size_of(images: list[Path], limits: Limits, beat: Callable[[], None]) -> tup
         beat: called for every image.
 
     Raises:
-        UserError: they differ in size, or one is no image, or larger than `limits` allow.
+        UserError: they differ in size, or one is damaged, or larger than `limits` allow.
     """
     size: tuple[int, int] | None = None
     for path in images:
-        found = _from_image(path, limits, lambda image: (image.height, image.width))
+        height, width, _ = load_image(path, limits).shape
+        found = (height, width)
         size = size or found
         _same_size(path, found, size)
         beat()

@@ -80,6 +80,11 @@ def judge(path: Path, limits: Limits, beat: Beat) -> Verdict:
         return Verdict(len(images), size, codec, decoder, *_content(images, beat))
     if path.suffix.lower() in ARRAYS:
         array = ArrayReader(path, limits=limits)
+        for index in range(array.videos or 1) if array.checks_values else ():
+            video = ArrayReader(path, index, limits)
+            for frame in range(video.length):
+                video.read(range(frame, frame + 1))
+                beat()
         return Verdict(array.length, array.size, "none", "none", *_content([path], beat), array.videos)
     require_file(path)
     frames, size, codec = index_frames(path, limits, beat)

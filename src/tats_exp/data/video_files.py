@@ -61,12 +61,12 @@ class VideoFilesSplit:
         """Read (frames, resolution, resolution, 3) uint8: frames start, start + frame_stride, ...
 
         Raises:
-            UserError: the frames are not all inside the video, or the file is gone or no longer what it was; one line
-                that names it.
+            ValueError: the frames are not all inside the video.
+            UserError: the file is gone, or no longer what it was; one line that names it.
         """
         length, end = self.lengths[video], start + span(frames, self.frame_stride)
         if start < 0 or end > length:
-            raise UserError(f"{self.paths[video]}: frames {start} to {end - 1} asked for, it has 0 to {length - 1}")
+            raise ValueError(f"{self.paths[video]}: frames {start} to {end - 1} asked for, it has 0 to {length - 1}")
         if not self.keeps:
             return self._resized(video, range(start, end, self.frame_stride))
         if video not in self._kept:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tats_exp import UserError
+from tats_exp import UserError, printable
 from tats_exp.data.clips import span
 from tats_exp.data.gif_reader import GifReader, told_length
 from tats_exp.data.image_reader import IMAGES
@@ -128,13 +128,13 @@ class VideoFolder:
         """Read (frames, H, W, 3) uint8: frames start, start + frame_stride, ...
 
         Raises:
-            UserError: the frames are not all inside the video, or it is damaged, gone or no longer what it was when
-                the folder was opened; one line that names it.
+            ValueError: the frames are not all inside the video.
+            UserError: it is damaged, gone or no longer what it was when the folder was opened; one line that names it.
         """
         found = self._found[video]
         end = start + span(frames, self.frame_stride)
         if start < 0 or end > found.length:
-            raise UserError(
+            raise ValueError(
                 f"{self.root / found.name}: frames {start} to {end - 1} asked for, it has 0 to {found.length - 1}"
             )
         wanted = range(start, end, self.frame_stride)
@@ -196,7 +196,7 @@ class VideoFolder:
             UserError: that was everything.
         """
         for line in [*self.unreadable, *beside]:
-            logger.warning("left out %s", line)
+            logger.warning("left out %s", printable(line))
         for line in self.stretched:
             logger.warning("%s", line)
         if self.unreadable:
