@@ -106,8 +106,10 @@ def test_a_place_to_begin_that_is_wrong_costs_time_and_nothing_else(matrix):
         assert np.array_equal(reader.read(range(30, 36)), truth[30:36])
 
 
-def test_a_frame_that_decodes_otherwise_is_refused(matrix):
-    reader = VideoFileReader(matrix["mjpeg .avi"])
+def test_a_frame_that_decodes_otherwise_is_refused_from_then_on(matrix, tmp_path, monkeypatch):
+    path = tmp_path / "mjpeg.avi"
+    path.write_bytes(matrix["mjpeg .avi"].read_bytes())
+    reader = VideoFileReader(path)
     checks = reader._index.checks.copy()
     checks[20] ^= 1
     reader._index = replace(reader._index, checks=checks)
@@ -115,6 +117,10 @@ def test_a_frame_that_decodes_otherwise_is_refused(matrix):
     with pytest.raises(ValueError, match=r"mjpeg\.avi: damaged or changed"):
         reader.read(range(16, 24))
     assert reader.read(range(21, 24)).shape == (3, HEIGHT, WIDTH, 3)
+    for known in (judging._known, {}):
+        monkeypatch.setattr(judging, "_known", known)
+        with pytest.raises(ValueError, match=r"mjpeg\.avi: damaged or changed"):
+            VideoFileReader(path)
 
 
 def test_frames_that_differ_in_size_are_refused(tmp_path):

@@ -65,6 +65,11 @@ class FrameIndex:
         order = np.argsort(self.times, kind="stable")
         return self.times[order], order
 
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether every frame is shown later than the one before it."""
+        return bool(np.all(np.diff(self.times) > 0))
+
     def number_at(self, time: int | None) -> int:
         """The number of the frame of a presentation time, -1 where there is none."""
         times, order = self._by_time

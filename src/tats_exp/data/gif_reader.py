@@ -15,6 +15,8 @@ from tats_exp.data.video_decoding import VideoFileReader
 
 logger = logging.getLogger(__name__)
 
+_told: set[Path] = set()
+
 
 class GifReader:
     """A GIF, decoded from its start on, each picture composed with what it leaves of the one before.
@@ -35,7 +37,8 @@ class GifReader:
         Args:
             path: of the file.
             limits: budgets that its claims are held against.
-            verdict: what is known of the file; None: it is judged now, and a length that its delays make is logged.
+            verdict: what is known of the file; None: it is judged now, and a length that its delays make is logged,
+                once.
 
         Raises:
             UserError: it is no GIF, damaged, or too long; one line that names it.
@@ -46,7 +49,8 @@ class GifReader:
         limits.check_length(path, self.length)
         self.pause = int(shown[-1]) if shown[-1] > shown[:-1].max(initial=1) else 1
         self._pictures = np.repeat(np.arange(len(shown)), shown)
-        if verdict is None and self.length != self.pictures:
+        if verdict is None and self.length != self.pictures and path not in _told:
+            _told.add(path)
             logger.warning("%s: %s", path, told_length(self.pictures, self.length))
 
     def read(self, indices: range) -> NDArray[np.uint8]:

@@ -101,6 +101,13 @@ def stamp(path: Path) -> str:
     return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
 
+def condemn(path: Path, limits: Limits, why: str) -> None:
+    """Remember that a file which was judged readable is not: it decodes otherwise from one time to the next."""
+    at = stamp(path)
+    if isinstance(_remembered(path, limits, at), Verdict):
+        _remember(path, limits, at, why, {"refused": why})
+
+
 def plan_with(key: str, paths: list[Path]) -> None:
     """Note the readable videos of a set, for the runs of the sweep that is being planned."""
     _planned[key] = [str(path) for path in paths]

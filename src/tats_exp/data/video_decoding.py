@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from tats_exp import UserError
 from tats_exp.data.frame_index import FrameConverter, FrameIndex, opened, turned
 from tats_exp.data.judge import Verdict
-from tats_exp.data.judging import judged
+from tats_exp.data.judging import condemn, judged
 from tats_exp.data.limits import DEFAULT, Limits
 from tats_exp.data.regular_file import require_file
 
@@ -49,15 +50,14 @@ class VideoFileReader:
         verdict = judged(path, limits) if verdict is None else verdict
         if verdict.frames is None:
             raise UserError(f"{path}: no video file")
-        self.path = path
+        self.path, self._limits = path, limits
         self.length = verdict.length
         self._size = verdict.size
         self._index: FrameIndex = verdict.frames
         self.delays = self._index.delays
         self._converter = FrameConverter()
         self._open = ExitStack()
-        self._decoded: Iterator[tuple[int, av.VideoFrame]] = iter(())
-        self._at: int | None = None
+        self.close()
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Decode single frames.
@@ -89,7 +89,9 @@ class VideoFileReader:
     def close(self) -> None:
         """Let go of the file; reading opens it again."""
         self._open.close()
-        self._decoded, self._at = iter(()), None
+        self._container: Any = None
+        self._decoded: Iterator[tuple[int, av.VideoFrame]] = iter(())
+        self._at: int | None = None
 
     def _decode(self, wanted: list[int], put: Callable[[int, av.VideoFrame], None]) -> None:
         """Decode frames: from where the reader is, from a place where decoding may begin, or from the start."""
@@ -99,18 +101,22 @@ class VideoFileReader:
         start = int(self._index.starts[place - 1]) if place else 0
         if self._at is not None and start <= self._at <= wanted[0] and self._gives(wanted, put):
             return
-        if place:
-            self._seek(int(self._index.seeks[place - 1]))
+        if self._index.times.size:
+            self._go_to(int(self._index.seeks[place - 1]) if place else None)
             if self._gives(wanted, put):
                 return
         self._restart()
+        self._decoded = enumerate(self._container.decode(self._stream))
         if not self._gives(wanted, put):
             self.close()
-            raise UserError(f"{self.path}: damaged or changed, its frames are no longer those that were indexed")
+            why = f"{self.path}: damaged or changed, its frames are no longer those that were indexed"
+            condemn(self.path, self._limits, why)
+            raise UserError(why)
 
     def _gives(self, wanted: list[int], put: Callable[[int, av.VideoFrame], None]) -> bool:
         """Whether decoding on from here gives all wanted frames, as they were when the file was indexed."""
         left = deque(wanted)
+        self._at, self._wanted = None, wanted[0]
         try:
             for number, frame in self._decoded:
                 if number < left[0]:
@@ -118,24 +124,32 @@ class VideoFileReader:
                 if number > left[0] or self._converter.check(frame) != self._index.checks[number]:
                     return False
                 put(left.popleft(), frame)
-                self._at = number + 1
                 if not left:
+                    self._at = number + 1
                     return True
         except av.error.FFmpegError:
             pass
         return False
 
-    def _restart(self) -> None:
-        """Go to the first frame; from there on frames are counted."""
-        self.close()
-        container, stream = self._open.enter_context(opened(self.path))
-        self._container, self._stream = container, stream
-        self._decoded, self._at = enumerate(container.decode(stream)), 0
-
-    def _seek(self, time: int) -> None:
-        """Go to a time; from there on frames are known by their times."""
-        if self._at is None:
+    def _go_to(self, time: int | None) -> None:
+        """Go to a time, or to the first frame; from there on frames are known by their times."""
+        if time is None or self._container is None:
             self._restart()
-        self._at = None
-        self._container.seek(time, stream=self._stream)
-        self._decoded = ((self._index.number_at(f.pts), f) for f in self._container.decode(self._stream))
+        if time is not None:
+            self._container.seek(time, stream=self._stream)
+        self._decoded = self._known_by_time()
+
+    def _known_by_time(self) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Frames and their numbers; those before the wanted one that no other frame needs are not decoded."""
+        context = self._stream.codec_context
+        for packet in self._container.demux(self._stream):
+            first = self._index.times[self._wanted]
+            skips = self._index.in_order and packet.pts is not None and packet.pts < first
+            context.skip_frame = "NONREF" if skips else "DEFAULT"
+            for frame in packet.decode():
+                yield self._index.number_at(frame.pts), frame
+
+    def _restart(self) -> None:
+        """Open the file anew, at its first frame."""
+        self.close()
+        self._container, self._stream = self._open.enter_context(opened(self.path))
