@@ -25,6 +25,7 @@ from tats_exp.config import STAGES, Config, ModelName, StageName
 from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
 from tats_exp.log import RunLog, write_losses
 from tats_exp.measure import make_metrics
+from tats_exp.networks import identities
 from tats_exp.plan import TOLD
 from tats_exp.processes import train as train_stage
 from tats_exp.progress import Progress
@@ -124,9 +125,9 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
     train, test = {"train": parts.train.fingerprint()}, {"test": parts.test.fingerprint()}
     drawn_by = {"data_seed": parts.data_seed, "frames": config.frames}
     drawn = {"seed": config.seed, "precision": config.trainer["precision"]}
-    asked = config.metrics.model_dump(exclude={"windows", "resamples", "batch_size"})
-    weights = [network.checksum for network in (parts.network, parts.classifier) if network is not None]
-    inputs: dict[str, Any] = {**train, **test, **drawn_by, **asked, "weights": weights}
+    asked = config.metrics.model_dump(include={"videos", "reference_videos", "repeats", "split"})
+    asked |= identities(config.metrics, parts.network, parts.classifier)
+    inputs: dict[str, Any] = {**train, **test, **drawn_by, **asked}
     reference = stage("reference", inputs, lambda f: make_reference(parts, f))
 
     inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
