@@ -53,7 +53,7 @@ VERSIONS = {
     "transformer": 1,
     "interpolation": 1,
     "samples": 2,
-    "metrics": 6,
+    "metrics": 7,
 }
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
 TRAINED = ("vqgan", "transformer", "interpolation")
