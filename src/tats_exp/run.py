@@ -23,7 +23,7 @@ from tats_exp.check import check
 from tats_exp.checkpoints import checksum
 from tats_exp.config import STAGES, Config, ModelName, StageName
 from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
-from tats_exp.log import RunLog, write_losses
+from tats_exp.log import GuardedLog, RunLog, write_losses
 from tats_exp.measure import make_metrics
 from tats_exp.networks import identities
 from tats_exp.plan import TOLD
@@ -84,7 +84,7 @@ def run_job(cfg: DictConfig) -> None:
     }
     write_json(folder / "status.json", status)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-    log: RunLog = instantiate(config.logger)
+    log = GuardedLog(lambda: instantiate(config.logger))
     progress = Progress(folder, name, config.stages)
     started = time.time()
     try:
@@ -100,6 +100,8 @@ def run_job(cfg: DictConfig) -> None:
     write_json(folder / "status.json", status)
     progress.end()
     log.finish(values, failed=status["state"] == "failed")
+    if log.refused is not None:
+        write_json(folder / "status.json", {**status, "log": log.refused})
 
 
 def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
