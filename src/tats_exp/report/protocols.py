@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ def measured_alike(runs: list[Run]) -> list[Alike]:
     ]
 
 
-def differing(protocols: list[Mapping[str, Any]]) -> list[str]:
+def differing(protocols: Sequence[Mapping[str, Any]]) -> list[str]:
     """Names of the fields in which protocols differ, in the order of `WORDS`."""
     return [name for name in WORDS if any(one.get(name) != protocols[0].get(name) for one in protocols)]
 
