@@ -92,7 +92,11 @@ def test_folders_that_were_not_measured_alike_get_a_table_each(folders: Path, ca
     both = f"generated=[{folders / 'same'},{folders / 'films'}]"
     assert main([f"real={folders / 'real'}", both, "out=both", *QUICK]) == 0
     printed = capsys.readouterr().out
-    assert "codec_generated: none, h264" in printed and printed.count("index.html") == 2
+    assert "What differs: codec of generated videos (codec_generated)." in printed
+    assert "Table 1 of 2: codec of generated videos none" in printed
+    assert "Table 2 of 2: codec of generated videos h264" in printed
+    assert printed.count("index.html") == 1
+    assert {path.parent.name for path in Path("both/report").glob("*/table.csv")} == {"protocol_1", "protocol_2"}
 
 
 def test_what_was_measured_before_something_went_wrong_has_its_report(

@@ -1,10 +1,112 @@
-"""The W&B log: what goes wrong in opening it must not hide itself behind an error in closing it."""
+"""Logs: nothing that one refuses ends a run, and W&B is told only what it takes."""
 
+import inspect
+import logging
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from tats_exp.log import WandbLog
+from tats_exp.log import NAME, TAG, FilesOnly, GuardedLog, RunLog, WandbLog, shortened
+
+LONG = "data.root=/" + "/".join(["a_rather_long_folder"] * 9)
+
+
+class Refuses:
+    """Takes nothing, be it named or not."""
+
+    def __init__(self, *refused: str) -> None:
+        self.refused, self.told = refused, []
+
+    def __getattr__(self, method: str) -> Callable[..., None]:
+        def called(*arguments: object, **more: object) -> None:
+            self.told.append(method)
+            if method in self.refused or not self.refused:
+                raise RuntimeError(f"{method}\nwill not do")
+
+        return called
+
+
+def tell_everything(log: RunLog, folder: Path) -> None:
+    log.start(folder, "name", "group", ["seed=0"], {"seed": 0})
+    log.losses("vqgan", 0, {"train/vqgan/l1": 1.0})
+    log.curves([{"window": 0.0}])
+    log.histogram("codes/histogram_real", [1, 2])
+    log.video("videos/samples", folder / "samples.mp4")
+    log.protocol({"n_real": 512})
+    log.finish({"fvd/shapes_cnn/last": None}, failed=False)
+
+
+METHODS = [name for name, _ in inspect.getmembers(RunLog, inspect.isfunction) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("refused", [(method,) for method in METHODS] + [()])
+def test_nothing_that_a_log_refuses_ends_a_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, refused: tuple[str, ...]
+) -> None:
+    inner = Refuses(*refused)
+    log = GuardedLog(lambda: inner)
+    with caplog.at_level(logging.WARNING):
+        tell_everything(log, tmp_path)
+    first = refused[0] if refused else "start"
+    (record,) = caplog.records
+    assert f"Refuses refused {first}: {first} will not do" in record.message and "\n" not in record.message
+    assert log.refused is not None and log.refused.startswith(f"Refuses refused {first}")
+    # What cannot be opened is told nothing; in any case it is closed, and what comes after another refusal is told.
+    assert inner.told == (["start", "finish"] if first == "start" else METHODS_IN_ORDER)
+
+
+METHODS_IN_ORDER = ["start", "losses", "curves", "histogram", "video", "protocol", "finish"]
+
+
+def test_every_method_of_a_log_is_guarded() -> None:
+    assert sorted(METHODS_IN_ORDER) == sorted(METHODS)
+    for method in METHODS:
+        guarded = inspect.signature(getattr(GuardedLog, method)).parameters
+        assert list(guarded) == list(inspect.signature(getattr(RunLog, method)).parameters)
+
+
+def test_a_log_that_cannot_be_made_is_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
+    def fails() -> RunLog:
+        raise ImportError("no module named comet")
+
+    log = GuardedLog(fails)
+    tell_everything(log, tmp_path)
+    assert log.refused == "logger refused start: no module named comet"
+
+
+def test_a_log_that_takes_everything_is_not_remarked_on(tmp_path: Path) -> None:
+    log = GuardedLog(FilesOnly)
+    tell_everything(log, tmp_path)
+    assert log.refused is None
+
+
+def test_what_is_shortened_stays_readable_and_itself() -> None:
+    assert shortened("seed=0", TAG) == "seed=0" and shortened("a" * TAG, TAG) == "a" * TAG
+    short = shortened(LONG, TAG)
+    assert len(short) == TAG and short.startswith("data.root=/a_rather")
+    assert len({shortened(LONG[:100] + letter + LONG[100:], TAG) for letter in "abc"} | {short}) == 4
+    assert len(shortened("data.root=\udce9" + LONG, TAG)) == TAG  # a name that is not UTF-8
+
+
+def test_wandb_takes_what_a_run_with_a_long_path_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real W&B run, offline: names and tags beyond its limits, values that are no numbers, a histogram too fine."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    log = GuardedLog(WandbLog)
+    log.start(tmp_path, f"{LONG},seed=0", "g" * 200, [LONG, "seed=0"], {"data": {"root": LONG}, "none": None})
+    run = log._log.run
+    tags, name, group, config = run.tags, run.name, run.group, dict(run.config)
+    log.losses("vqgan", 0, {"train/vqgan/l1": float("nan"), "train/vqgan/commitment": float("inf")})
+    log.curves([{"window": 0.0}, {"window": 1.0, "fvd/shapes_cnn": 1e308}])
+    log.histogram("codes/histogram_real", [0] * 1025)
+    log.video("videos/none", tmp_path / "none.mp4")
+    log.finish({"a": None, "b": float("nan"), "c": float("-inf")})
+    assert log.refused is not None and "none.mp4" in log.refused and "first of" not in log.refused
+    assert max(map(len, tags)) == TAG and len(name) == len(group) == NAME and "seed=0" in tags
+    assert config["data"] == {"root": LONG} and config["none"] is None
+    assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
 
 
 def test_a_log_that_could_not_be_opened_can_be_closed(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,38 @@
 """What of the sampled videos is measured: nothing that was given, nothing twice, nothing left out."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
-from tats_exp.measure import _inner
+from tats_exp.check import check
+from tats_exp.config import conf_dir
+from tats_exp.evaluator import memorisation
+from tats_exp.measure import _inner, _memorisation
+from tats_exp.metrics.evaluation import Evaluation, real_side
+from tats_exp.metrics.look import PIXELS
+from tats_exp.parts import Parts
+from tats_exp.progress import Progress
 from tats_exp.sample import Samples
 from tats_exp.vqgan import VQGAN, EMACodebook
 from tats_exp.watch import _generated
+
+
+def test_a_run_and_evaluate_mean_the_same_by_one_key(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    first = {name: torch.rand(10, generator=generator) for name in PIXELS}
+    first |= {name: torch.rand(10, 4, generator=generator) for name in ("features", "probabilities")}
+    evaluation = Evaluation("net", "net", real_side(first, 2, 2))
+    sampled = {"features": torch.rand(4, 4, generator=generator)}
+    options = ["scale=smoke", "trainer=cpu", "reserve.training=0", "reserve.encoding=0"]
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        parts = Parts(check(compose("config", overrides=options)), Progress(tmp_path, ""))
+    of_run = _memorisation(parts, {**evaluation.real, "held_out": first["features"][:2]}, sampled["features"])
+    of_evaluate = memorisation(evaluation, sampled)
+    key = "memorisation/nearest_sample"
+    assert of_run[key] == of_evaluate[key] and of_run[key]
+    assert set(of_run) ^ set(of_evaluate) == {"memorisation/nearest_held_out", "memorisation/nearest_other_real"}
 
 
 @pytest.mark.parametrize("given", [0, 3, 8, 11])

@@ -40,19 +40,7 @@ def run(overrides: list[str]) -> None:
             done.append(run_folder)
     finally:  # what was measured before something went wrong has its report all the same
         if done:
-            report(out, done)
-
-
-def report(out: Path, runs: list[Path]) -> None:
-    """Tell what was found: in one table, or in one each where the folders were not measured alike."""
-    try:
-        print(f"\n{make_report(out).text()}")
-    except ValueError as error:
-        if len(runs) == 1:
-            raise
-        print(f"\nNo common table. {error}")
-        for run in runs:
-            print(f"\n{make_report(run).text()}")
+            print(f"\n{make_report(out).text()}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,6 +1,5 @@
 """Measure folders of generated videos against a folder of real ones, batch by batch; what `evaluate` runs."""
 
-import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,11 +22,20 @@ from tats_exp.data.video_folder import VideoFolder
 from tats_exp.data.video_writer import write_row
 from tats_exp.files import write_json
 from tats_exp.log import write_metrics, write_table
-from tats_exp.metrics.evaluation import Evaluation, Look, count_notes, draw_real, joined, look_at_windows, real_side
+from tats_exp.metrics.evaluation import (
+    Evaluation,
+    Look,
+    Values,
+    count_notes,
+    draw_real,
+    joined,
+    look_at_windows,
+    real_side,
+)
 from tats_exp.metrics.look import look, pixels
-from tats_exp.metrics.memorisation import nearest_distance
+from tats_exp.metrics.memorisation import nearest_of_repeats
 from tats_exp.metrics.protocol import Protocol
-from tats_exp.networks import classifier, feature_network
+from tats_exp.networks import classifier, feature_network, identities
 from tats_exp.store import Store, provenance
 from tats_exp.tensors import load_tensors, save_tensors
 from tats_exp.training_sections import Section
@@ -190,9 +198,8 @@ class Evaluator:
                 )
             save_tensors(folder / REAL, real_side(seen, metrics.repeats, floor))
 
-        weights = [network.checksum for network in (self.network, self.classifier) if network is not None]
-        asked = metrics.model_dump(include={"network", "classifier", "repeats"})
-        inputs = {**asked, "weights": weights, "data": self.real.fingerprint(), "frames": config.frames}
+        asked: dict[str, Any] = {"repeats": metrics.repeats, **identities(metrics, self.network, self.classifier)}
+        inputs = {**asked, "data": self.real.fingerprint(), "frames": config.frames}
         inputs |= {"windows": wanted, "seed": config.seed}
         return load_tensors(Store(Path(config.store)).stage("evaluate_real", VERSION, inputs, make).path / REAL)
 
@@ -295,12 +302,7 @@ def pause_notes(side: str, videos: VideoFolder) -> list[str]:
     ]
 
 
-def memorisation(evaluation: Evaluation, first: Look) -> dict[str, float | None]:
+def memorisation(evaluation: Evaluation, first: Look) -> Values:
     """How near generated and other real windows come to the reference of their own repeat; a copy is much nearer."""
     sides = {"sample": rearrange(first["features"], "(r n) d -> r n d", r=evaluation.repeats)}
-    sides["other_real"] = evaluation.real["floor"]
-    found: dict[str, float | None] = {}
-    for name, side in sides.items():
-        pairs = zip(side, evaluation.real["reference"], strict=True)
-        found[f"memorisation/nearest_{name}"] = statistics.fmean(float(nearest_distance(*p).mean()) for p in pairs)
-    return found
+    return nearest_of_repeats({**sides, "other_real": evaluation.real["floor"]}, evaluation.real["reference"])

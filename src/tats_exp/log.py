@@ -4,9 +4,11 @@ Both hold the same keys. The files are what the report reads; W&B is for looking
 """
 
 import csv
+import hashlib
+import logging
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,7 +16,11 @@ import numpy as np
 
 from tats_exp.files import atomic, write_json
 
+logger = logging.getLogger(__name__)
+
 Rows = Iterable[tuple[int, str, float]]
+TAG, NAME = 64, 128
+"""Letters that W&B takes of a tag, and of the name of a run or a group."""
 
 
 @runtime_checkable
@@ -41,6 +47,80 @@ class RunLog(Protocol):
 
     def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
         """Final metrics; closes the log."""
+
+
+class GuardedLog:
+    """Any log, held so that nothing it refuses ends a run: the files have it all.
+
+    Attributes:
+        refused: one line about the first refusal and how many there were; None if there was none.
+    """
+
+    def __init__(self, make: Callable[[], RunLog]) -> None:
+        """Take what makes the log; it is made when the run starts."""
+        self._make = make
+        self._log: RunLog | None = None
+        self._opened = False
+        self._first = ""
+        self._count = 0
+
+    @property
+    def refused(self) -> str | None:
+        """See the class."""
+        if not self._count:
+            return None
+        return self._first + (f" (the first of {self._count} refusals)" if self._count > 1 else "")
+
+    def start(self, folder: Path, name: str, group: str, tags: list[str], config: Mapping[str, Any]) -> None:
+        """Make the log and open it; one that cannot be opened is told nothing more, but closed."""
+
+        def opened() -> None:
+            self._log = self._make()
+            self._log.start(folder, name, group, tags, config)
+            self._opened = True
+
+        self._tell("start", opened)
+
+    def losses(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        """As `RunLog`."""
+        self._if_opened("losses", stage, step, values)
+
+    def curves(self, rows: list[dict[str, float]]) -> None:
+        """As `RunLog`."""
+        self._if_opened("curves", rows)
+
+    def histogram(self, key: str, counts: list[int]) -> None:
+        """As `RunLog`."""
+        self._if_opened("histogram", key, counts)
+
+    def video(self, key: str, path: Path) -> None:
+        """As `RunLog`."""
+        self._if_opened("video", key, path)
+
+    def protocol(self, protocol: Mapping[str, str | int]) -> None:
+        """As `RunLog`."""
+        self._if_opened("protocol", protocol)
+
+    def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
+        """As `RunLog`."""
+        log = self._log
+        if log is not None:
+            self._tell("finish", lambda: log.finish(values, failed))
+
+    def _if_opened(self, method: str, *arguments: Any) -> None:
+        if self._opened:
+            self._tell(method, lambda: getattr(self._log, method)(*arguments))
+
+    def _tell(self, method: str, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:
+            self._count += 1
+            if self._count == 1:
+                which = type(self._log).__name__ if self._log is not None else "logger"
+                said = " ".join(str(error).split()) or type(error).__name__
+                self._first = f"{which} refused {method}: {said}"
+                logger.warning("%s; the run goes on, its files have everything", self._first)
 
 
 class FilesOnly:
@@ -90,9 +170,9 @@ class WandbLog:
         self.run = self.wandb.init(
             project=self.project,
             dir=folder,
-            name=name,
-            group=group,
-            tags=tags,
+            name=shortened(name, NAME),
+            group=shortened(group, NAME),
+            tags=[shortened(tag, TAG) for tag in tags],
             config=dict(config),
             mode=mode,
             reinit="finish_previous",
@@ -136,6 +216,15 @@ class WandbLog:
             return
         self.run.summary.update({key: value for key, value in values.items() if value is not None})
         self.run.finish(exit_code=int(failed))
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many letters: both ends of a longer one, and a hash that tells it from others alike."""
+    if len(text) <= most:
+        return text
+    digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:6]
+    left = most - len(digest) - 2
+    return f"{text[: left // 2]}…{text[-(left - left // 2) :]}~{digest}"
 
 
 def write_losses(path: Path, stages: Mapping[str, Rows]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
@@ -22,7 +23,7 @@ from tats_exp.metrics import (
     code_perplexity,
     js_divergence,
     label_coherence,
-    nearest_distance,
+    nearest_of_repeats,
     place_probe,
     share_unchanged,
 )
@@ -182,13 +183,14 @@ def _code_slope(
     return values
 
 
-def _memorisation(parts: Parts, real: dict[str, Tensor], sampled: Float[Tensor, "N D"]) -> dict[str, float | None]:
+def _memorisation(parts: Parts, real: dict[str, Tensor], sampled: Float[Tensor, "N D"]) -> Values:
     """How near samples, and held-out windows, come to the windows of the train split; a copy is much nearer."""
     if parts.config.metrics.split != "train":  # the held-out windows may be among the reference
         return {}
-    training = real["reference"].flatten(0, 1)
-    nearest = {"sample": sampled, "held_out": real["held_out"]}
-    return {f"memorisation/nearest_{name}": float(nearest_distance(f, training).mean()) for name, f in nearest.items()}
+    reference = real["reference"]
+    held_out = repeat(real["held_out"], "n d -> r n d", r=len(reference))
+    sides = {"sample": rearrange(sampled, "(r n) d -> r n d", r=len(reference)), "held_out": held_out}
+    return nearest_of_repeats(sides, reference)
 
 
 def _code_values(parts: Parts, codes: dict[str, Tensor]) -> dict[str, float | None]:
@@ -250,7 +252,3 @@ def _write_videos(
     write_row(folder / "samples.mp4", sampled)
     write_row(folder / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed))
     write_row(folder / "reconstruction.mp4", [rebuilt])
-
-
-def _batch(parts: Parts) -> int:
-    return parts.config.metrics.batch_size

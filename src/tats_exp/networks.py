@@ -5,7 +5,8 @@ from typing import Any
 import torch
 
 from tats_exp import UserError
-from tats_exp.training_sections import Node, build
+from tats_exp.config import Metrics
+from tats_exp.training_sections import Node, build, identity
 
 CLASSIFIER = ("name", "checksum")
 FEATURES = (*CLASSIFIER, "precision", "features")
@@ -28,6 +29,19 @@ def feature_network(node: Node, device: torch.device) -> Any:
 def classifier(node: Node | None, device: torch.device) -> Any:
     """The network whose opinions are asked for; None where that is the feature network. As `feature_network`."""
     return None if node is None else _load("metrics.classifier", node, device, CLASSIFIER)
+
+
+def identities(metrics: Metrics, network: Any, judge: Any) -> dict[str, Node | None]:
+    """What the networks of an evaluation are, for the keys of what was seen with them.
+
+    Args:
+        metrics: section of the config that chooses them.
+        network: the feature network; how it computes is part of it, said or not.
+        judge: the network whose opinions are asked for, None where it is the feature network.
+    """
+    seen_by = {**identity(metrics.network, network.checksum), "precision": network.precision}
+    asked = None if metrics.classifier is None else identity(metrics.classifier, judge.checksum)
+    return {"network": seen_by, "classifier": asked}
 
 
 def _load(key: str, node: Node, device: torch.device, wanted: tuple[str, ...]) -> Any:

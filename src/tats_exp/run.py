@@ -24,8 +24,9 @@ from tats_exp.checkpoints import checksum
 from tats_exp.config import STAGES, Config, ModelName, StageName
 from tats_exp.files import write_json
 from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
-from tats_exp.log import RunLog, write_losses
+from tats_exp.log import GuardedLog, RunLog, write_losses
 from tats_exp.measure import make_metrics
+from tats_exp.networks import identities
 from tats_exp.plan import TOLD
 from tats_exp.processes import train as train_stage
 from tats_exp.progress import Progress
@@ -53,7 +54,7 @@ VERSIONS = {
     "transformer": 1,
     "interpolation": 1,
     "samples": 2,
-    "metrics": 6,
+    "metrics": 7,
 }
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
 TRAINED = ("vqgan", "transformer", "interpolation")
@@ -84,7 +85,7 @@ def run_job(cfg: DictConfig) -> None:
     }
     write_json(folder / "status.json", status)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-    log: RunLog = instantiate(config.logger)
+    log = GuardedLog(lambda: instantiate(config.logger))
     progress = Progress(folder, name, config.stages)
     started = time.time()
     try:
@@ -100,6 +101,8 @@ def run_job(cfg: DictConfig) -> None:
     write_json(folder / "status.json", status)
     progress.end()
     log.finish(values, failed=status["state"] == "failed")
+    if log.refused is not None:
+        write_json(folder / "status.json", {**status, "log": log.refused})
 
 
 def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -125,9 +128,9 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
     train, test = {"train": parts.train.fingerprint()}, {"test": parts.test.fingerprint()}
     drawn_by = {"data_seed": parts.data_seed, "frames": config.frames}
     drawn = {"seed": config.seed, "precision": config.trainer["precision"]}
-    asked = config.metrics.model_dump(exclude={"windows", "resamples", "batch_size"})
-    weights = [network.checksum for network in (parts.network, parts.classifier) if network is not None]
-    inputs: dict[str, Any] = {**train, **test, **drawn_by, **asked, "weights": weights}
+    asked = config.metrics.model_dump(include={"videos", "reference_videos", "repeats", "split"})
+    asked |= identities(config.metrics, parts.network, parts.classifier)
+    inputs: dict[str, Any] = {**train, **test, **drawn_by, **asked}
     reference = stage("reference", inputs, lambda f: make_reference(parts, f))
 
     inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}

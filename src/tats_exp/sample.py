@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor
 from tats_exp import UserError
 from tats_exp.files import write_json
 from tats_exp.parts import Parts
-from tats_exp.sampling.sliding_window import Progress
+from tats_exp.sampling.sampler import Progress, Sampler
 from tats_exp.stages import CODES
 from tats_exp.tensors import load_tensors, save_tensors
 
@@ -76,12 +75,9 @@ def _sample(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     config, stride = parts.config, int(parts.config.vqgan.model["downsample"][0])
     precision = {"fp32": torch.float32, "bf16": torch.bfloat16}[config.sampling.precision]
     transformer = parts.transformer(found["transformer"]).to(precision)
-    sampler = instantiate(config.sampler, _convert_="all")
+    sampler: Sampler = instantiate(config.sampler, _convert_="all")
     margin = parts.vqgan(found["vqgan"]).code_margin if sampler.long else 0
-    hierarchy: dict[str, Any] = {}
-    if config.interpolates:
-        interpolation = parts.interpolation(found["interpolation"]).to(precision)
-        hierarchy = {"interpolation": interpolation, "gaps_at_once": config.sampling.gaps_at_once}
+    interpolation = parts.interpolation(found["interpolation"]).to(precision) if config.interpolates else None
     seeds, labels, given = _beginnings(parts, found)
     condition = parts.condition.codes(labels).to(parts.device)
     known = config.given_latents
@@ -89,7 +85,16 @@ def _sample(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
 
     def sample(batch: slice, progress: Progress) -> Int64[Tensor, "B t h w"]:
         beginning = None if given is None else given[batch].to(parts.device)
-        return sampler(transformer, condition[batch], length, seeds[batch], progress, beginning, **hierarchy)
+        return sampler(
+            transformer,
+            condition[batch],
+            length,
+            seeds[batch],
+            progress,
+            beginning,
+            interpolation=interpolation,
+            gaps_at_once=config.sampling.gaps_at_once,
+        )
 
     codes, seconds = _in_batches(parts, folder, sample)
     if known:

@@ -13,8 +13,8 @@ Node = dict[str, Any]
 """A section with `_target_`, checked against the parameters of its target."""
 
 HOUSEKEEPING = {"log_every", "checkpoint_every"}
-FILES = {"weights", "heads"}
-"""Keys of a network that say where its weights lie; what they are, its checksum says."""
+NO_MEANING = {"weights", "heads", "path", "compile"}
+"""Keys of a network that say where its weights lie (what they are, its checksum says) or how it is run."""
 
 
 def build(node: Node) -> Any:
@@ -29,6 +29,16 @@ def build(node: Node) -> Any:
         if isinstance(error.__cause__, ValueError | OSError):
             raise error.__cause__ from None
         raise
+
+
+def identity(node: Node, checksum: str) -> Node:
+    """What a network is, for the key of a stage that asks it: what changes its values, not where it lies.
+
+    Args:
+        node: its section.
+        checksum: of its weights.
+    """
+    return {**{key: value for key, value in node.items() if key not in NO_MEANING}, "checksum": checksum}
 
 
 class Section(BaseModel):
@@ -173,8 +183,7 @@ class VQGANTrainingSection(Training):
         if self.perceptual is None:
             del told["perceptual"], told["perceptual_weight"]
         else:
-            network = {key: value for key, value in self.perceptual.items() if key not in FILES}
-            told["perceptual"] = {**network, "checksum": perceptual_checksum}
+            told["perceptual"] = identity(self.perceptual, perceptual_checksum)
         return told
 
 

@@ -79,6 +79,16 @@ def test_a_curve_that_moves_away_has_a_slope_past_its_interval() -> None:
     assert values["fvd/net/relative_change"] > 1
 
 
+def test_videos_of_one_window_neither_change_nor_keep_anything() -> None:
+    evaluation, seen = an_evaluation(), [a_look(20, 1)]
+    rows = evaluation.rows(seen)
+    values = evaluation.values(rows, seen, resamples=10, seed=0)
+    along = ("fvd/net/growth", "fvd/net/relative_change", "ccs/judge/last", "ics/judge/last")
+    assert [values[key] for key in along] == [None] * 4
+    assert "drift/first_window" not in values  # None would say that they never collapse
+    assert values["fvd/net/window_0"] == values["fvd/net/last"] == rows[0]["fvd/net"]
+
+
 def test_few_videos_are_noted() -> None:
     few = Evaluation("net", "net", real_side(a_look(5, 0), 1, 2))
     assert "biased" in few.notes[0] and "N < 4" in few.notes[0]

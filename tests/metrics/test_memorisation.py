@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tats_exp.metrics import nearest_distance
+from tats_exp.metrics import nearest_distance, nearest_of_repeats
 
 
 def random_pixels(count: int, seed: int) -> torch.Tensor:
@@ -40,3 +40,16 @@ def test_wrong_input_is_refused() -> None:
         nearest_distance(pixels, pixels[:0])
     with pytest.raises(ValueError, match="samples: items of"):
         nearest_distance(pixels[:, :2], pixels)
+
+
+def test_each_repeat_is_held_against_its_own_reference() -> None:
+    """A copy of what only another repeat drew is no copy; the mean is over repeats, as of all distances."""
+    generator = torch.Generator().manual_seed(0)
+    reference, samples = torch.randn(2, 6, 4, generator=generator), torch.randn(2, 3, 4, generator=generator)
+    samples[0, 0] = reference[1, 0]
+    found = nearest_of_repeats({"sample": samples, "copy": reference[:, :3]}, reference)
+    apart = [float(nearest_distance(*pair).mean()) for pair in zip(samples, reference, strict=True)]
+    assert found["memorisation/nearest_sample"] == pytest.approx(sum(apart) / 2)
+    assert found["memorisation/nearest_copy"] == 0
+    pooled = float(nearest_distance(samples.flatten(0, 1), reference.flatten(0, 1)).mean())
+    assert pooled < found["memorisation/nearest_sample"]

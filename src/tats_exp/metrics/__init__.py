@@ -12,7 +12,7 @@ from tats_exp.metrics.frechet import (
 )
 from tats_exp.metrics.joints import PhaseMotion, joint_ratio
 from tats_exp.metrics.look import look, pixels
-from tats_exp.metrics.memorisation import nearest_distance
+from tats_exp.metrics.memorisation import nearest_distance, nearest_of_repeats
 from tats_exp.metrics.pixels import brightness, contrast, motion_energy, saturation
 from tats_exp.metrics.protocol import Protocol, same_protocol
 from tats_exp.metrics.time_agnosticity import place_probe, share_unchanged, shift_nll_gap
@@ -56,6 +56,7 @@ __all__ = [
     "look",
     "motion_energy",
     "nearest_distance",
+    "nearest_of_repeats",
     "pixels",
     "place_probe",
     "polynomial_mmd",

@@ -105,17 +105,25 @@ class Evaluation:
             for name, window in (("window_0", seen[0]), ("last", seen[-1])):
                 spread = self.distances(window["features"])
                 values |= {f"{key}/{name}/std": statistics.stdev(found) for key, found in spread.items()}
-        values[f"{fvd}/growth"] = rows[-1][fvd] - rows[0][fvd]
-        values[f"{fvd}/relative_change"] = relative_change([rows[0][fvd], rows[-1][fvd]])[-1]
+        values |= self._from_first_to_last(rows)
         values |= self._unbiased(seen[0]["features"], seed)
         curve = [row[fvd] for row in rows]
-        if all(map(math.isfinite, curve)):
+        if len(curve) > 1 and all(map(math.isfinite, curve)):
             past = first_window_past(curve, self.floors[fvd])
             values["drift/first_window"] = None if past is None else float(past)
             if len(curve) >= FEW_WINDOWS:
                 values |= self._slope(curve, seen, resamples, seed)
         values |= {f"{key}/last": rows[-1][key] for key in rows[-1] if key.startswith(("codes/", "drift/"))}
         return values
+
+    def _from_first_to_last(self, rows: list[Row]) -> Values:
+        """What changes along the videos; None where they are one window long, which can neither change nor keep."""
+        fvd = f"fvd/{self.network}"
+        if len(rows) == 1:
+            kept = (f"{metric}/{self.classifier}/last" for metric in ("ccs", "ics"))
+            return dict.fromkeys([f"{fvd}/growth", f"{fvd}/relative_change", *kept])
+        first, last = rows[0][fvd], rows[-1][fvd]
+        return {f"{fvd}/growth": last - first, f"{fvd}/relative_change": relative_change([first, last])[-1]}
 
     def _network_keys(self) -> list[str]:
         asked = (f"{metric}/{self.classifier}" for metric in ("is", "ccs", "ics"))

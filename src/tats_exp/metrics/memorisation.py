@@ -1,8 +1,10 @@
 """Did the model learn to make videos, or to repeat those it was trained on?"""
 
+import statistics
+
 import torch
 from einops import rearrange
-from jaxtyping import Float64, Shaped
+from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
 
 _SAMPLES = 64
@@ -37,6 +39,27 @@ def nearest_distance(
     others = rearrange(training, "m ... -> m (...)")
     nearest = [_nearest(part.double(), others) for part in rows.split(_SAMPLES)]
     return torch.cat(nearest) / rows.shape[1] ** 0.5
+
+
+def nearest_of_repeats(
+    sides: dict[str, Float[Tensor, "R _ D"]], reference: Float[Tensor, "R N D"]
+) -> dict[str, float | None]:
+    """How near each side comes to the reference of its own repeat: mean over its items, then over the repeats.
+
+    With more of the reference in one heap everything would be nearer, and a value would hang on how often was drawn.
+
+    Args:
+        sides: name -> features, e.g. of samples and of real clips that are not in the reference; a copy is much nearer.
+        reference: features of the real windows of every repeat.
+
+    Returns:
+        `memorisation/nearest_<name>` of every side.
+    """
+    found: dict[str, float | None] = {}
+    for name, side in sides.items():
+        pairs = zip(side, reference, strict=True)
+        found[f"memorisation/nearest_{name}"] = statistics.fmean(float(nearest_distance(*p).mean()) for p in pairs)
+    return found
 
 
 def _nearest(rows: Float64[Tensor, "n D"], others: Shaped[Tensor, "M D"]) -> Float64[Tensor, " n"]:

@@ -1,8 +1,7 @@
-// Keeps all videos on one clock: the first one leads, the others follow; one slider moves them all.
-(() => {
-  const videos = [...document.querySelectorAll(".videos video")];
-  const player = document.querySelector(".player");
-  if (!player || !videos.length) return;
+// Keeps the videos of a player on one clock: the first one leads, the others follow; one slider moves them all.
+for (const player of document.querySelectorAll(".player")) {
+  const videos = [...player.parentElement.querySelectorAll(".videos video")];
+  if (!videos.length) continue;
   const [button, slider, output] = ["button", "input", "output"].map((tag) => player.querySelector(tag));
   const lead = videos[0];
   const windows = Number(player.dataset.windows);
@@ -53,4 +52,4 @@
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) playing = false;
   setInterval(() => { if (playing) { follow(0.3); show(); } }, 200);
   apply();
-})();
+}

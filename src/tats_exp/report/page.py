@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +16,7 @@ from tats_exp.report.runs import Group, Run
 from tats_exp.report.style import DARK, LIGHT, Ink
 from tats_exp.report.tables import Row, Table
 from tats_exp.report.verdict import Sentence
-from tats_exp.report.videos import videos_section
+from tats_exp.report.videos import EMBED_BYTES, videos_section
 
 CAPTIONS = {
     "film_strip": (
@@ -53,35 +54,43 @@ CAPTIONS = {
 }
 
 
-def make_page(
-    runs: list[Run],
-    groups: list[Group],
-    table: Table,
-    verdict: list[Sentence],
-    figures: dict[str, tuple[Path, Path]],
-    title: str,
-) -> str:
-    """Write the page of a sweep.
+@dataclass(frozen=True)
+class Part:
+    """What is told of runs that were measured alike.
 
-    Args:
-        runs: all runs, those that do not count included.
-        groups: the finished ones by combination of choices.
+    Attributes:
+        heading: which of several parts this is, "" where there is one.
+        groups: the finished runs by combination of choices.
         table: as laid out by `make_table`.
         verdict: as found by `make_verdict`.
         figures: name -> (light PNG, dark PNG).
+    """
+
+    heading: str
+    groups: list[Group]
+    table: Table
+    verdict: list[Sentence]
+    figures: dict[str, tuple[Path, Path]]
+
+
+def make_page(runs: list[Run], parts: list[Part], differs: str, title: str) -> str:
+    """Write the page of a sweep: all tables first, then part by part what there is to see.
+
+    Args:
+        runs: all runs, those that do not count included.
+        parts: the finished ones, one part or one for each protocol.
+        differs: what differs between the parts, "" where there is one.
         title: head of the page.
 
     Returns:
         HTML without any reference to the outside.
     """
     sections = [
-        _header(runs, groups, title),
+        _header(runs, parts, title),
         _left_out([run for run in runs if run.state != "finished"]),
-        _table(table, groups),
-        videos_section(groups, [chip(group, place, group.label) for place, group in enumerate(groups)]),
-        _verdict(verdict, groups),
-        *(_figure(name, paths) for name, paths in figures.items()),
-        _measured(groups),
+        f'<p class="question">{escape(differs)}</p>' if differs else "",
+        *(_table(part) for part in parts),
+        *(section for part in parts for section in _seen(part, EMBED_BYTES // len(parts))),
         _times(runs),
         _configuration(runs),
     ]
@@ -96,6 +105,18 @@ def make_page(
     )
 
 
+def _seen(part: Part, embed: int) -> list[str]:
+    """Videos, verdict and figures of one part, and how it was measured; `embed` bytes of video at most."""
+    names = [chip(group, place, group.label) for place, group in enumerate(part.groups)]
+    return [
+        f'<h2 class="part">{escape(part.heading)}</h2>' if part.heading else "",
+        videos_section(part.groups, names, embed),
+        _verdict(part.verdict, part.groups),
+        *(_figure(name, paths) for name, paths in part.figures.items()),
+        _measured(part.groups),
+    ]
+
+
 def chip(group: Group, place: int, text: str | None = None) -> str:
     """A choice in its colour, as figures draw it."""
     return f'<span class="chip" style="--c:var(--c{place % len(LIGHT.colours)})">{escape(text or group.short)}</span>'
@@ -107,8 +128,8 @@ def _colours(ink: Ink) -> str:
     return f":root {{ --paper: {ink.paper}; --text: {ink.text}; --line: {ink.faint};{colours} }}\n"
 
 
-def _header(runs: list[Run], groups: list[Group], title: str) -> str:
-    finished = [run for group in groups for run in group.runs]
+def _header(runs: list[Run], parts: list[Part], title: str) -> str:
+    finished = [run for part in parts for group in part.groups for run in group.runs]
     descriptions = list(dict.fromkeys(run.description for run in runs if run.description))
     facts = [f"<b>{len(finished)}</b> of {len(runs)} runs finished"]
     swept: dict[str, list[str]] = {}
@@ -116,8 +137,8 @@ def _header(runs: list[Run], groups: list[Group], title: str) -> str:
         for key, value in run.choices.items():
             swept.setdefault(key, []).append(value)
     facts += [f"{escape(key)}: <b>{escape(', '.join(dict.fromkeys(values)))}</b>" for key, values in swept.items()]
-    generated = next((run.protocol["n_generated"] for run in finished if "n_generated" in run.protocol), None)
-    facts += [f"<b>{escape(str(generated))}</b> videos scored per run"] if generated else []
+    generated = dict.fromkeys(str(run.protocol["n_generated"]) for run in finished if "n_generated" in run.protocol)
+    facts += [f"<b>{escape(' or '.join(generated))}</b> videos scored per run"] if generated else []
     devices = list(dict.fromkeys(run.device for run in runs if run.device))
     facts += [f"on <b>{escape(', '.join(devices))}</b>"] if devices else []
     items = "".join(f"<li>{fact}</li>" for fact in facts)
@@ -160,7 +181,8 @@ def _verdict(verdict: list[Sentence], groups: list[Group]) -> str:
     )
 
 
-def _table(table: Table, groups: list[Group]) -> str:
+def _table(part: Part) -> str:
+    table = part.table
     if not table.rows:
         return ""
     heads = "".join(
@@ -169,7 +191,7 @@ def _table(table: Table, groups: list[Group]) -> str:
         for column in table.columns
     )
     bodies = []
-    for place, group in enumerate(groups):
+    for place, group in enumerate(part.groups):
         rows = [row for row in table.rows if row.group == place]
         head = f'<th rowspan="{len(rows)}">{chip(group, place)}</th>'
         lines = [_line(table, row, head if number == 0 else "") for number, row in enumerate(rows)]
@@ -180,7 +202,8 @@ def _table(table: Table, groups: list[Group]) -> str:
     bodies += [f"<tbody>{''.join(floors)}</tbody>"] if floors else []
     note = "Spread is the sample standard deviation over seeds. Dotted: within twice the real-vs-real floor."
     return (
-        '<section><h2>Every seed</h2><div class="scroll"><table><thead><tr><th class="left"></th>'
+        f'<section><h2>{escape(part.heading or "Every seed")}</h2><div class="scroll"><table><thead><tr>'
+        '<th class="left"></th>'
         f'<th class="left">seed</th>{heads}</tr></thead>{"".join(bodies)}</table></div>'
         f'<p class="note">{note}</p></section>'
     )

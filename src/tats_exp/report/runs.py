@@ -220,7 +220,7 @@ def _with_results(run: Run) -> Run:
     values = {key: None if value is None else float(value) for key, value in metrics["values"].items()}
     return replace(
         run,
-        protocol=dict(metrics.get("protocol") or {}),
+        protocol=_protocol(metrics.get("protocol") or {}),
         # A number that is no number was not measured; None stays, for some metrics it means "never".
         values=run.values | {key: value for key, value in values.items() if value is None or math.isfinite(value)},
         floors={
@@ -233,6 +233,14 @@ def _with_results(run: Run) -> Run:
         code_histogram=_columns(run.folder / "code_histogram.csv"),
         mask=_json(run.folder / "mask.json") if (run.folder / "mask.json").is_file() else {},
     )
+
+
+def _protocol(told: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a protocol, those included that an older version did not know; {} stays {}."""
+    # Imported here: the metrics need torch, and a report of runs that measured nothing does not.
+    from tats_exp.metrics.protocol import Protocol
+
+    return dict(Protocol.from_dict(told).as_dict()) if told else {}
 
 
 def _json(path: Path) -> dict[str, Any]:

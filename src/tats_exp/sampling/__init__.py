@@ -3,12 +3,14 @@
 from tats_exp.sampling.decoding import decode_chunks, decode_stream, decode_videos
 from tats_exp.sampling.hierarchical import Hierarchical
 from tats_exp.sampling.next_code import Chooser, RandomStreams, sample_codes
+from tats_exp.sampling.sampler import Sampler
 from tats_exp.sampling.sliding_window import ShortClip, SlidingWindow
 
 __all__ = [
     "Chooser",
     "Hierarchical",
     "RandomStreams",
+    "Sampler",
     "ShortClip",
     "SlidingWindow",
     "decode_chunks",

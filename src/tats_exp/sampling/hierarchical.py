@@ -18,17 +18,16 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp.sampling.next_code import RandomStreams, sample_codes
-from tats_exp.sampling.sliding_window import Progress, SlidingWindow, check_causal, check_given
+from tats_exp.sampling.sampler import Progress, Sampler, check_causal, check_given
+from tats_exp.sampling.sliding_window import SlidingWindow
 from tats_exp.transformer import Transformer
 
 
 @dataclass(frozen=True)
-class Hierarchical:
+class Hierarchical(Sampler):
     """Sample key frames, then all gaps at once.
 
     Attributes:
-        long: whether videos longer than the window can be made.
-        interpolates: whether an interpolation transformer is needed, too.
         key_every: latent frames from one key frame to the next, 2 or more.
         context: key frames kept when the window slides, 1..t-1.
         top_k: draw from this many likeliest codes; None for all.
@@ -73,24 +72,16 @@ class Hierarchical:
         progress: Progress | None = None,
         given: Int64[Tensor, "B g h w"] | None = None,
         *,
-        interpolation: Transformer,
+        interpolation: Transformer | None = None,
         gaps_at_once: int | None = None,
     ) -> Int64[Tensor, "B latent_frames h w"]:
-        """Sample one video per condition and seed.
+        """Sample one video per condition and seed, as long as wanted.
 
-        Args:
-            transformer: a causal one, of windows of key frames.
-            condition: condition codes, 0..C-1; zeros (B, 1) when unconditional.
-            latent_frames: length of the videos, as long as wanted.
-            seeds: one per video; every gap has a stream of its own that follows from it.
-            progress: called with (latent frames made, latent frames wanted).
-            given: codes of the first g latent frames, fewer than `latent_frames`, which the videos go on from.
-            interpolation: its window is one gap with both anchors, key_every + 1 latent frames.
-            gaps_at_once: rows of a batch, to fit memory; does not change the videos. None: all.
-
-        Returns:
-            Codes 0..K-1, those given first.
+        The window of `interpolation` is one gap with both anchors, key_every + 1 latent frames. Every gap has a random
+        stream of its own that follows from the seed of its video.
         """
+        if interpolation is None:
+            raise ValueError("interpolation is missing: this sampler fills gaps between key frames with it")
         check_causal(transformer, latent_frames)
         _check_interpolation(transformer, interpolation, self.key_every)
         count = 0 if given is None else check_given(given, transformer, latent_frames)

@@ -1,0 +1,96 @@
+"""Runs that were not measured alike get a table each, and the page says in words what differs between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tats_exp.report.headlines import headlines_in
+from tats_exp.report.runs import Run
+
+WORDS = {
+    "features": "feature network",
+    "checksum": "weights of the feature network",
+    "precision": "precision of the feature network",
+    "classifier": "classifier",
+    "n_real": "real windows",
+    "n_generated": "generated videos",
+    "repeats": "repeats",
+    "split": "split of the real windows",
+    "clip_length": "frames of a window",
+    "windows": "windows of a generated video",
+    "frame_stride": "frame stride",
+    "resolution": "resolution",
+    "resize_real": "resize of real frames",
+    "resize_generated": "resize of generated frames",
+    "codec_real": "codec of real videos",
+    "codec_generated": "codec of generated videos",
+    "data": "data",
+    "seed": "seed of the draw",
+    "given_frames": "given frames",
+}
+"""Fields of a protocol as people read them."""
+DIGEST = 8
+"""Letters of a checksum or fingerprint that are shown."""
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Finished runs that were measured alike.
+
+    Attributes:
+        runs: them, in their order.
+        protocol: what of their protocol other runs of the report do not share, in words; "" where all were measured
+            alike.
+    """
+
+    runs: list[Run]
+    protocol: str
+
+
+def measured_alike(runs: list[Run]) -> list[Alike]:
+    """Finished runs, apart where values under different protocols would meet in one column of a table.
+
+    Args:
+        runs: all runs of a report; those that are not finished are left aside.
+    """
+    finished = [run for run in runs if run.state == "finished"]
+    apart: dict[str, list[Run]] = {}
+    for run in finished:
+        apart.setdefault(json.dumps(run.protocol, sort_keys=True), []).append(run)
+    if not any(_meet(column.key, finished) for column in headlines_in(finished) if column.protocol):
+        return [Alike(finished, "")]
+    protocols = [alike[0].protocol for alike in apart.values()]
+    return [
+        Alike(alike, ", ".join(f"{WORDS[name]} {_shown(alike[0].protocol, name)}" for name in differing(protocols)))
+        for alike in apart.values()
+    ]
+
+
+def differing(protocols: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the fields in which protocols differ, in the order of `WORDS`."""
+    return [name for name in WORDS if any(one.get(name) != protocols[0].get(name) for one in protocols)]
+
+
+def not_alike(parts: list[Alike]) -> str:
+    """One line that says that runs were measured differently, and in what; "" where all were measured alike."""
+    if len(parts) < 2:
+        return ""
+    names = differing([part.runs[0].protocol for part in parts])
+    told = ", ".join(f"{WORDS[name]} ({name})" for name in names)
+    return f"Not all runs were measured alike: a table each, whose values do not compare. What differs: {told}."
+
+
+def _meet(key: str, runs: list[Run]) -> bool:
+    """Whether a column would hold values of different protocols."""
+    protocols = [run.protocol for run in runs if run.protocol and key in run.values]
+    return any(protocol != protocols[0] for protocol in protocols)
+
+
+def _shown(protocol: Mapping[str, Any], name: str) -> str:
+    value = str(protocol.get(name, "not told"))
+    if name == "classifier":  # a name and a checksum
+        return " ".join(word[:DIGEST] if len(word) >= 40 else word for word in value.split())
+    return value[:DIGEST] if len(value) >= 40 else value

@@ -1,0 +1,113 @@
+"""What every sampler is: called in one way, whatever it makes of it.
+
+Axes: B videos, g given latent frames, c condition length, h w latent grid.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from jaxtyping import Int64
+from torch import Tensor
+
+from tats_exp.transformer import Transformer
+
+Progress = Callable[[int, int], None]
+"""Called with (latent frames made, latent frames wanted)."""
+
+
+class Sampler(ABC):
+    """From transformers to the codes of videos.
+
+    Attributes:
+        long: whether videos longer than the window can be made.
+        interpolates: whether an interpolation transformer is needed, too.
+    """
+
+    long: ClassVar[bool]
+    interpolates: ClassVar[bool]
+
+    @abstractmethod
+    def check(self, frames: int, video_codes: int) -> None:
+        """Refuse settings that do not fit the autoregressive transformer.
+
+        Args:
+            frames: t, latent frames of its window.
+            video_codes: K.
+
+        Raises:
+            ValueError: in one line that begins with the name of a setting.
+        """
+
+    @abstractmethod
+    def __call__(
+        self,
+        transformer: Transformer,
+        condition: Int64[Tensor, "B c"],
+        latent_frames: int,
+        seeds: Sequence[int],
+        progress: Progress | None = None,
+        given: Int64[Tensor, "B g h w"] | None = None,
+        *,
+        interpolation: Transformer | None = None,
+        gaps_at_once: int | None = None,
+    ) -> Int64[Tensor, "B latent_frames h w"]:
+        """Sample one video per condition and seed.
+
+        Args:
+            transformer: a causal one; of a sampler that interpolates, one of windows of key frames.
+            condition: condition codes, 0..C-1; zeros (B, 1) when unconditional.
+            latent_frames: length of the videos, those given included.
+            seeds: one per video, so that it does not depend on the batch it is made in.
+            progress: told how far it is.
+            given: codes of the first g latent frames, fewer than `latent_frames`, which the videos go on from.
+            interpolation: fills the gaps between key frames; only a sampler that interpolates looks at it.
+            gaps_at_once: gaps filled side by side, to fit memory; does not change the videos. None: all.
+
+        Returns:
+            Codes 0..K-1, those given first.
+
+        Raises:
+            ValueError: transformers, length or given frames that do not fit the sampler; in one line.
+        """
+
+
+def check_given(given: Int64[Tensor, "B g h w"], transformer: Transformer, latent_frames: int) -> int:
+    """Refuse given latent frames that do not fit the model or the length.
+
+    Returns:
+        g, how many are given.
+
+    Raises:
+        ValueError: another latent grid than the model's, or nothing left to sample.
+    """
+    if given.shape[2:] != transformer.window[1:]:
+        grid = "x".join(map(str, transformer.window[1:]))
+        raise ValueError(
+            f"given holds latent frames of {given.shape[2]}x{given.shape[3]} codes; the model's are {grid}"
+        )
+    if given.shape[1] >= latent_frames:
+        raise ValueError(f"given holds {given.shape[1]} latent frames; allowed: fewer than the {latent_frames} wanted")
+    return given.shape[1]
+
+
+def check_top_k(top_k: int | None, video_codes: int) -> None:
+    """Refuse more likeliest codes than there are codes.
+
+    Raises:
+        ValueError: in one line, what was given and what is allowed.
+    """
+    if top_k is not None and top_k > video_codes:
+        raise ValueError(f"top_k={top_k} must be at most {video_codes}, the size of the codebook, or null for all")
+
+
+def check_causal(transformer: Transformer, latent_frames: int) -> None:
+    """Refuse a transformer that interpolates, and videos without a frame.
+
+    Raises:
+        ValueError: in one line, what was given and what is allowed.
+    """
+    if transformer.mask != "causal":
+        raise ValueError(f"mask={transformer.mask!r} interpolates; this sampler needs mask='causal'")
+    if latent_frames < 1:
+        raise ValueError(f"latent_frames={latent_frames} must be at least 1")
