@@ -5,7 +5,8 @@ from typing import Any
 import torch
 
 from tats_exp import UserError
-from tats_exp.training_sections import Node, build
+from tats_exp.build import build
+from tats_exp.training_sections import Node
 
 CLASSIFIER = ("name", "checksum")
 FEATURES = (*CLASSIFIER, "precision", "features")
@@ -31,7 +32,7 @@ def classifier(node: Node | None, device: torch.device) -> Any:
 
 
 def _load(key: str, node: Node, device: torch.device, wanted: tuple[str, ...]) -> Any:
-    network = build(node)
+    network = build(node, key)
     missing = [name for name in wanted if not hasattr(network, name)]
     if missing:
         raise UserError(f"{key}: {type(network).__name__} has no {missing[0]}; needed are {', '.join(wanted)}")
