@@ -1,5 +1,6 @@
 """What the stages of one run share: the checked config and what it describes, made when first asked for."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,10 @@ from tats_exp.progress import Progress
 from tats_exp.tensors import read_tensors
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
+
+# Lightning announces hardware and products at every trainer it makes; errors still come through.
+for _name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 MODEL = "model.safetensors"
 DISCRIMINATORS = "discriminators.safetensors"
