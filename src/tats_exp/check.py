@@ -5,6 +5,7 @@ types; the others are the models of `config.py`. What does not fit is one line o
 """
 
 import inspect
+import logging
 import typing
 from pathlib import Path
 from types import UnionType
@@ -24,6 +25,9 @@ from tats_exp.models import build_adversaries, build_interpolation, build_transf
 from tats_exp.training_sections import Node, Training
 from tats_exp.transformer_checkpoint import filled_from_checkpoint as filled_transformer
 from tats_exp.vqgan_checkpoint import filled_from_checkpoint as filled_vqgan
+
+# Hydra logs in several lines, on the console, what it then raises.
+logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
 
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
 COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask"}

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from tats_exp import UserError
 
-PATHS = {"checkpoint", "weights", "heads", "root", "real", "generated", "clips", "run", "out", "store"}
+PATHS = {"checkpoint", "weights", "heads", "path", "root", "real", "generated", "clips", "run", "out", "store"}
 """Last names of the keys that take paths, of all commands."""
 FOLDERS = {"hydra.run.dir", "hydra.sweep.dir"}
 LONGEST_NAME = 160
