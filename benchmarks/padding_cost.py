@@ -10,9 +10,9 @@ from typing import get_args
 
 import torch
 
+from tats_exp.names import TimePadding
 from tats_exp.vqgan import VQGAN, EMACodebook
 from tats_exp.vqgan.losses import vqgan_losses
-from tats_exp.vqgan.padding import TimePadding
 
 ROUNDS = 20
 BATCH, FRAMES, SIDE = 8, 16, 16

@@ -159,7 +159,7 @@ def test_a_mistake_inside_an_experiment_file_is_found(tmp_path: Path, monkeypatc
     conf = tmp_path / "conf"
     shutil.copytree(conf_dir(), conf)
     (conf / "experiment" / "bad.yaml").write_text("# @package _global_\nvqgan: {model: {n_hidens: 4}}\n")
-    for module in ("tats_exp.plan", "tats_exp.config"):
+    for module in ("tats_exp.compose", "tats_exp.config"):
         monkeypatch.setattr(f"{module}.conf_dir", lambda: conf)
     with pytest.raises(UserError, match=r"^vqgan\.model\.n_hidens: unknown key; did you mean 'n_hiddens'"):
         make_plan(["+experiment=bad"])
@@ -178,7 +178,7 @@ def test_nothing_is_written_when_a_run_is_refused(tmp_path: Path) -> None:
 def test_every_experiment_composes_at_every_scale(experiment: str, scale: str) -> None:
     outside = ["perceptual=none"] if scale == "paper" else []  # its weights are not everywhere
     plan = make_plan([f"+experiment={experiment}", f"scale={scale}", *outside])
-    assert plan.multirun and plan.jobs > 1 and "seed" in plan.swept
+    assert plan.jobs > 1 and "seed" in plan.swept
     assert plan.name == experiment
 
 

@@ -1,111 +1,118 @@
-"""`python -m tats_exp`: compose conf/, check every run it asks for, run them, report."""
+"""`python -m tats_exp`: compose conf/, check every run it asks for, run them, report.
+
+What is needed to run is imported once it is known that something will: a typo is told without waiting for torch.
+"""
 
 import json
-import os
 import sys
 import time
-from datetime import datetime
+import traceback
+import typing
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.errors import HydraException
-
 from tats_exp import UserError
-from tats_exp.config import conf_dir
-from tats_exp.plan import Plan, make_plan
-from tats_exp.progress import ProgressBar
-from tats_exp.report import make_report
-from tats_exp.run import run_job
+from tats_exp.cli import error_line, guarded, path_of
+from tats_exp.config import Config, validated
+from tats_exp.flags import read_command_line, run_by_hydra, show
+from tats_exp.overrides import assigned
+from tats_exp.run_dirs import STATUS, folders_told, own_folder, writable
+from tats_exp.sweep import Sweep, compose_sweep, hidden
+
+if typing.TYPE_CHECKING:
+    from tats_exp.plan import Plan
 
 
 def main() -> None:
     """Entry point; exits with 0, with 2 when the user's input is wrong, with 1 when a run failed for another reason."""
-    # Hydra reads no override behind its flags: those without a value go first.
-    arguments = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
-    if any(flag in arguments for flag in ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i")):
-        _hydra()
-        return
-    try:
-        plan = make_plan(arguments)
-    except (UserError, HydraException) as error:
-        sys.exit(_refuse(str(error)))
-    folder = _new_folder(Path("runs") / plan.name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-    print(f"{plan.name}: {plan.jobs} run{'s' * (plan.jobs > 1)}, {plan.side_by_side} at a time -> {folder}", flush=True)
-    for line in plan.unused + plan.costs:
-        print(line, flush=True)
-    sys.argv = [sys.argv[0], *arguments, *_overrides(plan, folder)]
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors are told by us
+    sys.exit(guarded("tats_exp", lambda: command(sys.argv[1:])))
+
+
+def command(arguments: list[str]) -> int:
+    """Do what a command line asks for; returns the exit code.
+
+    Raises:
+        UserError: it asks for what there is not; one line, nothing has run.
+    """
+    given = read_command_line(arguments)
+    if show(given):
+        return 0
+    sweep = compose_sweep(given)
+    for run in sweep.runs():
+        validated(run, Config)
+    from tats_exp.plan import plan_of
+
+    plan = plan_of(sweep)
+    for store in plan.stores:
+        with path_of("store.root", store):
+            writable(Path(store))
+    with own_folder(sweep) as sweep:
+        runs = f"{plan.jobs} run{'s' * (plan.jobs > 1)}"
+        print(f"{plan.name}: {runs}, {plan.side_by_side} at a time -> {sweep.folder}", flush=True)
+        for line in plan.unused + plan.costs:
+            print(line, flush=True)
+        return _start(given, sweep, plan)
+
+
+def _start(given: Namespace, sweep: Sweep, plan: "Plan") -> int:
+    """Have the runs started, wait for them, and report; returns the exit code."""
+    from tats_exp.progress import ProgressBar
+    from tats_exp.run import run_job
+
     started = time.time()
-    broken = None
+    broken: Exception | None = None
     try:
-        with ProgressBar(folder, plan.jobs):
-            _hydra()
+        with ProgressBar(sweep.folder, plan.jobs):
+            run_by_hydra(given, sweep, _overrides(plan, sweep), run_job)
     except (KeyboardInterrupt, SystemExit):
         sys.exit("tats_exp: stopped; start the same command again to go on from the last checkpoints")
     except Exception as error:  # a worker that was killed ends the launcher, what has finished stays
-        broken = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    sys.exit(_conclude(folder, time.time() - started, broken))
+        broken = error
+    return _conclude(sweep.folder, time.time() - started, broken)
 
 
-def _new_folder(folder: Path) -> Path:
-    """Make a folder that nobody has yet; two commands of one second get two."""
-    for number in range(1, 1000):
-        path = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return path
-    raise OSError(f"cannot make a folder {folder}")
-
-
-def _hydra() -> None:
-    # The conf folder is absolute: a relative one that leaves the package is refused under `python -m`.
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_job)()
-
-
-def _overrides(plan: Plan, folder: Path) -> list[str]:
+def _overrides(plan: "Plan", sweep: Sweep) -> list[str]:
     """What the plan knows of the whole sweep and each of its runs must be told."""
-    told = {
-        "hydra.run.dir": folder / "run",
-        "hydra.sweep.dir": folder,
+    settled = {
         "swept": f"[{','.join(plan.swept)}]",
         "reserve.training": plan.reserve_training,
         "reserve.encoding": plan.reserve_encoding,
         "store.redo_before": time.time(),
         "threads": plan.threads,
     }
-    lines = [f"{key}={value}" for key, value in told.items()]
-    if plan.multirun:
-        lines += [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(plan.fixed)}]"]
-        lines += [f"hydra.launcher.n_jobs={plan.side_by_side}"] * plan.joblib
-    return lines
+    lines = [assigned(key, folder) for key, folder in folders_told(sweep).items()]
+    lines += [f"{key}={value}" for key, value in settled.items()]
+    if sweep.multirun:
+        lines += [hidden(sweep.hydra, sweep.fixed)]
+    return lines + [f"hydra.launcher.n_jobs={plan.side_by_side}"] * plan.joblib
 
 
-def _conclude(folder: Path, seconds: float, broken: str | None) -> int:
+def _conclude(folder: Path, seconds: float, broken: Exception | None) -> int:
     """Report what the runs left; returns the exit code."""
-    statuses: list[dict[str, Any]] = [json.loads(path.read_text()) for path in sorted(folder.rglob("status.json"))]
+    statuses: list[dict[str, Any]] = [json.loads(path.read_text()) for path in sorted(folder.rglob(STATUS))]
     failed = [status for status in statuses if status["state"] != "finished"]
     for status in failed:
         choices = " ".join(f"{key}={value}" for key, value in status["choices"].items())
         print(f"tats_exp: {choices} failed: {status['error'] or 'the process was killed'}", file=sys.stderr)
-    if broken:
-        print(f"tats_exp: {broken}; start the same command again, finished stages are kept", file=sys.stderr)
+    codes = [2 if status.get("by_user") else 1 for status in failed]
+    if broken is not None:
+        codes.append(2 if isinstance(broken, UserError) else 1)
+        line = error_line(broken)[:300]
+        if not isinstance(broken, UserError):
+            (folder / "error.txt").write_text("".join(traceback.format_exception(broken)))
+            line += f" (see {folder / 'error.txt'})"
+        print(f"tats_exp: {line}; start the same command again, finished stages are kept", file=sys.stderr)
     if statuses:
-        try:
-            print(f"\n{make_report(folder).text()}\n\n{seconds / 60:.1f} minutes")
-        except (ValueError, OSError) as error:
-            print(f"tats_exp: no report: {error}", file=sys.stderr)
-            return 2
-    if broken or any(not status.get("by_user") for status in failed):
-        return 1
-    return 2 if failed else 0
+        codes.append(guarded("tats_exp: no report", lambda: _report(folder, seconds)))
+    return 1 if 1 in codes else max(codes, default=0)
 
 
-def _refuse(message: str) -> int:
-    print(f"tats_exp: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+def _report(folder: Path, seconds: float) -> int:
+    from tats_exp.report import make_report
+
+    print(f"\n{make_report(folder).text()}\n\n{seconds / 60:.1f} minutes")
+    return 0
 
 
 if __name__ == "__main__":

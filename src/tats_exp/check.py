@@ -5,23 +5,29 @@ types; the others are the models of `config.py`. What does not fit is one line o
 """
 
 import inspect
+import logging
 import typing
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal
 
 import torch
-from hydra.utils import get_object, instantiate
+from hydra.utils import get_object
 from omegaconf import DictConfig
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from tats_exp import UserError
+from tats_exp.build import blamed_on, build
+from tats_exp.cli import error_line, path_of
 from tats_exp.config import Config, Metrics, allowed, validated
 from tats_exp.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
 from tats_exp.training_sections import Node, Training
 from tats_exp.transformer_checkpoint import filled_from_checkpoint as filled_transformer
 from tats_exp.vqgan_checkpoint import filled_from_checkpoint as filled_vqgan
+
+# Hydra logs in several lines, on the console, what it then raises.
+logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
 
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
 COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask"}
@@ -47,16 +53,12 @@ def check(cfg: DictConfig) -> Config:
         UserError: in one line, naming the key, what was given and what is allowed.
     """
     config = validated(cfg, Config)
-    try:
-        if config.vqgan.checkpoint is not None:
+    if config.vqgan.checkpoint is not None:
+        with path_of("vqgan.checkpoint", config.vqgan.checkpoint):
             config = config.model_copy(update={"vqgan": filled_vqgan(config.vqgan)})
-        for path, node, supplied in _nodes(config):
-            _check_node(path, node, supplied)
-        config = _with_transformers_of_checkpoints(config)
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    for path, node, supplied in _nodes(config):
+        _check_node(path, node, supplied)
+    config = _with_transformers_of_checkpoints(config)
     _check_together(config)
     return config
 
@@ -72,7 +74,8 @@ def _with_transformers_of_checkpoints(config: Config) -> Config:
                 "vqgan.checkpoint"
             )
         sizes = (config.window_of(name), config.codebook_size, config.resolution, config.key_every)
-        filled = filled_transformer(name, getattr(config, name), *sizes)
+        with path_of(f"{name}.checkpoint", path):
+            filled = filled_transformer(name, getattr(config, name), *sizes)
         config = config.model_copy(update={name: filled})
     return config
 
@@ -127,11 +130,12 @@ def _check_node(path: str, node: Node, supplied: set[str]) -> None:
     if "_target_" not in node:
         raise UserError(f"{path}._target_ is missing: name the class or function to build")
     try:
-        target = get_object(node["_target_"])
-    except Exception:
-        raise UserError(f"{path}._target_: cannot import {node['_target_']!r}") from None
-    parameters = inspect.signature(target).parameters
-    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+        target = get_object(str(node["_target_"]))
+    except Exception as error:  # whatever the module raises when it is imported
+        raise UserError(f"{path}._target_: cannot import {node['_target_']!r}: {_innermost(error)}") from error
+    with blamed_on(f"{path}._target_={node['_target_']}"):
+        parameters = inspect.signature(target).parameters
+        hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     takes = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     for key, value in node.items():
         if key in INSTANTIATE_KEYS:
@@ -151,6 +155,13 @@ def _check_node(path: str, node: Node, supplied: set[str]) -> None:
         raise UserError(f"{path}.{missing[0]} is missing")
 
 
+def _innermost(error: BaseException) -> str:
+    """What is at the bottom of an error that Hydra wrapped."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error_line(error)
+
+
 def _is_plain(hint: Any) -> bool:
     """Whether a type hint speaks of plain values only, so that a config value can be held against it."""
     origin = typing.get_origin(hint)
@@ -167,47 +178,41 @@ def _check_together(config: Config) -> None:
     if int(config.data.get("seed", 0)) < 0:
         raise UserError(f"data.seed={config.data['seed']} must be 0 or more")
     training = config.vqgan.training
-    try:
-        if config.vqgan.checkpoint is None:
-            training.check()
-        _check_processes(config)
-        if config.compile and training.adversarial.adaptive and training.discriminators.nodes():
-            raise UserError(
-                "vqgan.training.adversarial.adaptive=true needs gradients at a layer inside what compile=true makes "
-                "one piece; allowed: one of the two"
-            )
-        with torch.device("meta"):
-            build_adversaries(config)
-            vqgan: Any = build_vqgan(config)
+    if config.vqgan.checkpoint is None:
+        training.check()
+    _check_processes(config)
+    if config.compile and training.adversarial.adaptive and training.discriminators.nodes():
+        raise UserError(
+            "vqgan.training.adversarial.adaptive=true needs gradients at a layer inside what compile=true makes "
+            "one piece; allowed: one of the two"
+        )
+    with torch.device("meta"):
+        build_adversaries(config)
+        vqgan: Any = build_vqgan(config)
+        with blamed_on(""):  # it names frames and resolution, which lie at the root
             vqgan.check_clip(config.frames, config.resolution)
-            if config.frames < 2 * vqgan.time_stride:
-                raise UserError(f"frames={config.frames}: a window needs two latent frames or more")
+        if config.frames < 2 * vqgan.time_stride:
+            raise UserError(f"frames={config.frames}: a window needs two latent frames or more")
+        with blamed_on(""):
             vqgan.check_clip(config.sampled_frames, config.resolution)
-            build_transformer(config, condition_codes=1, condition_length=1)
-            _check_optimizers(config)
-        sampler = _checked_sampler(config)
-        if config.interpolates:
-            with torch.device("meta"):
-                interpolation: Any = build_interpolation(config, condition_codes=1, condition_length=1)
-            if interpolation.mask == "causal":
-                raise UserError("interpolation.model.mask=causal has no anchors; allowed: a, b, c")
-        _check_given(config, sampler.long)
-    except ValueError as error:
-        raise UserError(str(error)) from None
-    except Exception as error:  # instantiate wraps what a constructor raised
-        raise UserError(str(error.__cause__ or error).splitlines()[0]) from None
+        build_transformer(config, condition_codes=1, condition_length=1)
+        _check_optimizers(config)
+    sampler = _checked_sampler(config)
+    if config.interpolates:
+        with torch.device("meta"):
+            interpolation: Any = build_interpolation(config, condition_codes=1, condition_length=1)
+        if interpolation.mask == "causal":
+            raise UserError("interpolation.model.mask=causal has no anchors; allowed: a, b, c")
+    _check_given(config, sampler.long)
     if config.sampled_frames % config.frames:
         raise UserError(f"long_frames={config.long_frames} must be a multiple of frames={config.frames}")
 
 
 def _checked_sampler(config: Config) -> Any:
     """The sampler; what it refuses begins with the name of one of its keys."""
-    try:
-        sampler = instantiate(config.sampler, _convert_="all")
+    sampler = build(config.sampler, "sampler")
+    with blamed_on("sampler", config.sampler):
         sampler.check(config.latent_grid[0], config.codebook_size)
-    except Exception as error:  # instantiate wraps what a constructor raised
-        cause = error.__cause__ or error
-        raise UserError(f"sampler{'.' if isinstance(cause, ValueError) else ': '}{cause}".splitlines()[0]) from None
     return sampler
 
 
@@ -236,10 +241,9 @@ def _check_trainer(trainer: Node) -> None:
     devices, by = trainer["devices"], str(trainer.get("strategy", "auto"))
     if not isinstance(devices, int) or devices < 1 or (devices > 1) != by.startswith("ddp"):
         raise UserError(f"trainer.devices={devices} with strategy={by}: allowed: 1, or a number with trainer=ddp")
-    try:
-        instantiate(trainer, _convert_="all")(logger=False, enable_model_summary=False, enable_checkpointing=False)
-    except Exception as error:  # Lightning has an error class of its own, and raises others, too
-        raise UserError(f"trainer: {' '.join(str(error.__cause__ or error).split())}") from None
+    make_trainer = build(trainer, "trainer")
+    with blamed_on("trainer", trainer):  # Lightning has an error class of its own, and raises others, too
+        make_trainer(logger=False, enable_model_summary=False, enable_checkpointing=False)
 
 
 def _check_processes(config: Config) -> None:
@@ -277,9 +281,10 @@ def _check_optimizers(config: Config) -> None:
     """Build both optimisers and schedulers on a weight of no substance."""
     for name, training in _trainings(config).items():
         weight = nn.Parameter(torch.zeros(1))
-        try:
-            optimizer = instantiate(training.optimizer, _convert_="all")([weight])
-            if training.scheduler is not None:
-                instantiate(training.scheduler, _convert_="all")(optimizer)
-        except (ValueError, TypeError, IndexError) as error:
-            raise UserError(f"{name}.training.optimizer: {error}") from None
+        make_optimizer = build(training.optimizer, f"{name}.training.optimizer")
+        with blamed_on(f"{name}.training.optimizer", training.optimizer):
+            optimizer = make_optimizer([weight])
+        if training.scheduler is not None:
+            make_scheduler = build(training.scheduler, f"{name}.training.scheduler")
+            with blamed_on(f"{name}.training.scheduler", training.scheduler):
+                make_scheduler(optimizer)

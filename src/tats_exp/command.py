@@ -2,15 +2,17 @@
 
 import argparse
 import logging
-import sys
+import typing
 from collections.abc import Callable
 
-import torch
-from hydra import initialize_config_dir
-
 from tats_exp import UserError
-from tats_exp.compose import compose_run, parse_overrides
+from tats_exp.cli import guarded
+from tats_exp.compose import compose_run, configuration
 from tats_exp.config import SectionType, conf_dir, validated
+from tats_exp.overrides import parse_overrides, refuse_several
+
+if typing.TYPE_CHECKING:
+    import torch
 
 
 def command(name: str, description: str | None, run: Callable[[list[str]], None], arguments: list[str] | None) -> int:
@@ -23,7 +25,7 @@ def command(name: str, description: str | None, run: Callable[[list[str]], None]
         arguments: instead of the command line's own.
 
     Returns:
-        0, or 2 if the input is wrong; the reason is then one line on stderr.
+        0, 2 if the input is wrong, 1 if anything else is; the reason is then one line on stderr.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m tats_exp.{name}",
@@ -34,12 +36,12 @@ def command(name: str, description: str | None, run: Callable[[list[str]], None]
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=f"keys of conf/{name}.yaml, below")
     overrides = parser.parse_args(arguments).overrides
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
+
+    def of_these() -> int:
         run(overrides)
-    except (ValueError, OSError) as error:
-        print(f"tats_exp.{name}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return guarded(f"tats_exp.{name}", of_these)
 
 
 def read_config(name: str, overrides: list[str], schema: type[SectionType]) -> SectionType:
@@ -53,17 +55,20 @@ def read_config(name: str, overrides: list[str], schema: type[SectionType]) -> S
     Raises:
         UserError: one line about what is wrong.
     """
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        parse_overrides(overrides)
-        return validated(compose_run(overrides, root=name), schema)
+    with configuration():
+        parsed = parse_overrides(overrides)
+        refuse_several(parsed, "one value is taken")
+        return validated(compose_run([o.input_line or "" for o in parsed], root=name), schema)
 
 
-def chosen_device(name: str) -> torch.device:
+def chosen_device(name: str) -> "torch.device":
     """The device of that name; `auto` is the GPU where there is one.
 
     Raises:
         UserError: a GPU is asked for where there is none.
     """
+    import torch  # not before it is needed
+
     there = torch.cuda.is_available()
     if name == "cuda" and not there:
         raise UserError("device=cuda: torch finds no CUDA device; allowed here: auto, cpu")

@@ -1,32 +1,65 @@
 """Hydra's composing, with errors that are one line and name what is allowed."""
 
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from hydra import compose
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra import compose, initialize_config_dir
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from tats_exp import UserError
-from tats_exp.config import allowed
+from tats_exp.cli import one_line
+from tats_exp.config import allowed, conf_dir
+from tats_exp.overrides import at_home, parse_overrides
 
 
-def parse_overrides(lines: list[str]) -> list[Override]:
-    """Read overrides as Hydra does.
+@contextmanager
+def configuration(own: str | None = None) -> Iterator[None]:
+    """A block in which configs are composed: from our groups and, where a user has some, from his own.
+
+    Args:
+        own: his folder, as `--config-dir` names it: laid out as ours, `<group>/<option>.yaml`.
 
     Raises:
-        UserError: one of them cannot be read; one line.
+        UserError: there is no such folder, or it holds an option whose name is taken.
     """
-    try:
-        return OverridesParser.create().parse_overrides(lines)
-    except HydraException as error:
-        raise UserError(str(error).splitlines()[0]) from None
+    with initialize_config_dir(str(conf_dir()), job_name="tats_exp", version_base="1.3"):
+        if own is not None:
+            folder = Path(at_home(own)).absolute()
+            if not folder.is_dir():
+                raise UserError(f"--config-dir {own}: no such folder")
+            refuse_taken(f"--config-dir {own}", folder)
+            search_path = create_config_search_path(str(conf_dir()))
+            search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
+            GlobalHydra.instance().clear()
+            Hydra.create_main_hydra2("tats_exp", search_path)
+        yield
+
+
+def refuse_taken(key: str, folder: Path) -> None:
+    """Refuse a folder of options one of which has the name of one of ours: Hydra would silently take ours.
+
+    Raises:
+        UserError: in one line.
+    """
+    if folder.resolve() == conf_dir().resolve():
+        return
+    for path in sorted(conf_dir().glob("*/*.yaml")):
+        name = path.relative_to(conf_dir())
+        if (folder / name).is_file():
+            raise UserError(f"{key}: {name} is an option of tats_exp already; give yours another name")
 
 
 def compose_run(overrides: list[str], with_hydra: bool = False, root: str = "config") -> DictConfig:
-    """Compose a root config, inside `initialize_config_dir`; what Hydra says in many lines becomes one.
+    """Compose a root config, inside `configuration`; what Hydra says in many lines becomes one.
 
     Args:
         overrides: of a single run.
@@ -37,16 +70,20 @@ def compose_run(overrides: list[str], with_hydra: bool = False, root: str = "con
         UserError: they name an option or a key that there is not.
     """
     try:
-        return compose(root, overrides=overrides, return_hydra_config=with_hydra)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_one_line(error, root, overrides)) from None
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="provider=.* is not available")
+            return compose(root, overrides=overrides, return_hydra_config=with_hydra)
+    except UserWarning as warning:
+        raise UserError(f"hydra.searchpath: {re.sub('provider=.*?, path=', '', str(warning))}") from warning
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra raises all three over overrides
+        raise UserError(_one_line(error, root, overrides)) from error
 
 
 def _one_line(error: Exception, root: str, overrides: list[str]) -> str:
     """What Hydra says in several lines, with the keys or options that are allowed."""
-    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    text = one_line(error)
     missing_option = re.search(
-        r"Could not find '(.+)/(.+?)' Available options in '.+?': (.+?) Config search path", text
+        r"Could not find '(.+)/(.*?)' Available options in '.+?': (.+?) Config search path", text
     )
     if missing_option:
         group, option, options = missing_option.groups()
@@ -56,21 +93,26 @@ def _one_line(error: Exception, root: str, overrides: list[str]) -> str:
         path = unknown_key.group(1) or getattr(error.__cause__, "full_key", None) or unknown_key.group(2)
         if path == "experiment":
             return "experiment: write +experiment=NAME, with a plus"
-        return _unknown_key(str(path), _with_groups(root, overrides, str(path)))
-    return text
+        return unknown_key_line(str(path), _with_groups(root, overrides, str(path)))
+    cause = error.__cause__
+    return f"{text}: {one_line(cause)}" if isinstance(cause, OmegaConfBaseException) else text
 
 
 def _with_groups(root: str, overrides: list[str], left_out: str) -> DictConfig:
     """What the overrides compose without the key that failed and without values inside groups, of which more may."""
-    kept = [o for o in parse_overrides(overrides) if "." not in o.key_or_group and o.key_or_group != left_out]
+    kept = [
+        o.input_line or ""
+        for o in parse_overrides(overrides)
+        if o.key_or_group == "hydra.searchpath" or ("." not in o.key_or_group and o.key_or_group != left_out)
+    ]
     try:
-        return compose(root, overrides=[o.input_line or "" for o in kept])
+        return compose(root, overrides=kept, return_hydra_config=left_out.startswith("hydra"))
     except (HydraException, OmegaConfBaseException):
         return compose(root)
 
 
-def _unknown_key(path: str, section: DictConfig) -> str:
-    """Which part of a path is unknown, and what is known in its place."""
+def unknown_key_line(path: str, section: DictConfig) -> str:
+    """Which part of a path is unknown in a config, and what is known in its place."""
     told: list[str] = []
     for part in path.split("."):
         told.append(part)

@@ -10,24 +10,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-import torch
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from tats_exp import UserError
-from tats_exp.data.codes import long_window
-from tats_exp.training_sections import InterpolationSection, Node, Section, TransformerSection, VQGANSection, build
-from tats_exp.vqgan.padding import TimePadding
+from tats_exp.build import build
+from tats_exp.names import TimePadding
+from tats_exp.overrides import expanded
+from tats_exp.training_sections import InterpolationSection, Node, Section, TransformerSection, VQGANSection
 
 StageName = Literal["reference", "vqgan", "codes", "long_codes", "transformer", "interpolation", "samples", "metrics"]
 STAGES: tuple[StageName, ...] = typing.get_args(StageName)
 ModelName = Literal["vqgan", "transformer", "interpolation"]
 SectionType = typing.TypeVar("SectionType", bound=Section)
-
-# A run folder is named by its choices; a path among them must not become folders.
-OmegaConf.register_new_resolver("folder_name", lambda text: str(text).replace("/", "_") or "run", replace=True)
 
 
 class Padding(Section):
@@ -131,8 +128,10 @@ class Config(Section):
     @cached_property
     def codebook_size(self) -> int:
         """Number of codes K; of some quantizers it follows from other values, so one is built, without memory."""
+        import torch  # not before it is needed: a mistake in the config is told without it
+
         with torch.device("meta"):
-            return int(build(self.vqgan.model["codebook"]).size)
+            return int(build(self.vqgan.model["codebook"], "vqgan.model.codebook").size)
 
     @property
     def interpolates(self) -> bool:
@@ -169,6 +168,8 @@ class Config(Section):
     @property
     def long_window_frames(self) -> int:
         """Frames of a window whose key frames fill the window of the transformer."""
+        from tats_exp.data.codes import long_window  # which imports torch
+
         return long_window(self.latent_grid[0], self.key_every) * int(self.vqgan.model["downsample"][0])
 
     @property
@@ -204,7 +205,7 @@ def validated(cfg: DictConfig, model: type[SectionType]) -> SectionType:
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     try:
-        return model.model_validate(values)
+        return model.model_validate(expanded(values))
     except ValidationError as error:
         raise UserError(_first_line(error, model)) from None
 

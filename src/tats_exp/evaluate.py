@@ -10,9 +10,11 @@ from pathlib import Path
 
 from tats_exp import UserError
 from tats_exp.check import check_networks
+from tats_exp.cli import path_of
 from tats_exp.command import command, read_config
 from tats_exp.evaluator import EvaluateConfig, Evaluator
 from tats_exp.report import make_report
+from tats_exp.run_dirs import writable
 
 
 def run(overrides: list[str]) -> None:
@@ -27,7 +29,8 @@ def run(overrides: list[str]) -> None:
     if any(out.glob("*/status.json")):
         raise UserError(f"out={out}: holds an evaluation already; name another folder")
     evaluator = Evaluator(config)
-    out.mkdir(parents=True, exist_ok=True)  # not to learn after hours that it cannot be
+    with path_of("out", out):
+        writable(out)  # not to learn after hours that it cannot be
     if (told := evaluator.cost()) is not None:
         print(told, flush=True)
     if (told := evaluator.no_common_table()) is not None:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tats_exp import UserError
 from tats_exp.check import check
+from tats_exp.cli import path_of
 from tats_exp.command import command, read_config
 from tats_exp.official import save_official_vqgan
 from tats_exp.parts import Parts
@@ -30,7 +31,7 @@ def export(overrides: list[str]) -> None:
 
     Raises:
         UserError: in one line: no such run, its VQGAN is gone, or the official code cannot build one like it.
-        OSError: the file cannot be written.
+        OSError: the disk is full.
     """
     asked = read_config("export", overrides, ExportConfig)
     folder = Path(asked.run)
@@ -46,7 +47,8 @@ def export(overrides: list[str]) -> None:
     vqgan = Parts(config, Progress(folder, "")).vqgan(stage).cpu()
     for judge in vqgan.discriminators.values():
         judge.cpu()
-    save_official_vqgan(vqgan, asked.out, config.frames, config.resolution)
+    with path_of("out", asked.out):
+        save_official_vqgan(vqgan, asked.out, config.frames, config.resolution)
 
 
 def main(arguments: list[str] | None = None) -> int:

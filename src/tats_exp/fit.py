@@ -1,7 +1,6 @@
 """The training core that both stages share: a Lightning trainer, resumable to the bit, with one log of its losses."""
 
 import csv
-import logging
 import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -17,10 +16,6 @@ from torch.utils.data import DataLoader, Dataset
 from tats_exp import UserError
 from tats_exp.data.step_sampler import StepSampler
 from tats_exp.files import atomic
-
-# Lightning announces hardware and products at every trainer it makes; errors still come through.
-for _name in ("lightning.pytorch", "lightning.fabric"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
 
 CHECKPOINT = "last.ckpt"
 LOSSES = "losses.csv"

@@ -1,16 +1,15 @@
 """The models that a config describes, freshly initialised, on the default device."""
 
-from hydra.utils import instantiate
 from torch import nn
 
+from tats_exp.build import blamed_on, build
 from tats_exp.config import Config
-from tats_exp.training_sections import build
 from tats_exp.vqgan.adversaries import Adversaries, Schedule
 
 
 def build_vqgan(config: Config) -> nn.Module:
     """The VQGAN of a run, freshly initialised, on the default device."""
-    return instantiate(config.vqgan.model, _convert_="all")
+    return build(config.vqgan.model, "vqgan.model")
 
 
 def build_adversaries(config: Config) -> Adversaries | None:
@@ -20,21 +19,23 @@ def build_adversaries(config: Config) -> Adversaries | None:
     if not nodes:
         return None
     adversarial = training.adversarial.model_dump()
-    schedule = Schedule(**{key: adversarial.pop(key) for key in ("start_step", "ramp_steps", "warmup_steps")})
-    return Adversaries(
-        {kind: build(node) for kind, node in nodes.items()},
-        training.discriminators.weights(),
-        training.discriminators.matching_weight,
-        schedule=schedule,
-        **adversarial,
-    )
+    judges = {kind: build(node, f"vqgan.training.discriminators.{kind}") for kind, node in nodes.items()}
+    with blamed_on("vqgan.training.adversarial", list(adversarial)):
+        schedule = Schedule(**{key: adversarial.pop(key) for key in ("start_step", "ramp_steps", "warmup_steps")})
+        return Adversaries(
+            judges,
+            training.discriminators.weights(),
+            training.discriminators.matching_weight,
+            schedule=schedule,
+            **adversarial,
+        )
 
 
 def build_transformer(config: Config, condition_codes: int, condition_length: int) -> nn.Module:
     """The transformer of a run, freshly initialised, on the default device; its window is the VQGAN's latent grid."""
-    return instantiate(
+    return build(
         config.transformer.model,
-        _convert_="all",
+        "transformer.model",
         condition_codes=condition_codes,
         condition_length=condition_length,
         video_codes=config.codebook_size,
@@ -45,9 +46,9 @@ def build_transformer(config: Config, condition_codes: int, condition_length: in
 
 def build_interpolation(config: Config, condition_codes: int, condition_length: int) -> nn.Module:
     """The interpolation transformer of a run, freshly initialised; its window is a gap with both anchors."""
-    return instantiate(
+    return build(
         config.interpolation.model,
-        _convert_="all",
+        "interpolation.model",
         condition_codes=condition_codes,
         condition_length=condition_length,
         video_codes=config.codebook_size,

@@ -5,8 +5,9 @@ from typing import Any
 import torch
 
 from tats_exp import UserError
+from tats_exp.build import build
 from tats_exp.config import Metrics
-from tats_exp.training_sections import Node, build, identity
+from tats_exp.training_sections import Node, identity
 
 CLASSIFIER = ("name", "checksum")
 FEATURES = (*CLASSIFIER, "precision", "features")
@@ -45,7 +46,7 @@ def identities(metrics: Metrics, network: Any, judge: Any) -> dict[str, Node | N
 
 
 def _load(key: str, node: Node, device: torch.device, wanted: tuple[str, ...]) -> Any:
-    network = build(node)
+    network = build(node, key)
     missing = [name for name in wanted if not hasattr(network, name)]
     if missing:
         raise UserError(f"{key}: {type(network).__name__} has no {missing[0]}; needed are {', '.join(wanted)}")

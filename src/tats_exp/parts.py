@@ -1,5 +1,6 @@
 """What the stages of one run share: the checked config and what it describes, made when first asked for."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,8 +9,8 @@ from typing import Any, cast
 
 import lightning.pytorch as L
 import torch
-from hydra.utils import instantiate
 
+from tats_exp.build import build
 from tats_exp.config import Config
 from tats_exp.data.clips import Videos, VideoSource
 from tats_exp.data.joined import JoinedVideos
@@ -18,9 +19,12 @@ from tats_exp.models import build_adversaries, build_interpolation, build_transf
 from tats_exp.networks import classifier, feature_network
 from tats_exp.progress import Progress
 from tats_exp.tensors import read_tensors
-from tats_exp.training_sections import build
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
+
+# Lightning announces hardware and products at every trainer it makes; errors still come through.
+for _name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 MODEL = "model.safetensors"
 DISCRIMINATORS = "discriminators.safetensors"
@@ -36,7 +40,7 @@ class Parts:
     @cached_property
     def source(self) -> VideoSource:
         """The data set."""
-        return instantiate(self.config.data, _convert_="all")
+        return build(self.config.data, "data")
 
     @cached_property
     def train(self) -> Videos:
@@ -56,7 +60,7 @@ class Parts:
     @cached_property
     def condition(self) -> Any:
         """What the transformer is conditioned on."""
-        return instantiate(self.config.condition)
+        return build(self.config.condition, "condition")
 
     @cached_property
     def network(self) -> Any:
@@ -72,12 +76,12 @@ class Parts:
     def perceptual(self) -> Perceptual | None:
         """The perceptual loss of the VQGAN, on the CPU; None where there is none."""
         node = self.config.vqgan.training.perceptual
-        return None if node is None else build(node)
+        return None if node is None else build(node, "vqgan.training.perceptual")
 
     @cached_property
     def make_trainer(self) -> Callable[..., L.Trainer]:
         """A partial of the Lightning trainer."""
-        return instantiate(self.config.trainer, _convert_="all")
+        return build(self.config.trainer, "trainer")
 
     @cached_property
     def device(self) -> torch.device:

@@ -14,6 +14,7 @@ import torch
 from torch import multiprocessing
 
 from tats_exp import UserError
+from tats_exp.cli import disk_is_full
 from tats_exp.config import Config
 from tats_exp.fit import Scalars
 from tats_exp.parts import Parts
@@ -33,7 +34,8 @@ def train(make: MakeStage, parts: Parts, folders: tuple[Path, ...], scalars: Sca
         scalars: called with (step, values) in this process whenever losses are logged.
 
     Raises:
-        UserError: what `make` raised, in one line.
+        UserError: what `make` raised as one.
+        OSError: the disk is full.
         RuntimeError: a process ended otherwise; the message has its traceback.
     """
     processes = int(parts.config.trainer["devices"])
@@ -44,7 +46,7 @@ def train(make: MakeStage, parts: Parts, folders: tuple[Path, ...], scalars: Sca
     told = multiprocessing.get_context("spawn").Queue()
     arguments = (make, parts.config, parts.progress, folders, _free_port(), told)
     running = multiprocessing.spawn(_work, arguments, nprocs=processes, join=False)
-    error: str | None = None
+    error: UserError | OSError | None = None
 
     def listen(timeout: float) -> None:
         nonlocal error
@@ -53,7 +55,7 @@ def train(make: MakeStage, parts: Parts, folders: tuple[Path, ...], scalars: Sca
                 step, values = told.get(timeout=timeout)
             except queue.Empty:
                 return
-            if isinstance(values, str):
+            if isinstance(values, UserError | OSError):
                 error = error or values
             else:
                 scalars(step, values)
@@ -64,7 +66,7 @@ def train(make: MakeStage, parts: Parts, folders: tuple[Path, ...], scalars: Sca
     except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as failed:
         listen(timeout=0.5)
         if error is not None:
-            raise UserError(error) from None
+            raise error from None
         raise RuntimeError(str(failed)) from None
     listen(timeout=0.5)
 
@@ -76,7 +78,7 @@ def _work(
     progress: Progress,
     folders: tuple[Path, ...],
     port: int,
-    told: "multiprocessing.Queue[tuple[int, dict[str, float] | str]]",
+    told: "multiprocessing.Queue[tuple[int, dict[str, float] | UserError | OSError]]",
 ) -> None:
     """One of the processes: Lightning learns from the environment that it need not start them."""
     os.environ |= {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
@@ -85,10 +87,9 @@ def _work(
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     try:
         make(Parts(config, progress), *folders, lambda step, values: told.put((step, values)))
-    except Exception as error:
-        cause = error.__cause__ or error  # what builds the parts wraps what they raise
-        if isinstance(cause, ValueError | OSError):
-            told.put((0, " ".join(str(cause).split())))
+    except (UserError, OSError) as error:
+        if isinstance(error, UserError) or disk_is_full(error):
+            told.put((0, error))
         raise
 
 

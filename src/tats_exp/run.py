@@ -1,7 +1,6 @@
 """One run: the stages in their order, each found in the store or made."""
 
 import csv
-import errno
 import json
 import logging
 import math
@@ -19,15 +18,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from tats_exp import UserError
 from tats_exp.check import check
 from tats_exp.checkpoints import checksum
+from tats_exp.cli import disk_is_full, error_line
 from tats_exp.config import STAGES, Config, ModelName, StageName
 from tats_exp.files import write_json
 from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
 from tats_exp.log import GuardedLog, RunLog, write_losses
 from tats_exp.measure import make_metrics
 from tats_exp.networks import identities
-from tats_exp.plan import TOLD
 from tats_exp.processes import train as train_stage
 from tats_exp.progress import Progress
 from tats_exp.sample import make_samples, sampling_speed
@@ -43,6 +43,7 @@ from tats_exp.stages import (
     read_vqgan,
 )
 from tats_exp.store import Stage, Store, provenance
+from tats_exp.sweep import TOLD
 
 logger = logging.getLogger(__name__)
 
@@ -211,12 +212,9 @@ def tell(log: RunLog, folder: Path, reused_losses: Mapping[str, Iterable[tuple[i
 
 def failure(error: BaseException) -> dict[str, Any]:
     """One line about what went wrong, and whether the user can mend it (a wrong input) or we must (a bug)."""
-    cause = error.__cause__ if isinstance(error.__cause__, ValueError | OSError) else error
-    by_user = isinstance(cause, ValueError | OSError)
-    line = " ".join(str(cause).split()) or type(cause).__name__
-    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        line += "; make room and start the same command again, finished stages are kept"
-    return {"error": line if by_user else f"{type(cause).__name__}: {line} (see error.txt)", "by_user": by_user}
+    by_user = isinstance(error, UserError)
+    line = error_line(error)
+    return {"error": line if by_user or disk_is_full(error) else f"{line} (see error.txt)", "by_user": by_user}
 
 
 def chosen(config: Config) -> dict[str, str]:

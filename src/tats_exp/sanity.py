@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from tats_exp import UserError
 from tats_exp.check import check_networks
+from tats_exp.cli import path_of
 from tats_exp.command import chosen_device, command, read_config
 from tats_exp.config import Metrics
 from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
@@ -29,6 +30,7 @@ from tats_exp.metrics.protocol import Protocol
 from tats_exp.metrics.sanity import DISTORTIONS, PASSES, sanity_curves
 from tats_exp.networks import feature_network
 from tats_exp.report.style import LIGHT, panels, save
+from tats_exp.run_dirs import writable
 from tats_exp.training_sections import Section
 
 FRAMES = 16
@@ -65,7 +67,8 @@ def run(overrides: list[str]) -> None:
     network = feature_network(config.metrics.network, device)
     clean, distorted = drawn[0 : 2 * count : 2], drawn[1 : 2 * count : 2]  # both spread over all videos alike
     out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)  # not to learn at the end that it cannot be
+    with path_of("out", out):
+        writable(out)  # not to learn at the end that it cannot be
     print(f"{network.name}: {count} clean and {count} other windows, distorted in {PASSES - 1} ways", flush=True)
     with tqdm(total=count * (1 + PASSES), unit="clip", disable=None) as bar:
         rows = sanity_curves(

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from pydantic import BaseModel, ConfigDict, Field
 
 from tats_exp import UserError
-from tats_exp.vqgan.adversarial import DiscriminatorLoss
+from tats_exp.names import DiscriminatorLoss
 
 Node = dict[str, Any]
 """A section with `_target_`, checked against the parameters of its target."""
@@ -15,20 +13,6 @@ Node = dict[str, Any]
 HOUSEKEEPING = {"log_every", "checkpoint_every"}
 NO_MEANING = {"weights", "heads", "path", "compile"}
 """Keys of a network that say where its weights lie (what they are, its checksum says) or how it is run."""
-
-
-def build(node: Node) -> Any:
-    """What a section with `_target_` describes.
-
-    Raises:
-        UserError: of the target itself, not wrapped by Hydra; OSError likewise.
-    """
-    try:
-        return instantiate(node, _convert_="all")
-    except InstantiationException as error:
-        if isinstance(error.__cause__, ValueError | OSError):
-            raise error.__cause__ from None
-        raise
 
 
 def identity(node: Node, checksum: str) -> Node:

@@ -85,13 +85,20 @@ class LPIPS(nn.Module):
             heads: file of the heads, `weights/v0.1/vgg.pth` of the package; None: that of the installed package.
 
         Raises:
-            UserError: a file is not there, or is not what it should be; one line.
+            UserError: files are not there (all that are missing are named), or are not what they should be; one line.
         """
+        missing = []
+        try:
+            network = VGG16.pretrained(weights)
+        except UserError as error:
+            missing.append(str(error))
         path = Path(heads) if heads is not None else _installed_heads()
         if path is None or not path.is_file():
             found = "the package lpips is not installed" if path is None else f"{path} is not there"
-            raise UserError(f"no heads of LPIPS: {found}; give the file, or: pip install --no-deps lpips")
-        loss, state = cls(VGG16.pretrained(weights)), read_weights(path)
+            missing.append(f"no heads of LPIPS: {found}; give the file, or: pip install --no-deps lpips")
+        if path is None or missing:
+            raise UserError("; ".join(missing))
+        loss, state = cls(network), read_weights(path)
         for level, head in enumerate(loss.heads):
             given = state.get(f"lin{level}.model.1.weight")
             if given is None or given.numel() != head.numel():

@@ -22,6 +22,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from tats_exp import UserError
+from tats_exp.cli import guarded
 from tats_exp.features.i3d import I3D
 from tats_exp.features.i3d_conversion import CHECKPOINT_SHA256, as_kept, from_checkpoint
 from tats_exp.features.i3d_weights import CACHED_SHA256, cached_path, is_torchscript, read_state
@@ -165,19 +166,18 @@ def _member(archive: Path) -> bytes:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Obtain weights and say where they are; returns the exit code, 2 after one line when it failed."""
+    """Obtain weights and say where they are; returns the exit code, as `guarded`."""
     parser = argparse.ArgumentParser(prog="python -m tats_exp.features.weights", description="Get and convert weights.")
     parser.add_argument("network", choices=["i3d"])
     parser.add_argument("file", nargs="?", type=Path, help="convert this file (archive, .ckpt or .pt), fetch nothing")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    try:
-        path = obtain_i3d(chosen.file)
-    except (ValueError, OSError) as error:
-        print(f"tats_exp.features.weights: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    print(f"I3D of Kinetics-400: {path} (SHA-256 {CACHED_SHA256})")
-    return 0
+
+    def obtain() -> int:
+        print(f"I3D of Kinetics-400: {obtain_i3d(chosen.file)} (SHA-256 {CACHED_SHA256})")
+        return 0
+
+    return guarded("tats_exp.features.weights", obtain)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ optimiser minimises it is the training's business. x is a clip (or frame), x_hat
 """
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-DiscriminatorLoss = Literal["hinge", "log"]
+from tats_exp.names import DiscriminatorLoss
 
 
 def discriminator_loss(

@@ -17,8 +17,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from tats_exp.names import DiscriminatorLoss
 from tats_exp.vqgan.adversarial import (
-    DiscriminatorLoss,
     adaptive_weight,
     discriminator_loss,
     feature_matching,

@@ -3,7 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tats_exp.vqgan.padding import Pair, TimePadding, pad, same_widths
+from tats_exp.names import TimePadding
+from tats_exp.vqgan.padding import Pair, pad, same_widths
 
 Stride = tuple[int, int, int]
 

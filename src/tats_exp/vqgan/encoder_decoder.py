@@ -11,12 +11,12 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from tats_exp.names import TimePadding
 from tats_exp.vqgan.conv3d import SamePadConv3d, SamePadConvTranspose3d, crop_time
 from tats_exp.vqgan.groups import groups
 from tats_exp.vqgan.padding import (
     BLOCK_KERNEL,
     RESAMPLING_KERNEL,
-    TimePadding,
     decoder_needs,
     encoder_needs,
     level_strides,

@@ -7,14 +7,15 @@ being the first frame of the clip proper, so that a negative start means frames 
 """
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-TimePadding = Literal["zero", "replicate", "real", "loop", "reflect", "zero_space"]
+from tats_exp.names import TimePadding
+
 Interval = tuple[int, int]
 Pair = tuple[int, int]
 

@@ -9,10 +9,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv3d_weight_memory_format
 
+from tats_exp.names import TimePadding
 from tats_exp.vqgan.codebook import Quantized
 from tats_exp.vqgan.conv3d import SamePadConv3d, crop_time
 from tats_exp.vqgan.encoder_decoder import Decoder, Encoder, Norm
-from tats_exp.vqgan.padding import TimePadding, margins
+from tats_exp.vqgan.padding import margins
 
 
 @runtime_checkable

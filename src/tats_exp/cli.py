@@ -1,0 +1,73 @@
+"""What all commands share: a mistake of the user is one line and exit code 2, a mistake of ours exit code 1."""
+
+import errno
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tats_exp import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def guarded(name: str, run: Callable[[], int]) -> int:
+    """Run a command; what it raises becomes one line on stderr, under the traceback where it is a mistake of ours.
+
+    Args:
+        name: of the command, as the line shall begin.
+        run: returns the exit code.
+
+    Returns:
+        The exit code: that of `run`, 2 when the user's input is wrong, 1 when anything else went wrong.
+    """
+    try:
+        return run()
+    except UserError as error:
+        print(f"{name}: {one_line(error)}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if not disk_is_full(error):
+            traceback.print_exc()
+        print(f"{name}: {error_line(error)}", file=sys.stderr)
+        return 1
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, in one line; the name of its class where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def error_line(error: BaseException) -> str:
+    """One line about an exception: how to go on from a full disk, and the class of what is a mistake of ours."""
+    if isinstance(error, UserError):
+        return one_line(error)
+    if disk_is_full(error):
+        return f"{one_line(error)}; make room and start the same command again, finished stages are kept"
+    return f"{type(error).__name__}: {one_line(error)}" if str(error) else one_line(error)
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether there was no room for what was to be written: nobody's mistake, and the same command goes on."""
+    return isinstance(error, OSError) and error.errno in FULL
+
+
+@contextmanager
+def path_of(key: str, path: Path | str) -> Iterator[None]:
+    """A block that reads or writes a path which the user named: what the system says against it names the key.
+
+    Args:
+        key: of the config.
+        path: its value.
+
+    Raises:
+        UserError: the path cannot be used as the block does. A full disk stays what it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if disk_is_full(error):
+            raise
+        place = f" ({error.filename})" if error.filename and str(error.filename) != str(path) else ""
+        raise UserError(f"{key}={path}: {error.strerror or one_line(error)}{place}") from error

@@ -1,0 +1,152 @@
+"""The flags of `python -m tats_exp`, which are Hydra's, and what those show that run nothing. Torch is not imported."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tats_exp import UserError
+from tats_exp.cli import one_line
+from tats_exp.compose import configuration, unknown_key_line
+from tats_exp.config import conf_dir
+from tats_exp.overrides import at_home, parse_overrides
+from tats_exp.sweep import Sweep, compose_sweep, without_hydra
+
+PACKAGES = ("torch", "lightning", "hydra-core")
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Tell what is wrong as every other mistake is told."""
+        raise UserError(f"{message}; see --help")
+
+
+def read_command_line(arguments: list[str]) -> Namespace:
+    """Read flags and overrides, in any order.
+
+    Args:
+        arguments: as given to `python -m tats_exp`.
+
+    Raises:
+        UserError: a flag is unknown, does not go with another, or has no meaning here; one line.
+    """
+    parser = _Parser(add_help=False, parents=[get_args_parser()], conflict_handler="resolve", allow_abbrev=False)
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    parser.add_argument("--version", action="version", version=f"tats_exp {version('tats-exp')} ({versions})")
+    given, unknown = parser.parse_known_intermixed_args(arguments)
+    if unknown:
+        raise UserError(f"unknown flag {unknown[0]}; see --help")
+    if given.config_name or given.config_path:
+        raise UserError(
+            "the root config is the one that ships with tats_exp: --config-name and --config-path are not taken; "
+            "allowed: --config-dir DIR, a folder with options of your own"
+        )
+    if given.experimental_rerun:
+        raise UserError("--experimental-rerun is not taken: start the same command again, finished stages are kept")
+    doing = [flag for flag in ("help", "hydra_help", "cfg", "info", "shell_completion", "run") if getattr(given, flag)]
+    if given.multirun and given.run:
+        doing.append("multirun")
+    if len(doing) > 1:
+        raise UserError(f"{' and '.join('--' + flag.replace('_', '-') for flag in doing)} do not go together")
+    for flag in ("resolve", "package"):
+        if getattr(given, flag) and not given.cfg:
+            raise UserError(f"--{flag} goes with --cfg job, --cfg hydra or --cfg all")
+    return given
+
+
+def show(given: Namespace) -> bool:
+    """Do what is asked by a flag that runs nothing.
+
+    Args:
+        given: the command line.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        UserError: what shall be shown cannot be composed; one line.
+    """
+    if given.hydra_help or given.shell_completion:
+        own = ["--hydra-help"] if given.hydra_help else ["--shell-completion"]
+        _show([*own, *given.overrides])
+    elif given.cfg:
+        _show_configs(given)
+    elif given.help or given.info:
+        compose_sweep(given)  # to tell in one line what Hydra would tell in many
+        alone = [o.input_line or "" for o in _parsed(given) if not o.is_sweep_override()]
+        _show([*(["--help"] if given.help else [f"--info={given.info}"]), *_own_folder(given), *alone])
+    else:
+        return False
+    return True
+
+
+def run_by_hydra(given: Namespace, sweep: Sweep, told: list[str], task: Callable[[DictConfig], None]) -> None:
+    """Have Hydra start the runs.
+
+    Args:
+        given: the command line.
+        sweep: what it asks for.
+        told: overrides behind those of the user.
+        task: takes the composed config of each run.
+    """
+    flags = ["--multirun"] * sweep.multirun
+    _ask_hydra([*flags, *_own_folder(given), *sweep.lines, *told], task)
+
+
+def _parsed(given: Namespace) -> list[Any]:
+    with configuration(given.config_dir):
+        return parse_overrides(given.overrides)
+
+
+def _own_folder(given: Namespace) -> list[str]:
+    return [] if given.config_dir is None else [f"--config-dir={at_home(given.config_dir)}"]
+
+
+def _nothing(cfg: DictConfig) -> None:
+    """What Hydra would run; with the flags for which it is given it runs nothing."""
+
+
+def _show(arguments: list[str]) -> None:
+    """Have Hydra show something; what it refuses is an argument."""
+    try:
+        _ask_hydra(arguments)
+    except Exception as error:
+        raise UserError(f"{arguments[0]}: {one_line(error)}") from error
+
+
+def _ask_hydra(arguments: list[str], task: Callable[[DictConfig], None] = _nothing) -> None:
+    """Call Hydra as if it had been started with these arguments."""
+    sys.argv = [sys.argv[0], *arguments]
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors are told by us
+    # The conf folder is absolute: a relative one that leaves the package is refused under `python -m`.
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+
+
+def _show_configs(given: Namespace) -> None:
+    """Print the config of every run that is asked for, as YAML documents."""
+    sweep = compose_sweep(given)
+    for job, config in zip(sweep.jobs, sweep.configs, strict=True):
+        if sweep.multirun:
+            print(f"---\n# {' '.join(line for line in job if line.partition('=')[0].lstrip('+') in sweep.swept)}")
+        shown = without_hydra(config) if given.cfg == "job" else config
+        package = given.package or ("hydra" if given.cfg == "hydra" else None)
+        if package:
+            shown = _part(shown, package)
+        try:
+            print(OmegaConf.to_yaml(shown, resolve=given.resolve), end="")
+        except OmegaConfBaseException as error:
+            raise UserError(f"{getattr(error, 'full_key', '')}: {one_line(error)}") from error
+
+
+def _part(config: DictConfig, package: str) -> DictConfig:
+    part = OmegaConf.select(config, package)
+    if not isinstance(part, DictConfig):
+        raise UserError(f"--package {package}: {unknown_key_line(package, config)}")
+    return part

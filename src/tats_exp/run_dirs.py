@@ -1,0 +1,111 @@
+"""The folder that a command line gets for its runs and their report: named by the user, or a new one with the time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from tats_exp import UserError
+from tats_exp.cli import path_of
+from tats_exp.sweep import Sweep
+
+STATUS = "status.json"
+
+
+@contextmanager
+def own_folder(sweep: Sweep) -> Iterator[Sweep]:
+    """Make the folder of a sweep and hold it while the block runs.
+
+    Args:
+        sweep: as composed.
+
+    Yields:
+        The same with the folders that are used: a name with the time in it gets a number where it is taken.
+
+    Raises:
+        UserError: the folder cannot be made, holds other runs, or another command writes to it.
+    """
+    named = sweep.multirun or sweep.folder != sweep.run_folders[0]
+    key = "hydra.sweep.dir" if named else "hydra.run.dir"
+    with path_of(key, sweep.folder):
+        if "${now:" in _as_written(sweep.hydra, key):
+            sweep = _numbered(sweep)
+        else:
+            sweep.folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(sweep.folder, os.O_RDONLY)
+    try:
+        _lock(held, f"{key}={sweep.folder}")
+        _forget(sweep, f"{key}={sweep.folder}")
+        yield sweep
+    finally:
+        os.close(held)
+
+
+def folders_told(sweep: Sweep) -> dict[str, Path]:
+    """The folders, as Hydra is to be told them."""
+    if sweep.multirun:
+        return {"hydra.sweep.dir": sweep.folder}
+    return {"hydra.run.dir": sweep.run_folders[0]}
+
+
+def writable(folder: Path) -> None:
+    """Make a folder where there is none, and see that it can be written to.
+
+    Raises:
+        OSError: it cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".{os.getpid()}.tmp"
+    probe.touch()
+    probe.unlink()
+
+
+def _as_written(hydra: DictConfig, key: str) -> str:
+    """The value of a folder's key before what is in it was looked up."""
+    section = hydra[key.split(".")[1]]
+    return str(OmegaConf.to_container(section, resolve=False)["dir"])  # type: ignore[call-overload, index]
+
+
+def _numbered(sweep: Sweep) -> Sweep:
+    """The sweep in a folder that nobody has yet; two commands of one second get two."""
+    for number in range(1, 1000):
+        folder = sweep.folder if number == 1 else sweep.folder.with_name(f"{sweep.folder.name}_{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+            continue
+        run_folders = [folder / path.relative_to(sweep.folder) for path in sweep.run_folders]
+        return replace(sweep, folder=folder, run_folders=run_folders)
+    raise FileExistsError(f"a thousand folders {sweep.folder} are there already")
+
+
+def _lock(held: int, folder: str) -> None:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(f"{folder}: another command is writing to it; name another folder") from None
+    except OSError:  # a network file system that knows no locks of folders
+        return
+
+
+def _forget(sweep: Sweep, folder: str) -> None:
+    """Let go of what the same command left of these runs when it ran before; the store keeps what they made.
+
+    Raises:
+        UserError: the folder holds other runs, which the report would mix with these.
+    """
+    there = {path.parent for path in sweep.folder.rglob(STATUS)}
+    if others := sorted(there - set(sweep.run_folders)):
+        raise UserError(
+            f"{folder}: holds other runs already, {others[0].relative_to(sweep.folder)} among them; name another "
+            "folder, or let its name end in ${now:%H-%M-%S}"
+        )
+    for run_folder in there:
+        for name in (STATUS, "error.txt"):
+            (run_folder / name).unlink(missing_ok=True)
