@@ -9,6 +9,7 @@ import torch
 
 from data.made_videos import write_array, write_gif, write_images, write_lossless
 from runs import tats_exp
+from tats_exp import UserError
 from tats_exp.data.shapes import Shapes
 from tats_exp.evaluate import main
 from tats_exp.evaluator import Evaluator
@@ -92,7 +93,7 @@ def test_folders_that_were_not_measured_alike_get_a_table_each(folders: Path, ca
     both = f"generated=[{folders / 'same'},{folders / 'films'}]"
     assert main([f"real={folders / 'real'}", both, "out=both", *QUICK]) == 0
     printed = capsys.readouterr().out
-    assert "What differs: codec of generated videos (codec_generated)." in printed
+    assert "What differs: codec of generated videos (codec_generated)" in printed
     assert "Table 1 of 2: codec of generated videos none" in printed
     assert "Table 2 of 2: codec of generated videos h264" in printed
     assert printed.count("index.html") == 1
@@ -106,7 +107,7 @@ def test_what_was_measured_before_something_went_wrong_has_its_report(
 
     def fails_later(self: Evaluator, folder: str, out: Path) -> None:
         if out.name.startswith("1_"):
-            raise ValueError("noisy: has changed since the folder was opened")
+            raise UserError("noisy: has changed since the folder was opened")
         measure(self, folder, out)
 
     monkeypatch.setattr(Evaluator, "evaluate", fails_later)

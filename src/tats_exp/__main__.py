@@ -57,9 +57,11 @@ def command(arguments: list[str]) -> int:
 
 def _start(given: Namespace, sweep: Sweep, plan: "Plan") -> int:
     """Have the runs started, wait for them, and report; returns the exit code."""
+    from tats_exp.data.judging import hand_over
     from tats_exp.progress import ProgressBar
     from tats_exp.run import run_job
 
+    hand_over(sweep.folder / "videos.json")
     started = time.time()
     broken: Exception | None = None
     try:

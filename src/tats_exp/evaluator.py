@@ -18,6 +18,7 @@ from tats_exp.command import chosen_device
 from tats_exp.config import Metrics
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Window, read_along
+from tats_exp.data.limits import Limits
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.data.video_writer import write_row
 from tats_exp.files import write_json
@@ -60,6 +61,7 @@ class EvaluateConfig(Section):
     out: str | None
     store: str
     device: Literal["auto", "cpu", "cuda"]
+    limits: Limits
     metrics: Metrics
 
 
@@ -130,7 +132,7 @@ class Evaluator:
         notes = [*evaluation.notes, *codec_notes(self.real, generated), *length_notes(generated, config.frames)]
         asked = metrics.videos, metrics.reference_videos
         notes += count_notes(asked, (evaluation.count, evaluation.real["reference"].shape[1]))
-        notes += [*pause_notes("real", self.real), *pause_notes("generated", generated)]
+        notes += [*gif_notes("real", self.real), *gif_notes("generated", generated)]
         write_metrics(out, values, {"real": evaluation.floors}, notes, self._protocol(evaluation, generated).as_dict())
         status = {
             "state": "finished",
@@ -247,6 +249,8 @@ class Evaluator:
             resize_generated=generated.resize,
             codec_real=self.real.codec,
             codec_generated=generated.codec,
+            decoder_real=self.real.decoder,
+            decoder_generated=generated.decoder,
             data=self.real.fingerprint(),
             seed=self.config.seed,
         )
@@ -265,7 +269,7 @@ def open_folder(side: str, folder: str, config: EvaluateConfig, frame_stride: in
             bar.update(done - bar.n)
 
         try:
-            return VideoFolder(folder, config.resolution, frame_stride, config.frames, told)
+            return VideoFolder(folder, config.resolution, frame_stride, config.frames, told, config.limits)
         except ValueError as error:
             raise UserError(f"{side}: {error}") from None
 
@@ -292,14 +296,20 @@ def length_notes(generated: VideoFolder, frames: int) -> list[str]:
     ]
 
 
-def pause_notes(side: str, videos: VideoFolder) -> list[str]:
-    """What to say of GIFs that end in a picture which stands: what was made, or how it is to be shown."""
-    if not videos.pauses:
-        return []
-    return [
-        f"{len(videos.pauses)} {side} GIFs end in a picture that is shown longer than any other, and counts as that "
-        f"many frames, first {videos.pauses[0]}: if that is a pause before they begin again, store them without it"
-    ]
+def gif_notes(side: str, videos: VideoFolder) -> list[str]:
+    """What to say of GIFs whose pictures are not all shown for as long as each other."""
+    notes = []
+    if videos.stretched:
+        notes.append(
+            f"{len(videos.stretched)} {side} GIFs have more frames than pictures, since some pictures are shown longer "
+            f"than most are, first {videos.stretched[0]}"
+        )
+    if videos.pauses:
+        notes.append(
+            f"{len(videos.pauses)} {side} GIFs end in a picture that is shown longer than any other, and counts as "
+            f"that many frames, first {videos.pauses[0]}: if it is a pause before they begin again, store them without"
+        )
+    return notes
 
 
 def memorisation(evaluation: Evaluation, first: Look) -> Values:

@@ -135,6 +135,8 @@ def _protocol(parts: Parts, evaluation: Evaluation) -> Protocol:
         resize_generated="none",
         codec_real=parts.real.codec,
         codec_generated="none",
+        decoder_real=parts.real.decoder,
+        decoder_generated="none",
         data=parts.real.fingerprint(),
         seed=parts.data_seed,
         given_frames=parts.config.sampling.given_frames,

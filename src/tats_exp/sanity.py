@@ -24,6 +24,7 @@ from tats_exp.cli import path_of
 from tats_exp.command import chosen_device, command, read_config
 from tats_exp.config import Metrics
 from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
+from tats_exp.data.limits import Limits
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.files import atomic, write_json
 from tats_exp.metrics.protocol import Protocol
@@ -45,6 +46,7 @@ class SanityConfig(Section):
     resolution: int | None = Field(ge=1)
     seed: int = Field(ge=0)
     device: Literal["auto", "cpu", "cuda"]
+    limits: Limits
     eval_videos: int
     reference_videos: int
     metrics: Metrics
@@ -59,7 +61,7 @@ def run(overrides: list[str]) -> None:
     config = read_config("sanity", overrides, SanityConfig)
     check_networks(config.metrics)
     device, batch = chosen_device(config.device), config.metrics.batch_size
-    videos = VideoFolder(config.clips, config.resolution, shortest=FRAMES)
+    videos = VideoFolder(config.clips, config.resolution, shortest=FRAMES, limits=config.limits)
     drawn = draw_windows(videos, 2 * config.windows, FRAMES, config.seed)
     count = len(drawn) // 2
     if count < 2:
@@ -134,6 +136,8 @@ def _protocol(config: SanityConfig, network: Any, videos: VideoFolder, count: in
         resize_generated=videos.resize,
         codec_real=videos.codec,
         codec_generated=videos.codec,
+        decoder_real=videos.decoder,
+        decoder_generated=videos.decoder,
         data=videos.fingerprint(),
         seed=config.seed,
     )

@@ -22,6 +22,8 @@ ONE = Protocol(
     resize_generated="none",
     codec_real="none",
     codec_generated="h264",
+    decoder_real="pyav 18",
+    decoder_generated="pyav 18",
     data="cd34",
     seed=0,
 )

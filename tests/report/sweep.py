@@ -26,6 +26,8 @@ PROTOCOL = {
     "resize_generated": "none",
     "codec_real": "none",
     "codec_generated": "none",
+    "decoder_real": "none",
+    "decoder_generated": "none",
     "data": "shapes 1",
     "seed": 0,
 }

@@ -28,6 +28,8 @@ class Protocol:
         resize_generated: The same of the generated ones.
         codec_real: Codecs that real frames went through on their way to the network, "h264+mpeg4"; "none" if none.
         codec_generated: The same of the generated ones.
+        decoder_real: What decoded real frames, name and version; "none" for pixels as they are.
+        decoder_generated: The same of the generated ones.
         data: Fingerprint of the data.
         seed: Seed the reference was drawn with.
         given_frames: Real frames that each generated video went on from; they are not measured. 0: none.
@@ -49,6 +51,8 @@ class Protocol:
     resize_generated: str
     codec_real: str
     codec_generated: str
+    decoder_real: str
+    decoder_generated: str
     data: str
     seed: int
     given_frames: int = 0

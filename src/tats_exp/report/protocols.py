@@ -27,6 +27,8 @@ WORDS = {
     "resize_generated": "resize of generated frames",
     "codec_real": "codec of real videos",
     "codec_generated": "codec of generated videos",
+    "decoder_real": "decoder of real videos",
+    "decoder_generated": "decoder of generated videos",
     "data": "data",
     "seed": "seed of the draw",
     "given_frames": "given frames",
