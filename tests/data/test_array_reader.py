@@ -215,13 +215,13 @@ def test_a_list_of_members_is_held_against_the_file(tmp_path):
     member = -(22 + 46 + len("arr_0.npy"))
     for place, form, value, why in (
         (member + 8, "<H", 1, "arr_0.npy in it is encrypted"),
-        (member + 24, "<I", 100, "has two sizes"),
+        (member + 24, "<I", 100, "is stored in two ways or sizes"),
         (member + 42, "<I", 7, "does not lie where it says"),
         (member + 42, "<I", 2**31, "lies outside of it"),
         (-10, "<I", 2**31, "cannot be read as an array"),
         (-22, "<H", 1, "cannot be read as an array"),
         (0, "<I", 0, "does not lie where it says"),
-        (8, "<H", 8, "arr_0.npy in it is compressed"),
+        (8, "<H", 8, "is stored in two ways or sizes"),
         (28, "<H", 2**15, "reaches over what follows it"),
     ):
         np.savez(path, video)

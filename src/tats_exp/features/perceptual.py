@@ -91,7 +91,7 @@ class LPIPS(nn.Module):
         if path is None or not path.is_file():
             found = "the package lpips is not installed" if path is None else f"{path} is not there"
             raise UserError(f"no heads of LPIPS: {found}; give the file, or: pip install --no-deps lpips")
-        loss, state = cls(VGG16.pretrained(weights)), read_weights(path)
+        loss, state = cls(VGG16.pretrained(weights)), read_weights(path, "lin")
         for level, head in enumerate(loss.heads):
             given = state.get(f"lin{level}.model.1.weight")
             if given is None or given.numel() != head.numel():
