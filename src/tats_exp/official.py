@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from tats_exp import UserError
 from tats_exp.features.torch_file import TorchFile
-from tats_exp.features.torch_pickle import StoredTensor
+from tats_exp.features.torch_pickle import LONGEST_NAME, StoredTensor
 from tats_exp.official_claims import (
     argument,
     check_discriminator,
@@ -224,9 +224,9 @@ def _read(path: Path) -> _Checkpoint:
     args = hyper.get("args") if isinstance(hyper, dict) else None
     if not isinstance(state, dict) or not isinstance(args, Namespace):
         raise UserError("not of the official code; its checkpoints hold state_dict and hyper_parameters['args']")
-    tensors = {
-        name: value for name, value in state.items() if isinstance(name, str) and isinstance(value, StoredTensor)
-    }
+    tensors = {str(name): value for name, value in state.items() if isinstance(value, StoredTensor)}
+    if (longest := max(map(len, tensors), default=0)) > LONGEST_NAME:
+        raise UserError(f"damaged, a weight's name has {longest} characters")
     return _Checkpoint(file, args, tensors)
 
 

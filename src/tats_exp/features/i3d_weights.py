@@ -18,7 +18,7 @@ from torch import Tensor
 from tats_exp import UserError
 from tats_exp.data.archive import members_of
 from tats_exp.features.torch_file import TorchFile
-from tats_exp.features.torch_pickle import StoredTensor
+from tats_exp.features.torch_pickle import LONGEST_NAME, StoredTensor
 
 COMMAND = "python -m tats_exp.features.weights i3d"
 CACHED_SHA256 = "fbbfc271c12416054fec69c611e9661041e4aaf16c03d7c2c4e25cd3527ae156"
@@ -128,7 +128,8 @@ def _checked(path: Path, state: dict[str, Tensor], shapes: Shapes) -> dict[str, 
     unknown = sorted(set(state) - set(shapes), key=str)
     for names, wrong in ((missing, "missing"), (unknown, "unknown")):
         if names:
-            raise UserError(f"{path}: not the weights of I3D: {len(names)} names are {wrong}, {names[0]} among them")
+            one = str(names[0])[:LONGEST_NAME]
+            raise UserError(f"{path}: not the weights of I3D: {len(names)} names are {wrong}, {one} among them")
     for name, value in state.items():
         if value.shape != shapes[name]:
             raise UserError(f"{path}: {name} has shape {tuple(value.shape)}, I3D has {tuple(shapes[name])}")

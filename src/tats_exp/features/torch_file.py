@@ -21,7 +21,7 @@ from torch import Tensor
 from tats_exp import UserError
 from tats_exp.data.archive import Member, members_of
 from tats_exp.data.regular_file import fill_from, read_at, state_of
-from tats_exp.features.torch_pickle import Refused, Storage, StoredTensor, TensorUnpickler
+from tats_exp.features.torch_pickle import LONGEST_NAME, Refused, Storage, StoredTensor, TensorUnpickler
 
 MOST_STRUCTURE = 2**22
 """Bytes of pickle that are read: some 20,000 tensors, several times what a training of the official code leaves."""
@@ -80,7 +80,7 @@ class TorchFile:
             raise UserError(f"cannot be opened ({error.strerror})") from None
 
     def _tensor(self, file: BinaryIO, name: str, stored: StoredTensor) -> Tensor:
-        dtype = stored.storage.dtype
+        dtype, name = stored.storage.dtype, str(name)[:LONGEST_NAME]
         if dtype is None or not (dtype.is_floating_point or dtype == torch.int64):
             raise UserError(f"{name} is of a type that no weight has")
         if stored.extent != math.prod(stored.shape):

@@ -27,7 +27,8 @@ DTYPES = {
     "BoolStorage": torch.bool,
 }
 MOST_AXES = 8
-LONGEST_NAME = 100
+LONGEST_NAME = 200
+"""Characters of a name that a message may hold."""
 IGNORED = {
     f"{module}.{name}"
     for module, names in {
