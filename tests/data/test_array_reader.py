@@ -10,7 +10,6 @@ from tats_exp import UserError
 from tats_exp.data import array_reader
 from tats_exp.data.array_reader import ArrayReader
 from tats_exp.data.limits import Limits
-from tats_exp.data.regular_file import fill_from
 from tests.data.made_videos import frames_of, write_array
 
 
@@ -144,16 +143,6 @@ def test_a_file_that_another_process_cuts_off_or_writes_to_is_one_line(tmp_path)
         (tmp_path / name).unlink()
         with pytest.raises(UserError, match=rf"{name}: cannot be read \(No such file"):
             reader.read(range(2))
-
-
-def test_a_file_that_ends_early_is_one_line(tmp_path):
-    (tmp_path / "a").write_bytes(b"12345")
-    buffer = bytearray(4)
-    with (tmp_path / "a").open("rb") as file:
-        fill_from(file, tmp_path / "a", 1, memoryview(buffer))
-        assert buffer == b"2345"
-        with pytest.raises(UserError, match=r"a: cut off, it ends before byte 6"):
-            fill_from(file, tmp_path / "a", 2, memoryview(buffer))
 
 
 @pytest.mark.parametrize(
