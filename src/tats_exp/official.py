@@ -198,7 +198,7 @@ def transformer_state_dict(official: Mapping[str, Stored]) -> dict[str, Stored]:
 
 
 def _vqgan_parts(official: Mapping[str, Stored]) -> dict[str, Stored]:
-    found = {name: value for name, value in official.items() if name.startswith(VQGAN_PARTS)}
+    found = {name: official[name] for name in official if name.startswith(VQGAN_PARTS) and name not in OURS_ALONE}
     missing = [part for part in VQGAN_PARTS if not any(name.startswith(part) for name in found)]
     if missing:
         raise UserError(f"no official VQGAN: no weights named {', '.join(part + '*' for part in missing)} in it")
