@@ -6,19 +6,31 @@ a transformer's) is ignored. The modules here carry the official names, so that 
 """
 
 import math
-import re
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
-from zipfile import is_zipfile
 
 import torch
 from torch import Tensor, nn
 
 from tats_exp import UserError
+from tats_exp.features.torch_file import TorchFile
+from tats_exp.features.torch_pickle import LONGEST_NAME, StoredTensor
 from tats_exp.files import atomic
+from tats_exp.official_claims import (
+    argument,
+    check_discriminator,
+    check_transformer,
+    check_vqgan,
+    is_plain,
+    share,
+    shown,
+    strides,
+    whole_number,
+)
 from tats_exp.transformer.masks import Mask
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.codebook import EMACodebook
@@ -35,8 +47,6 @@ TRANSFORMER_PREFIX = "transformer."
 SPACE_STRIDE = 8  # of every VQGAN that the official README trains; the checkpoint of a transformer does not say
 OFFICIAL_NORMS = ("batch", "group")
 GROUPS = 32  # of every group norm there; a narrower layer has none
-# Lightning before 1.5 keyed the states of callbacks by their class. They are not used, so an empty one stands for it.
-_CALLBACK = type("ModelCheckpoint", (), {"__module__": "pytorch_lightning.callbacks.model_checkpoint"})
 # Arguments that the official constructor wants and that say nothing about the weights: those of the official README.
 _TRAINING = {
     "sample_every_n_frames": 1,
@@ -52,7 +62,17 @@ _TRAINING = {
 
 Built = TypeVar("Built")
 Module = TypeVar("Module", bound=nn.Module)
+Stored = TypeVar("Stored")
 State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """What is of use in a file: its arguments, and the tensors of its state dict, which are not read yet."""
+
+    file: TorchFile
+    args: Namespace
+    state: dict[str, StoredTensor]
 
 
 def load_vqgan(path: Path | str) -> VQGAN:
@@ -94,7 +114,9 @@ def arguments(path: Path | str) -> dict[str, Any]:
     Raises:
         UserError: in one line, as for `load_vqgan`.
     """
-    return _load(path, lambda _, args: vars(args))
+    return _load(
+        path, lambda checkpoint: {name: value for name, value in vars(checkpoint.args).items() if is_plain(value)}
+    )
 
 
 def save_official_vqgan(vqgan: VQGAN, path: Path | str, frames: int = 16, resolution: int = 128) -> None:
@@ -138,10 +160,7 @@ def vqgan_state_dict(official: Mapping[str, Tensor]) -> State:
     Raises:
         UserError: it is not the state dict of a VQGAN.
     """
-    found = {name: value for name, value in official.items() if name.startswith(VQGAN_PARTS)}
-    missing = [part for part in VQGAN_PARTS if not any(name.startswith(part) for name in found)]
-    if missing:
-        raise UserError(f"no official VQGAN: no weights named {', '.join(part + '*' for part in missing)} in it")
+    found = _vqgan_parts(official)
     device = found["codebook.N"].device if "codebook.N" in found else None
     found["codebook.initialised"] = torch.tensor(True, device=device)
     found["codebook.step"] = torch.tensor(0, device=device)
@@ -158,7 +177,7 @@ def official_state_dict(vqgan: VQGAN) -> State:
     return weights
 
 
-def transformer_state_dict(official: Mapping[str, Tensor]) -> State:
+def transformer_state_dict(official: Mapping[str, Stored]) -> dict[str, Stored]:
     """State dict of a `Transformer` from that of the official `Net2NetTransformer` or of the GPT inside it.
 
     Args:
@@ -178,116 +197,133 @@ def transformer_state_dict(official: Mapping[str, Tensor]) -> State:
     return found
 
 
-def _inside(weights: Mapping[str, Tensor], prefix: str) -> State:
+def _vqgan_parts(official: Mapping[str, Stored]) -> dict[str, Stored]:
+    found = {name: official[name] for name in official if name.startswith(VQGAN_PARTS) and name not in OURS_ALONE}
+    missing = [part for part in VQGAN_PARTS if not any(name.startswith(part) for name in found)]
+    if missing:
+        raise UserError(f"no official VQGAN: no weights named {', '.join(part + '*' for part in missing)} in it")
+    return found
+
+
+def _inside(weights: Mapping[str, Stored], prefix: str) -> dict[str, Stored]:
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
 
 
-def _load(path: Path | str, build: Callable[[State, Namespace], Built]) -> Built:
+def _load(path: Path | str, build: Callable[[_Checkpoint], Built]) -> Built:
     """Read a checkpoint and build what is in it; every complaint names the file."""
     try:
-        return build(*_read(Path(path)))
+        return build(_read(Path(path)))
     except ValueError as error:
         raise UserError(f"checkpoint {path}: {error}") from None
 
 
-def _read(path: Path) -> tuple[State, Namespace]:
-    if not path.is_file():
-        raise UserError("no such file")
-    with torch.serialization.safe_globals([Namespace, _CALLBACK]):
-        try:
-            # Mapped, so that the states of optimizers, most of a real checkpoint, are never read from the disk.
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
-        except Exception as error:  # what a damaged pickle raises can be anything
-            raise UserError(_why_unreadable(error)) from None
-    content = checkpoint if isinstance(checkpoint, dict) else {}
+def _read(path: Path) -> _Checkpoint:
+    file = TorchFile(path)
+    content = file.content if isinstance(file.content, dict) else {}
     state, hyper = content.get("state_dict"), content.get("hyper_parameters")
     args = hyper.get("args") if isinstance(hyper, dict) else None
-    if not isinstance(state, Mapping) or not isinstance(args, Namespace):
+    if not isinstance(state, dict) or not isinstance(args, Namespace):
         raise UserError("not of the official code; its checkpoints hold state_dict and hyper_parameters['args']")
-    return {name: value for name, value in state.items() if isinstance(value, Tensor)}, args
+    tensors = {str(name): value for name, value in state.items() if isinstance(value, StoredTensor)}
+    if (longest := max(map(len, tensors), default=0)) > LONGEST_NAME:
+        raise UserError(f"damaged, a weight's name has {longest} characters")
+    return _Checkpoint(file, args, tensors)
 
 
-def _why_unreadable(error: Exception) -> str:
-    # torch's own words would advise to switch the protection off.
-    refused = re.search(r"GLOBAL (\S+)", str(error))
-    if refused:
-        return f"refused, {refused[1]} in it could run code; allowed: tensors, numbers, text and argparse.Namespace"
-    return f"cannot be opened ({error})" if isinstance(error, OSError) else "damaged, cut off or no checkpoint"
-
-
-def _vqgan(state: State, args: Namespace) -> VQGAN:
-    weights = vqgan_state_dict(state)
+def _vqgan(checkpoint: _Checkpoint) -> VQGAN:
+    args, weights = checkpoint.args, _vqgan_parts(checkpoint.state)
     padding = getattr(args, "padding_type", "replicate")
     if padding != "replicate":
-        raise UserError(f"padding_type={padding!r} is refused, it means something else there; allowed: replicate")
-    image_channels = _argument(args, "image_channels", int)
-    vqgan = _filled(partial(_new_vqgan, args, image_channels), weights)
+        raise UserError(f"padding_type={shown(padding)} is refused, it means something else there; allowed: replicate")
+    check_vqgan(args, _shapes(weights))
+    vqgan = _filled(partial(_new_vqgan, args), checkpoint.file, weights, vqgan_state_dict)
     for kind, (prefix, discriminator) in DISCRIMINATORS.items():
-        own = {name.replace("model", "blocks.", 1): value for name, value in _inside(state, prefix).items()}
+        inside = _inside(checkpoint.state, prefix)
+        own = {name.replace("model", "blocks.", 1): value for name, value in inside.items()}
+        if len(own) < len(inside):
+            raise UserError(f"has some weights of {prefix}* twice")
         if own:
-            width, layers = _argument(args, "disc_channels", int), _argument(args, "disc_layers", int)
-            make = partial(discriminator, width, layers, image_channels=image_channels)
-            vqgan.discriminators[kind] = _filled(make, own)
+            check_discriminator(args, _shapes(own))
+            width, layers, channels = (
+                whole_number(args, name) for name in ("disc_channels", "disc_layers", "image_channels")
+            )
+            make = partial(discriminator, width, layers, image_channels=channels)
+            vqgan.discriminators[kind] = _filled(make, checkpoint.file, own)
     return vqgan
 
 
-def _new_vqgan(args: Namespace, image_channels: int) -> VQGAN:
-    keep = _argument(args, "no_random_restart", bool)
-    restart_below = None if keep else float(_argument(args, "restart_thres", int | float))
-    codes, dim, n_hiddens = (_argument(args, name, int) for name in ("n_codes", "embedding_dim", "n_hiddens"))
-    codebook = EMACodebook(codes, dim, restart_below=restart_below)
-    downsample, norm = _argument(args, "downsample", tuple | list), _argument(args, "norm_type", str)
+def _new_vqgan(args: Namespace) -> VQGAN:
+    restart_below = None if argument(args, "no_random_restart", bool) else share(args, "restart_thres")
+    codes, dim, n_hiddens = (whole_number(args, name) for name in ("n_codes", "embedding_dim", "n_hiddens"))
+    norm = argument(args, "norm_type", str)
     if norm not in OFFICIAL_NORMS:
-        raise UserError(f"norm_type={norm!r} is unknown; allowed: {', '.join(OFFICIAL_NORMS)}")
-    return VQGAN(codebook, n_hiddens, downsample, norm=norm, image_channels=image_channels)
+        raise UserError(f"norm_type={shown(norm)} is unknown; allowed: {', '.join(OFFICIAL_NORMS)}")
+    codebook, channels = EMACodebook(codes, dim, restart_below=restart_below), whole_number(args, "image_channels")
+    return VQGAN(codebook, n_hiddens, strides(args), norm=norm, image_channels=channels)
 
 
-def _transformer(state: State, args: Namespace, window: Sequence[int] | None) -> Transformer:
-    weights = transformer_state_dict(state)
+def _transformer(checkpoint: _Checkpoint, window: Sequence[int] | None) -> Transformer:
+    args, weights = checkpoint.args, transformer_state_dict(checkpoint.state)
     condition = getattr(args, "cond_stage_key", "label")
     if condition != "label":
-        raise UserError(f"cond_stage_key={condition!r} cannot be read; allowed: label, or unconditional")
-    rows, codes = weights["tok_emb.weight"].shape[0], _argument(args, "first_stage_vocab_size", int)
+        raise UserError(f"cond_stage_key={shown(condition)} cannot be read; allowed: label, or unconditional")
+    check_transformer(args, _shapes(weights))
+    rows, codes = weights["tok_emb.weight"].shape[0], whole_number(args, "first_stage_vocab_size")
     if rows < codes or (rows > codes and getattr(args, "unconditional", False)):
         raise UserError(f"tok_emb has {rows} rows, first_stage_vocab_size={codes} asks for {codes}, more with labels")
-    layers, heads, width = (_argument(args, name, int) for name in ("n_layer", "n_head", "n_embd"))
-    unmasked = _argument(args, "n_unmasked", int)
+    layers, heads, width = (whole_number(args, name) for name in ("n_layer", "n_head", "n_embd"))
+    unmasked = whole_number(args, "n_unmasked", 0)
     mask: Mask = "c" if unmasked else "causal"
     grid = _window(args, unmasked, window)
-    return _filled(partial(Transformer, rows - codes, codes, grid, layers, heads, width, mask), weights)
+    make = partial(Transformer, rows - codes, codes, grid, layers, heads, width, mask)
+    return _filled(make, checkpoint.file, weights)
 
 
 def _window(args: Namespace, unmasked: int, window: Sequence[int] | None) -> tuple[int, ...]:
-    block = _argument(args, "block_size", int)
+    block = whole_number(args, "block_size")
     if window is None:
-        side = math.isqrt(unmasked) if unmasked > 0 else _argument(args, "resolution", int) // SPACE_STRIDE
+        side = math.isqrt(unmasked) if unmasked else whole_number(args, "resolution") // SPACE_STRIDE
         window = (block // max(side * side, 1), side, side)
     if math.prod(window) != block or unmasked not in (0, window[1] * window[2]):
         raise UserError(f"window={tuple(window)} does not fit block_size={block}, n_unmasked={unmasked}; give another")
     return tuple(window)
 
 
-def _argument(args: Namespace, name: str, kind: Any) -> Any:
-    """The argument of that name, if it is there and of that kind."""
-    value = getattr(args, name, None)
-    if not isinstance(value, kind):
-        raise UserError(f"argument {name}={value!r} is missing or of the wrong type")
-    return value
+def _shapes(weights: Mapping[str, StoredTensor]) -> dict[str, tuple[int, ...]]:
+    return {name: value.shape for name, value in weights.items()}
 
 
-def _filled(make: Callable[[], Module], weights: State) -> Module:
-    """A module with these weights, in eval mode; never initialised at random, which takes time and random numbers."""
-    with torch.device("meta"):
-        module = make()
-    own = module.state_dict()
+def _filled(
+    make: Callable[[], Module],
+    file: TorchFile,
+    weights: Mapping[str, StoredTensor],
+    complete: Callable[[State], State] = dict,
+) -> Module:
+    """A module with these weights, in eval mode; never initialised at random, which takes time and random numbers.
+
+    Args:
+        make: makes the module; what it takes was held against the weights.
+        file: that they lie in.
+        weights: of the module.
+        complete: adds what the module has and the file has not.
+    """
+    try:
+        with torch.device("meta"):
+            module = make()
+    except (RuntimeError, OverflowError):
+        raise UserError("its arguments ask for more than any memory holds") from None
+    own = {name: value for name, value in module.state_dict().items() if name not in OURS_ALONE}
     for problem, names in (("lacks", own.keys() - weights.keys()), ("has unknown", weights.keys() - own.keys())):
         if names:
             raise UserError(f"{problem} weights, {len(names)} in all: {min(names)}{' ...' if len(names) > 1 else ''}")
     for name, value in own.items():
-        if weights[name].shape != value.shape:
-            found, wanted = tuple(weights[name].shape), tuple(value.shape)
-            raise UserError(f"{name} has shape {found}, its arguments ask for {wanted}")
-    module.to_empty(device="cpu").load_state_dict(weights)
+        there = weights[name]
+        if there.shape != value.shape:
+            raise UserError(f"{name} has shape {there.shape}, its arguments ask for {tuple(value.shape)}")
+        if there.is_floating_point != value.is_floating_point():
+            raise UserError(f"{name} has dtype {there.storage.dtype}, its like have {value.dtype}")
+    read = complete(file.tensors(weights))
+    module.to_empty(device="cpu").load_state_dict(read)
     return module.eval()
 
 

@@ -113,7 +113,7 @@ def _check_training(name: Name, path: str, window: Sequence[int], resolution: in
     """
     told = arguments(path)
     step, trained_at = told.get("sample_every_n_latent_frames"), told.get("resolution")
-    if name == "transformer" and step and step != latent_step:
+    if name == "transformer" and isinstance(step, int) and step not in (0, latent_step):
         raise UserError(
             f"{name}.checkpoint={path}: it models every {step}. latent frame; allowed: sampler=hierarchical "
             f"sampler.key_every={step}"

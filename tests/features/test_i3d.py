@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from features.i3d_networks import formula_state, random_clips
+from tats_exp import UserError
 from tats_exp.data.resizing import crop_and_resize
 from tats_exp.data.video_readers import open_reader
 from tats_exp.features import I3D, i3d_blocks, i3d_weights
@@ -191,6 +192,20 @@ def test_wrong_weights_are_refused_in_one_line_and_never_run(state, tmp_path):
         assert "\n" not in str(refused.value)
     with pytest.raises(ValueError, match="nothing: cannot be read: No such file"):
         I3D.pretrained(tmp_path / "nothing")
+
+
+def test_a_file_that_is_larger_than_weights_can_be_is_not_read(state, tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save(state, path)
+    with path.open("ab") as file:
+        file.truncate(2**34)
+    with pytest.raises(UserError, match=r"weights\.pt: not the weights of I3D: 17179869184 bytes; allowed: \d+$"):
+        I3D.pretrained(path)
+    name = "Mixed_3b.b1b.conv3d.weight"
+    for save in (torch.save, save_file):
+        save(state | {name: state[name].long()}, path)
+        with pytest.raises(UserError, match=rf"{name} has dtype torch\.int64"):
+            I3D.pretrained(path)
 
 
 def test_the_cache_says_how_to_get_weights_and_notices_damage(state, tmp_path, monkeypatch):

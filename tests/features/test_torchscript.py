@@ -1,6 +1,8 @@
 """TorchScript archives of users: called as they want to be, refused in one line when they are something else."""
 
 import hashlib
+import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,9 @@ import torch
 from torch import nn
 
 from features.i3d_networks import random_clips
+from tats_exp import UserError
 from tats_exp.features import I3D
-from tats_exp.features.i3d_weights import is_torchscript
+from tats_exp.features.i3d_weights import MOST_COMPRESSED, is_torchscript
 from tats_exp.features.torchscript import TorchScriptClassifier, TorchScriptI3D
 
 
@@ -74,6 +77,18 @@ def test_archives_are_told_by_their_content(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("no archive")
     assert is_torchscript(archive(Corner(), tmp_path / "anything"))
     assert not is_torchscript(tmp_path / "state.pt") and not is_torchscript(tmp_path / "text.pt")
+
+
+def test_what_an_archive_claims_is_held_against_the_file(tmp_path: Path) -> None:
+    path = archive(Corner(), tmp_path / "c3d.pt")
+    other = tmp_path / os.fsdecode(b"caf\xe9.pt")
+    other.write_bytes(path.read_bytes())
+    assert TorchScriptClassifier(other, "c3d", None, (0.0, 1.0))(random_clips(1)).shape == (1, 6)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("c3d/code/bomb.py", b" " * (MOST_COMPRESSED + 1))
+    with pytest.raises(UserError, match=r"c3d\.pt: not a TorchScript archive, or damaged") as error:
+        TorchScriptClassifier(path, "c3d", 8, (0.0, 1.0))
+    assert "is compressed" in str(error.value.__cause__) and not is_torchscript(path)
 
 
 def test_what_does_not_fit_is_one_line(tmp_path: Path) -> None:

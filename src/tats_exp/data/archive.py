@@ -22,12 +22,12 @@ ENCRYPTED = 0x1
 
 @dataclass(frozen=True)
 class Member:
-    """A member of an archive, stored as it is.
+    """A member of an archive.
 
     Attributes:
         name: in the archive.
         start: where its content begins in the file, in bytes.
-        size: of its content, in bytes.
+        size: of its content, in bytes of the file.
     """
 
     name: str
@@ -49,16 +49,17 @@ class _Frugal:
         return content
 
 
-def members_of(file: BinaryIO, path: Path) -> list[Member]:
+def members_of(file: BinaryIO, path: Path, inflated: int = 0) -> list[Member]:
     """List an archive, in the order of the file.
 
     Args:
         file: opened for reading.
         path: of the file, for the message.
+        inflated: bytes that members may take which are compressed.
 
     Raises:
-        BadZipFile: a member is compressed or encrypted, two share a name or bytes, the list is damaged or does not fit
-            the file; the reason alone.
+        BadZipFile: a member is compressed (beyond `inflated`) or encrypted, two share a name or bytes, the list is
+            damaged or does not fit the file; the reason alone.
         UserError: it cannot be read, or ends while it is; one line that names it.
     """
     end = os.fstat(file.fileno()).st_size - END_RECORD
@@ -72,6 +73,9 @@ def members_of(file: BinaryIO, path: Path) -> list[Member]:
     if len({info.filename for info in listed}) < len(listed):
         raise zipfile.BadZipFile("two members of one name in it")
     members = [_member(file, path, info) for info in listed]
+    packed = [info for info in listed if info.compress_type != zipfile.ZIP_STORED]
+    if packed and sum(info.file_size for info in packed) > inflated:
+        raise zipfile.BadZipFile(f"{packed[0].filename} in it is compressed")
     ends = [*(info.header_offset for info in listed), archive.start_dir]
     for member, (_, following) in zip(members, pairwise(ends), strict=True):
         if member.start + member.size > following:
@@ -88,8 +92,6 @@ def _member(file: BinaryIO, path: Path, info: zipfile.ZipInfo) -> Member:
         raise zipfile.BadZipFile(f"{info.filename} does not lie where it says")
     if (flags | info.flag_bits) & ENCRYPTED:
         raise zipfile.BadZipFile(f"{info.filename} in it is encrypted")
-    if (method, info.compress_type) != (zipfile.ZIP_STORED, zipfile.ZIP_STORED):
-        raise zipfile.BadZipFile(f"{info.filename} in it is compressed")
-    if info.file_size != info.compress_size:
-        raise zipfile.BadZipFile(f"{info.filename} has two sizes")
-    return Member(info.filename, info.header_offset + LOCAL_HEADER + name + extra, info.file_size)
+    if method != info.compress_type or (method == zipfile.ZIP_STORED and info.file_size != info.compress_size):
+        raise zipfile.BadZipFile(f"{info.filename} is stored in two ways or sizes")
+    return Member(info.filename, info.header_offset + LOCAL_HEADER + name + extra, info.compress_size)

@@ -93,9 +93,12 @@ class ArrayReader:
     def _read_whole(self, file: BinaryIO, indices: range, frames: NDArray[np.uint8]) -> None:
         """Frames that lie in one piece each."""
         raw = np.empty(self._frame, self._array.dtype)
+        first = self._array.start + self._index * self.length * raw.nbytes
+        if raw.dtype == np.uint8 and raw.shape[-1] == 3 and indices.step == 1:
+            fill_from(file, self.path, first + indices.start * raw.nbytes, frames.reshape(-1).data)
+            return
         for place, index in enumerate(indices):
-            offset = self._array.start + (self._index * self.length + index) * raw.nbytes
-            fill_from(file, self.path, offset, raw.view(np.uint8).reshape(-1).data)
+            fill_from(file, self.path, first + index * raw.nbytes, raw.view(np.uint8).reshape(-1).data)
             frames[place] = self._as_bytes(raw)
 
     def _read_scattered(self, file: BinaryIO, indices: range, frames: NDArray[np.uint8]) -> None:
@@ -104,14 +107,15 @@ class ArrayReader:
         The values of a frame come by rows, channel by channel.
         """
         values, row = math.prod(self._frame), self._row * self._array.dtype.itemsize
-        flat = np.empty((len(indices), values), np.uint8)
+        flat = np.empty((values, len(indices)), np.uint8)
         for first in range(0, values, BLOCK // row):
             block = np.empty((min(BLOCK // row, values - first), self._row), self._array.dtype)
             fill_from(file, self.path, self._array.start + first * row, block.view(np.uint8).reshape(-1).data)
-            video = rearrange(block, "v (t n) -> t v n", t=self.length)[:, :, self._index]
-            flat[:, first : first + len(block)] = self._as_bytes(video[list(indices)])
+            video = rearrange(block, "v (t n) -> v t n", t=self.length)[:, :, self._index]
+            wanted = video[:, indices.start : indices.stop : indices.step]
+            flat[first : first + len(block)] = self._as_bytes(wanted)
         height, width, channels = self._frame
-        frames[:] = rearrange(flat, "t (c w h) -> t h w c", h=height, w=width, c=channels)
+        frames[:] = rearrange(flat, "(c w h) t -> t h w c", h=height, w=width, c=channels)
 
     def _as_bytes(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
         if values.dtype == np.uint8:

@@ -66,8 +66,10 @@ def _are_times(column: list[str]) -> bool:
     not, as in `1.01 1.02 2.01 2.02`.
     """
     values = sorted(set(map(Decimal, column)))
-    if len(values) < len(set(column)) or any(number[-4:].upper().count("E") for number in column):
-        return len(values) == len(set(column))
+    if len(values) < len(set(column)):
+        return False
+    if any("e" in number.lower() for number in column):  # an exponent
+        return True
     behind = [number.partition(".")[2] for number in column]
     even = _even([after - before for before, after in pairwise(values)])
     if len(set(map(len, behind))) > 1:

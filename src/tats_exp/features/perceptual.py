@@ -98,7 +98,7 @@ class LPIPS(nn.Module):
             missing.append(f"no heads of LPIPS: {found}; give the file, or: pip install --no-deps lpips")
         if path is None or missing:
             raise UserError("; ".join(missing))
-        loss, state = cls(network), read_weights(path)
+        loss, state = cls(network), read_weights(path, "lin")
         for level, head in enumerate(loss.heads):
             given = state.get(f"lin{level}.model.1.weight")
             if given is None or given.numel() != head.numel():

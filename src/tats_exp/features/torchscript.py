@@ -7,6 +7,7 @@ Axes: B batch, T frames, H W pixels, C colour channels, D features.
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,8 +18,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tats_exp import UserError
+from tats_exp import UserError, printable
+from tats_exp.data.archive import members_of
 from tats_exp.features.clip_batches import check_video, in_parts
+from tats_exp.features.i3d_weights import MOST_COMPRESSED
 
 Layout = Literal["BCTHW", "BTCHW", "BTHWC"]
 
@@ -136,10 +139,16 @@ def _load(path: Path) -> tuple[Any, str]:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        network = torch.jit.load(str(path), map_location="cpu")
-    except (RuntimeError, ValueError) as error:
+        with path.open("rb") as file:
+            members_of(file, path, MOST_COMPRESSED)
+            file.seek(0)
+            # torch opens by name only what UTF-8 can say; from an open file it reads the whole.
+            network = torch.jit.load(str(path) if printable(path) == str(path) else file, map_location="cpu")
+            file.seek(0)
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: not a TorchScript archive, or damaged") from error
-    return network.eval(), hashlib.sha256(path.read_bytes()).hexdigest()
+    return network.eval(), checksum
 
 
 def _call(path: Path, network: Any, width: int | None, clips: Tensor, **arguments: bool) -> Tensor:

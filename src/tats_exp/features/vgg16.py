@@ -4,15 +4,15 @@ Axes: N images, H W pixels.
 """
 
 import hashlib
-import pickle
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from tats_exp import UserError
+from tats_exp.features.torch_file import TorchFile
+from tats_exp.features.torch_pickle import StoredTensor
 
 FILE = "vgg16-397923af.pth"
 URL = f"https://download.pytorch.org/models/{FILE}"
@@ -66,12 +66,13 @@ class VGG16(nn.Module):
         if not path.is_file():
             raise UserError(f"no weights of VGG16 at {path}; get them with: curl -L --create-dirs -o {path} {URL}")
         network = cls()
-        state = {name: value for name, value in read_weights(path).items() if name.startswith("features.")}
+        state = read_weights(path, "features.")
         try:
             network.load_state_dict(state)
         except RuntimeError:
             raise UserError(f"{path} does not hold torchvision's VGG16; expected {FILE}") from None
-        network.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            network.checksum = hashlib.file_digest(file, "sha256").hexdigest()
         return network.eval().requires_grad_(False)
 
     def forward(self, images: Float[Tensor, "N 3 H W"]) -> list[Tensor]:
@@ -97,16 +98,21 @@ class VGG16(nn.Module):
         return taps
 
 
-def read_weights(path: Path) -> dict[str, Any]:
-    """Read a file of weights; no code in it is run.
+def read_weights(path: Path, prefix: str) -> dict[str, Tensor]:
+    """Read weights of a file; no code in it is run.
+
+    Args:
+        path: of the file.
+        prefix: of the names of those that are wanted; the others are not read.
 
     Raises:
         UserError: it cannot be read; one line.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError):
-        raise UserError(f"weights {path} cannot be read: damaged, or no plain tensors saved by torch") from None
-    if not isinstance(found, dict):
-        raise UserError(f"weights {path}: a dict of tensors is expected, found {type(found).__name__}")
-    return found
+        file = TorchFile(path)
+        if not isinstance(file.content, dict):
+            raise UserError(f"a dict of tensors is expected, found {type(file.content).__name__}")
+        wanted = {name: value for name, value in file.content.items() if isinstance(value, StoredTensor)}
+        return file.tensors({name: value for name, value in wanted.items() if str(name).startswith(prefix)})
+    except UserError as error:
+        raise UserError(f"weights {path} cannot be read: {error}") from None
