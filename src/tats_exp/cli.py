@@ -27,6 +27,9 @@ def guarded(name: str, run: Callable[[], int]) -> int:
     except UserError as error:
         print(f"{name}: {one_line(error)}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{name}: stopped", file=sys.stderr)
+        return 1
     except Exception as error:
         if not disk_is_full(error):
             traceback.print_exc()
