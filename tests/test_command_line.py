@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hydra import compose
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 from runs import QUICK, tats_exp
 from tats_exp import UserError
@@ -129,11 +130,10 @@ def test_odd_flags_and_overrides_are_one_line(asked: Any, arguments: list[str], 
 
 
 def test_configs_of_a_sweep_are_shown_one_after_the_other(asked: Any) -> None:
-    code, out, _ = asked("-m", "seed=range(2)", "padding=glob([z*,r*],exclude=re*)", "--cfg", "job", "-p", "padding")
-    assert code == 0 and out.count("---") == 4
-    assert "# seed=1 padding=zero_space\nencoder: zero_space" in out
+    code, out, _ = asked("-m", "padding=glob([z*,r*],exclude=re*)", "--cfg", "job", "-p", "padding")
+    assert code == 0 and out.count("---") == 2
+    assert "# padding=zero_space\nencoder: zero_space" in out
     assert asked("--cfg", "job", "--resolve", "-p", "vqgan.model")[1].count("${") == 0
-    assert asked("--cfg", "hydra", "-p", "hydra.mode")[0] == 2
     assert "dir: runs/mine/" in asked("name=mine", "--cfg=hydra", "--package=hydra.sweep", "--resolve")[1]
     code, out, _ = asked("--help", "-m", "padding=zero,real", "seed=5")
     assert code == 0 and "seed: 5" in out and "--config-dir" in out
@@ -156,13 +156,12 @@ def test_configs_of_a_sweep_are_shown_one_after_the_other(asked: Any) -> None:
         ("/env=/${name}", "/env=/single_run"),
     ],
 )
-@pytest.mark.parametrize("flags", [[], ["-m", "seed=0,1"]])
-def test_a_path_is_read_as_it_stands(flags: list[str], value: str, read: str | None) -> None:
-    sweep = composed(*flags, "data=video_files", f"vqgan.checkpoint={value}")
-    for run, job in zip(sweep.runs(), sweep.jobs, strict=True):
-        assert run.vqgan.checkpoint == read
-        with configuration():  # Hydra reads what it is handed as we do
-            assert compose("config", overrides=job).vqgan.checkpoint == read
+def test_a_path_is_read_as_it_stands(value: str, read: str | None) -> None:
+    sweep = composed(f"vqgan.checkpoint={value}")
+    assert sweep.configs[0].vqgan.checkpoint == read
+    job = BasicSweeper.split_arguments(parse_overrides(sweep.lines), None)[0][0]  # as Hydra hands a line of a sweep on
+    with configuration():
+        assert compose("config", overrides=list(job)).vqgan.checkpoint == read
 
 
 def test_lists_and_sweeps_of_paths_keep_their_meaning() -> None:
