@@ -27,6 +27,9 @@ def guarded(name: str, run: Callable[[], int]) -> int:
     except UserError as error:
         print(f"{name}: {one_line(error)}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{name}: stopped", file=sys.stderr)
+        return 1
     except Exception as error:
         if not disk_is_full(error):
             traceback.print_exc()
@@ -44,7 +47,7 @@ def error_line(error: BaseException) -> str:
     if isinstance(error, UserError):
         return one_line(error)
     if disk_is_full(error):
-        return f"{one_line(error)}; make room and start the same command again, finished stages are kept"
+        return f"{one_line(error)}; make room and start the same command again: what is finished is kept"
     return f"{type(error).__name__}: {one_line(error)}" if str(error) else one_line(error)
 
 

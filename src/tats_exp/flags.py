@@ -4,7 +4,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 import hydra
@@ -38,8 +38,7 @@ def read_command_line(arguments: list[str]) -> Namespace:
         UserError: a flag is unknown, does not go with another, or has no meaning here; one line.
     """
     parser = _Parser(add_help=False, parents=[get_args_parser()], conflict_handler="resolve", allow_abbrev=False)
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    parser.add_argument("--version", action="version", version=f"tats_exp {version('tats-exp')} ({versions})")
+    parser.add_argument("--version", action="store_true")
     given, unknown = parser.parse_known_intermixed_args(arguments)
     if unknown:
         raise UserError(f"unknown flag {unknown[0]}; see --help")
@@ -73,7 +72,9 @@ def show(given: Namespace) -> bool:
     Raises:
         UserError: what shall be shown cannot be composed; one line.
     """
-    if given.hydra_help or given.shell_completion:
+    if given.version:
+        print(f"tats_exp {_version('tats-exp')} ({', '.join(f'{name} {_version(name)}' for name in PACKAGES)})")
+    elif given.hydra_help or given.shell_completion:
         own = ["--hydra-help"] if given.hydra_help else ["--shell-completion"]
         _show([*own, *given.overrides])
     elif given.cfg:
@@ -98,6 +99,13 @@ def run_by_hydra(given: Namespace, sweep: Sweep, told: list[str], task: Callable
     """
     flags = ["--multirun"] * sweep.multirun
     _ask_hydra([*flags, *_own_folder(given), *sweep.lines, *told], task)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "of a checkout"
 
 
 def _parsed(given: Namespace) -> list[Any]:

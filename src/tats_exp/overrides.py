@@ -70,6 +70,12 @@ def assigned(key: str, value: object) -> str:
     return f"{key}={QuotedString(str(value), Quote.single).with_quotes()}"
 
 
+def unquoted(value: str) -> str:
+    """The value of an override as it is written, of a quoted text what is between the quotes."""
+    read = OverridesParser.create().parse_override(f"value={value}").value()
+    return read if value[:1] in ("'", '"') and isinstance(read, str) else value
+
+
 def refuse_several(overrides: list[Override], reason: str) -> None:
     """Refuse several values for a key where there is one run.
 

@@ -28,6 +28,7 @@ from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
 from tats_exp.log import GuardedLog, RunLog, write_losses
 from tats_exp.measure import make_metrics
 from tats_exp.networks import identities
+from tats_exp.overrides import unquoted
 from tats_exp.processes import train as train_stage
 from tats_exp.progress import Progress
 from tats_exp.sample import make_samples, sampling_speed
@@ -220,6 +221,7 @@ def failure(error: BaseException) -> dict[str, Any]:
 def chosen(config: Config) -> dict[str, str]:
     """The choices that tell this run apart: what was swept, or of a single run padding, seed and all it overrides."""
     overrides = dict(item.lstrip("+~").split("=", 1) for item in HydraConfig.get().overrides.task if "=" in item)
+    overrides = {key: unquoted(value) for key, value in overrides.items()}
     if config.swept:
         return {**{key: overrides.get(key, "") for key in config.swept}, "seed": str(config.seed)}
     padding = config.padding

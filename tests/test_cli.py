@@ -1,0 +1,86 @@
+"""Only a mistake of the user is told as one, in one line that begins with the key; all else shows as ours."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tats_exp import UserError, processes
+from tats_exp.build import blamed_on, build
+from tats_exp.cli import guarded, path_of
+from tats_exp.config import Config
+from tats_exp.progress import Progress
+from tats_exp.run import failure
+
+
+def test_only_a_user_error_is_the_users_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    def raising(error: Exception) -> Any:
+        def run() -> int:
+            raise error
+
+        return run
+
+    full = OSError(28, "No space left on device", "/x")
+    assert guarded("x", raising(UserError("a\nb"))) == 2
+    assert capsys.readouterr().err == "x: a b\n"
+    assert guarded("x", raising(full)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("x: [Errno 28] No space left on device: '/x'; make room and start the same command again")
+    for bug in (ValueError("v"), OSError(5, "Input/output error"), KeyError("k")):
+        assert guarded("x", raising(bug)) == 1
+        err = capsys.readouterr().err
+        assert "Traceback" in err and err.splitlines()[-1].startswith(f"x: {type(bug).__name__}: ")
+        assert failure(bug)["by_user"] is False and failure(bug)["error"].endswith("(see error.txt)")
+    assert failure(UserError("k=1: no")) == {"error": "k=1: no", "by_user": True}
+    assert failure(full)["by_user"] is False and "make room" in failure(full)["error"]
+
+
+class Fussy:
+    """A target whose constructor raises what it is told to."""
+
+    def __init__(self, width: int = 1, error: str = "") -> None:
+        if error:
+            value = ValueError(f"width={width} is odd")
+            raise {"value": value, "bug": KeyError("k"), "full": OSError(28, "full")}[error]
+
+
+def test_what_a_constructor_raises_begins_with_the_path_of_its_key() -> None:
+    node = {"_target_": f"{Fussy.__module__}.Fussy", "width": 3}
+    assert isinstance(build(node, "a.b"), Fussy)
+    with pytest.raises(UserError, match=r"^a\.b\.width=3 is odd$") as error:
+        build({**node, "error": "value"}, "a.b")
+    assert isinstance(error.value.__cause__, ValueError)
+    with pytest.raises(UserError, match=r"^a\.b: KeyError: 'k'$"):
+        build({**node, "error": "bug"}, "a.b")
+    with pytest.raises(OSError, match="full"):
+        build({**node, "error": "full"}, "a.b")
+    with pytest.raises(UserError, match=r"^data\.root=x: no$"), blamed_on("data"):
+        raise UserError("data.root=x: no")
+    with pytest.raises(TypeError), blamed_on("data", kinds=OSError):
+        raise TypeError("ours")
+
+
+def test_a_path_that_cannot_be_used_names_its_key(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"^out={tmp_path}: Is a directory$"), path_of("out", tmp_path):
+        tmp_path.write_text("")
+    with pytest.raises(OSError, match="full"), path_of("out", tmp_path):
+        raise OSError(28, "full")
+
+
+@pytest.mark.parametrize(
+    "error, passed", [(UserError("a"), True), (OSError(28, "full"), True), (ValueError("b"), False)]
+)
+def test_a_process_passes_on_what_the_user_can_mend(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, passed: bool
+) -> None:
+    def make(*_: object) -> None:
+        raise error
+
+    queue: list[Any] = []
+    for name in ("LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "0")
+    config = Config.model_construct(threads=1, trainer={"devices": 1})
+    with pytest.raises(type(error)):
+        processes._work(0, make, config, Progress(tmp_path, ""), (), 0, SimpleNamespace(put=queue.append))
+    assert queue == ([(0, error)] if passed else [])
