@@ -11,7 +11,8 @@ from data.made_videos import write_array, write_gif, write_images, write_lossles
 from runs import tats_exp
 from tats_exp import UserError
 from tats_exp.data.shapes import Shapes
-from tats_exp.evaluate import main
+from tats_exp.data.video_folder import VideoFolder
+from tats_exp.evaluate import main, run
 from tats_exp.evaluator import Evaluator
 
 QUICK = ("metrics=shapes_cnn", "device=cpu", "metrics.resamples=20")
@@ -100,21 +101,62 @@ def test_folders_that_were_not_measured_alike_get_a_table_each(folders: Path, ca
     assert {path.parent.name for path in Path("both/report").glob("*/table.csv")} == {"protocol_1", "protocol_2"}
 
 
-def test_what_was_measured_before_something_went_wrong_has_its_report(
+def test_what_turns_out_bad_while_reading_is_told_at_the_end_and_the_others_are_measured(
+    folders: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = VideoFolder.read
+
+    def damaged(self: VideoFolder, video: int, start: int, frames: int) -> np.ndarray:
+        if self.root.name in ("noisy", "images") and start > 0:
+            raise UserError(f"{self.root.name}/{self.names[video]}: damaged from frame 16 on")
+        return read(self, video, start, frames)
+
+    monkeypatch.setattr(VideoFolder, "read", damaged)
+    names = [str(folders / name) for name in ("noisy", "same", "images")]
+    assert main([f"real={folders / 'real'}", f"generated=[{','.join(names)}]", "out=out", *QUICK]) == 2
+    captured = capsys.readouterr()
+    assert "index.html" in captured.out and captured.out.count("not counted") == 2
+    (line,) = [line for line in captured.err.splitlines() if line.startswith("tats_exp.evaluate")]
+    assert "2 things are wrong" in line and line.count("damaged from frame 16 on") == 2
+    states = {path.parent.name: json.loads(path.read_text())["state"] for path in Path("out").glob("*/status.json")}
+    assert states == {"0_noisy": "failed", "1_same": "finished", "2_images": "failed"}
+    assert found("out")["values"]["fvd/shapes_cnn/last"] > 0  # of the one that is left
+
+
+def test_a_mistake_of_ours_keeps_what_was_measured_before_it(
     folders: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measure = Evaluator.evaluate
 
     def fails_later(self: Evaluator, folder: str, out: Path) -> None:
         if out.name.startswith("1_"):
-            raise UserError("noisy: has changed since the folder was opened")
+            raise RuntimeError("a bug")
         measure(self, folder, out)
 
     monkeypatch.setattr(Evaluator, "evaluate", fails_later)
     both = f"generated=[{folders / 'same'},{folders / 'noisy'}]"
-    assert main([f"real={folders / 'real'}", both, "out=both", *QUICK]) == 2
+    with pytest.raises(RuntimeError, match="a bug"):
+        run([f"real={folders / 'real'}", both, "out=both", *QUICK])
+    assert "index.html" in capsys.readouterr().out
+
+
+def test_all_that_is_wrong_with_all_folders_is_one_line_before_anything_is_measured(
+    folders: Path, capsys: pytest.CaptureFixture
+) -> None:
+    names = ("same", "broken", "short", "large", "few", "empty", "no")
+    generated = ",".join(str(folders / name) for name in names)
+    assert main([f"real={folders / 'real'}", f"generated=[{generated}]", "out=out", *QUICK]) == 2
     captured = capsys.readouterr()
-    assert "index.html" in captured.out and captured.err.strip().endswith("has changed since the folder was opened")
+    line = captured.err.strip().splitlines()[-1]
+    # "broken" has a file that cannot be read; what opens all the same is held against the real videos, too.
+    assert line.startswith("tats_exp.evaluate: 6 things are wrong: ") and line.endswith("; and 2 more")
+    assert captured.out == "" and not Path("out").exists() and not Path("runs").exists()
+
+
+def test_real_and_generated_are_told_together(folders: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main([f"real={folders / 'empty'}", f"generated={folders / 'no'}", "out=out", *QUICK]) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "2 things are wrong: real: " in line and "; generated: " in line
 
 
 def test_folders_that_cannot_stand_in_one_table_are_told_first(folders: Path, capsys: pytest.CaptureFixture) -> None:

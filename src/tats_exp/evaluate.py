@@ -12,7 +12,7 @@ from tats_exp import UserError
 from tats_exp.check import check_networks
 from tats_exp.cli import path_of
 from tats_exp.command import command, read_config
-from tats_exp.evaluator import EvaluateConfig, Evaluator
+from tats_exp.evaluator import EvaluateConfig, Evaluator, several
 from tats_exp.report import make_report
 from tats_exp.run_dirs import writable
 
@@ -21,7 +21,8 @@ def run(overrides: list[str]) -> None:
     """Evaluate what the keys name.
 
     Raises:
-        UserError: a key, a folder or the weights are not what they should be; one line.
+        UserError: a key, a folder or the weights are not what they should be: one line about all folders, before
+            anything is measured; or, once the others are measured and reported, about those that turned out bad.
     """
     config = read_config("evaluate", overrides, EvaluateConfig)
     check_networks(config.metrics)
@@ -36,14 +37,20 @@ def run(overrides: list[str]) -> None:
     if (told := evaluator.no_common_table()) is not None:
         print(told, flush=True)
     runs = [out / f"{number}_{Path(folder).name}" for number, folder in enumerate(evaluator.generated)]
-    done: list[Path] = []
+    done, wrong = 0, []
     try:
         for folder, run_folder in zip(evaluator.generated, runs, strict=True):
-            evaluator.evaluate(folder, run_folder)
-            done.append(run_folder)
+            try:
+                evaluator.evaluate(folder, run_folder)
+                done += 1
+            except UserError as error:  # found while reading; the other folders can be measured all the same
+                evaluator.give_up(folder, run_folder, str(error))
+                wrong.append(f"generated: {folder}: {error}")
     finally:  # what was measured before something went wrong has its report all the same
         if done:
             print(f"\n{make_report(out).text()}")
+    if wrong:
+        raise UserError(several(wrong))
 
 
 def main(arguments: list[str] | None = None) -> int:

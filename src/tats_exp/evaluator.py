@@ -45,6 +45,7 @@ VERSION = 2
 """Raised by hand when what is kept of real videos changes its meaning."""
 REAL = "real.safetensors"
 SHOWN, SHOWN_FRAMES = 4, 256
+NAMED = 4  # of what is wrong, in the one line about it
 
 
 class EvaluateConfig(Section):
@@ -75,13 +76,27 @@ class Evaluator:
     """
 
     def __init__(self, config: EvaluateConfig) -> None:
+        """Load the networks and open all folders.
+
+        Raises:
+            UserError: networks that are not there, or folders that cannot be measured: one line about all that is
+                wrong with any of them.
+        """
         self.config, self.metrics = config, config.metrics
         self.device = chosen_device(config.device)
         self.network: Any = feature_network(self.metrics.network, self.device)
         self.classifier: Any = classifier(self.metrics.classifier, self.device)
-        self.real = open_folder("real", config.real, config, config.frame_stride)
+        self._wrong: list[str] = []
+        real = self._open("real", config.real, config.frame_stride)
         folders = [config.generated] if isinstance(config.generated, str) else config.generated
-        self.generated = {folder: self._open_generated(folder) for folder in folders}
+        opened = {folder: self._open("generated", folder, frame_stride=1) for folder in folders}
+        if real is not None:
+            self.real = real
+            for folder, videos in opened.items():
+                self._wrong += self._unfit(folder, videos) if videos is not None else []
+        if self._wrong:
+            raise UserError(several(self._wrong))
+        self.generated = {folder: videos for folder, videos in opened.items() if videos is not None}
 
     def windows(self, generated: VideoFolder) -> list[int]:
         """The windows of the generated videos that the networks look at."""
@@ -134,46 +149,57 @@ class Evaluator:
         notes += count_notes(asked, (evaluation.count, evaluation.real["reference"].shape[1]))
         notes += [*gif_notes("real", self.real), *gif_notes("generated", generated)]
         write_metrics(out, values, {"real": evaluation.floors}, notes, self._protocol(evaluation, generated).as_dict())
+        self._write_status(folder, out, {"state": "finished", "seconds": {"total": round(time.time() - started, 1)}})
+
+    def give_up(self, folder: str, out: Path, why: str) -> None:
+        """Leave, in place of values, why a folder has none."""
+        out.mkdir(exist_ok=True)
+        self._write_status(folder, out, {"state": "failed", "error": why})
+
+    def _write_status(self, folder: str, out: Path, said: dict[str, Any]) -> None:
         status = {
-            "state": "finished",
             "experiment": "evaluate",
-            "description": f"How far are generated videos from those of {config.real}?",
+            "description": f"How far are generated videos from those of {self.config.real}?",
             "choices": {"generated": folder},
-            "seconds": {"total": round(time.time() - started, 1)},
             "device": self.device.type,
             "commit": provenance()["commit"],
             "version": provenance()["versions"],
         }
-        write_json(out / "status.json", status)
+        write_json(out / "status.json", status | said)
 
-    def _open_generated(self, folder: str) -> VideoFolder:
-        """Open generated videos; what cannot be measured is refused, not left out: it is part of what was made."""
-        videos = open_folder("generated", folder, self.config, frame_stride=1)
+    def _open(self, side: str, folder: str, frame_stride: int) -> VideoFolder | None:
+        """Open a folder; what is wrong with it is noted, to be told with what is wrong with the others."""
+        try:
+            return open_folder(side, folder, self.config, frame_stride)
+        except UserError as error:
+            self._wrong.append(str(error))
+            return None
+
+    def _unfit(self, folder: str, videos: VideoFolder) -> list[str]:
+        """Why generated videos cannot be measured; what is bad is not left out: it is part of what was made."""
+        wrong, of = [], f"generated: {folder}"
         if videos.unreadable:
-            raise UserError(f"generated: {len(videos.unreadable)} files cannot be read, first {videos.unreadable[0]}")
+            wrong.append(f"{of}: {len(videos.unreadable)} files cannot be read, first {videos.unreadable[0]}")
         if videos.too_short:
-            raise UserError(
-                f"generated: {len(videos.too_short)} videos have fewer than {self.config.frames} frames, "
-                f"first {videos.too_short[0]}"
-            )
+            told = f"{len(videos.too_short)} videos have fewer than {self.config.frames} frames"
+            wrong.append(f"{of}: {told}, first {videos.too_short[0]}")
         if videos.size != self.real.size:
             sizes = [f"{height}x{width}" for height, width in (self.real.size, videos.size)]
-            raise UserError(
-                f"frames of real are {sizes[0]}, of generated {sizes[1]}: resolution=N brings both to N x N"
-            )
+            told = f"frames of real are {sizes[0]}, of generated {sizes[1]}"
+            wrong.append(f"{of}: {told}: resolution=N brings both to N x N")
+        return wrong or self._too_few(folder, videos)
+
+    def _too_few(self, folder: str, videos: VideoFolder) -> list[str]:
+        """Why good videos, generated or real, are not enough."""
         repeats, wanted = self.metrics.repeats, self.metrics.repeats * self.metrics.videos
+        told = f"generated: {len(videos.names)} videos in {folder}"
         if repeats > 1 and len(videos.names) < wanted:
-            raise UserError(
-                f"generated: {len(videos.names)} videos in {folder}, metrics.repeats={repeats} of "
-                f"metrics.videos={self.metrics.videos} need {wanted}"
-            )
+            return [f"{told}, metrics.repeats={repeats} of metrics.videos={self.metrics.videos} need {wanted}"]
         if self.videos(videos) < 2:
-            raise UserError(f"generated: {len(videos.names)} videos in {folder}, at least 2 are needed")
+            return [f"{told}, at least 2 are needed"]
         drawn, floor = self._draw(videos)
-        if floor < 2:
-            there = f"{len(drawn[0])} windows of {self.config.frames} frames in {self.config.real}"
-            raise UserError(f"real: {there}, at least 4 are needed")
-        return videos
+        there = f"{len(drawn[0])} windows of {self.config.frames} frames in {self.config.real}"
+        return [f"real: {there}, at least 4 are needed"] if floor < 2 else []
 
     def _draw(self, generated: VideoFolder) -> tuple[list[list[Window]], int]:
         wanted = (self.metrics.reference_videos, self.videos(generated))
@@ -254,6 +280,15 @@ class Evaluator:
             data=self.real.fingerprint(),
             seed=self.config.seed,
         )
+
+
+def several(wrong: list[str]) -> str:
+    """One line about all that is wrong: how much, and the first few."""
+    wrong = list(dict.fromkeys(wrong))
+    if len(wrong) == 1:
+        return wrong[0]
+    rest = len(wrong) - NAMED
+    return f"{len(wrong)} things are wrong: {'; '.join(wrong[:NAMED])}" + (f"; and {rest} more" if rest > 0 else "")
 
 
 def open_folder(side: str, folder: str, config: EvaluateConfig, frame_stride: int) -> VideoFolder:

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -248,7 +248,7 @@ def write_metrics(
     write_json(folder / "metrics.json", {"values": finite, "floors": floors, "notes": notes, "protocol": protocol})
 
 
-def write_table(path: Path, rows: list[dict[str, float]]) -> None:
+def write_table(path: Path, rows: Sequence[Mapping[str, int | float]]) -> None:
     """Write rows that share their keys as CSV."""
     with atomic(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))

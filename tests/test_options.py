@@ -1,0 +1,260 @@
+"""Every option of every group of conf/ through a smoke run, and the pairs whose parts meet somewhere in the code.
+
+One process and one store: torch is imported once, and a run makes only what the runs before it did not. What cannot run
+here goes as far as it can: networks get small weights of their own, presets with counts of their own get fewer, devices
+that are not there are refused in one line, and the models of `scale=paper` are built without memory.
+"""
+
+import csv
+import itertools
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from features.test_torchscript import Detector, archive
+from tats_exp import UserError
+from tats_exp.check import check
+from tats_exp.config import conf_dir
+from tats_exp.data.shapes import Shapes
+from tats_exp.data.video_writer import VideoWriter
+from tats_exp.features import I3D
+from tats_exp.features.vgg16 import TAP_WIDTHS, VGG16
+from tats_exp.models import build_interpolation, build_transformer, build_vqgan
+from tats_exp.plan import make_plan
+from tats_exp.report import make_report
+from tats_exp.report.protocols import measured_alike
+from tats_exp.report.runs import group_runs, load_runs
+from tats_exp.report.tables import make_table, to_text
+from tats_exp.report.verdict import make_verdict
+from tats_exp.run import run_job
+
+pytestmark = pytest.mark.slow
+
+QUICK = {"scale": "smoke", "logger": "csv", "trainer": "cpu"}
+WORLD = ("data.train_videos=128", "data.test_videos=32")
+SMALL = ("threads=1", "vqgan.training.steps=6", "transformer.training.steps=4", "metrics.resamples=10")
+FEW = ("eval_videos=2", "reference_videos=2", "metrics.videos=2", "metrics.reference_videos=2")
+RESERVED = ("reserve.training=32", "reserve.encoding=16")  # what padding=real needs: all runs draw from one index
+
+OPTIONS = sorted(
+    (path.parent.name, path.stem) for path in conf_dir().glob("*/*.yaml") if path.parent.name != "experiment"
+)
+EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
+
+ELSEWHERE = {("scale", "paper"), ("trainer", "gpu"), ("trainer", "ddp")}
+"""Options that have a test of their own below, because they do not run here."""
+
+WITH = {
+    ("mask", "a"): ("sampler=hierarchical",),
+    ("mask", "b"): ("sampler=hierarchical",),
+    ("mask", "c"): ("sampler=hierarchical",),
+    ("data", "video_files"): ("data.root={videos}", "eval_videos=2", "reference_videos=4"),
+    ("metrics", "i3d"): ("metrics.network.weights={i3d}", *FEW),
+    ("metrics", "tats"): ("metrics.network.weights={detector}", *FEW, "metrics.repeats=2"),
+    ("metrics", "stylegan_v"): ("metrics.network.weights={detector}", *FEW),
+    ("perceptual", "i3d_early"): ("vqgan.training.perceptual.weights={i3d}",),
+    ("perceptual", "vgg16_l1"): ("vqgan.training.perceptual.weights={vgg}",),
+    ("perceptual", "lpips"): ("vqgan.training.perceptual.weights={vgg}", "vqgan.training.perceptual.heads={heads}"),
+    ("scale", "toy"): (
+        *("long_frames=48", "eval_videos=8", "reference_videos=16", "vqgan.training.adversarial.start_step=4"),
+        *("codes={{train_windows: 32, held_out_windows: 8, batch_size: 32}}", "vqgan.training.batch_size=4"),
+        *("interpolation.training.steps=4", "transformer.training.batch_size=4"),
+    ),
+}
+"""What an option needs beside itself to run here."""
+
+SHORT, HIERARCHY, REAL = "sampler=short", "sampler=hierarchical", "padding=real"
+PAIRS = {
+    "one window with a class: its label is looked at, nothing grows": (SHORT, "condition=label"),
+    "one window is the first and the last": (SHORT, "metrics.windows=ends"),
+    "one window in repeats": (SHORT, "metrics.repeats=2", "eval_videos=4", "reference_videos=8"),
+    "a decoder that wants neighbours, a sampler that makes none": (SHORT, REAL),
+    "neighbours at both ends of key frames": (HIERARCHY, REAL),
+    "what is given is its own neighbour before": (REAL, "sampling.given_frames=8"),
+    "key frames from given frames, with their labels": (HIERARCHY, "sampling.given_frames=8", "condition=label"),
+    "codes are those of the whole video with this norm, too": (REAL, "norm=frame_group"),
+    "a margin in pixels, none in codes": ("padding.encoder=real", "padding.decoder=zero"),
+    "a margin in codes, none in pixels": ("padding.encoder=zero", "padding.decoder=real"),
+    "a codebook without state against both adversaries": ("quantizer=fsq", "discriminators=both"),
+    "both adversaries beside a perceptual term, as the paper": ("discriminators=both", *WITH["perceptual", "lpips"]),
+    "labels of folders, which the classifier does not know": ("condition=label", *WITH["data", "video_files"]),
+    "real windows of both splits of files": ("metrics.split=all", *WITH["data", "video_files"]),
+    "the default log with a path that is too long for its tags": ("logger=wandb", *WITH["data", "video_files"]),
+}
+PAIRS["both adversaries beside a perceptual term, as the paper"] += ("perceptual=lpips",)
+for said in [said for said, options in PAIRS.items() if any("{videos}" in option for option in options)]:
+    PAIRS[said] += ("data=video_files",)
+
+DRAWN = (
+    "one window with a class: its label is looked at, nothing grows",
+    "key frames from given frames, with their labels",
+)
+"""Pairs whose whole report is drawn, which takes longer than a run: curves of one point, masks."""
+
+REFUSED = {
+    "norm=group": (REAL, "norm=group"),
+    "sampling.given_frames=8 needs a sampler of long videos": (SHORT, "sampling.given_frames=8"),
+}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all processes that run these tests side by side."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "options"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Weights by which networks can be built, and videos at a path of more than 200 letters."""
+    folder = tmp_path_factory.mktemp("files")
+    torch.manual_seed(0)
+    torch.save(I3D().state_dict(), folder / "i3d.pt")
+    torch.save(VGG16().state_dict(), folder / "vgg.pth")
+    heads = {f"lin{level}.model.1.weight": torch.rand(1, width, 1, 1) for level, width in enumerate(TAP_WIDTHS)}
+    torch.save(heads, folder / "heads.pth")
+    archive(Detector(), folder / "detector.pt")
+    videos = folder / "/".join(["a_folder_with_a_long_name"] * 8)
+    world = Shapes(train_videos=6, test_videos=4, frames=96, resolution=16, seed=0)
+    for split in ("train", "test"):
+        source = world.split(split)
+        for index in range(len(source.names)):
+            path = videos / split / f"class_{index % 2}" / f"{index}.mp4"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with VideoWriter(path, 12) as writer:
+                writer.write(source.read(index, 0, 96))
+    weights = {"i3d": "i3d.pt", "vgg": "vgg.pth", "heads": "heads.pth", "detector": "detector.pt"}
+    return {"videos": videos, **{name: folder / file for name, file in weights.items()}}
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return compose("config", overrides=[*overrides], return_hydra_config=True)
+
+
+def start(folder: Path, shared: Path, *overrides: str) -> Path:
+    """One job as Hydra starts it, but here; the folder it leaves, finished and with its numbers and its table."""
+    world = () if "data=video_files" in overrides else WORLD
+    cfg = composed(*RESERVED, *SMALL, *world, f"store.root={shared / 'store'}", *overrides)
+    folder.mkdir(parents=True)
+    with open_dict(cfg):
+        cfg.hydra.runtime.output_dir = str(folder)
+    HydraConfig.instance().set_config(cfg)
+    run_job(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]))
+    status = json.loads((folder / "status.json").read_text())
+    error = folder / "error.txt"
+    assert status["state"] == "finished", error.read_text() if error.exists() else status
+    metrics = json.loads((folder / "metrics.json").read_text())
+    windows = 1 if "ShortClip" in str(cfg.sampler) else cfg.long_frames // cfg.frames
+    with (folder / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == metrics["protocol"]["windows"] == windows
+    distance = metrics["values"][f"fvd/{metrics['protocol']['features']}/last"]
+    assert distance is not None and math.isfinite(distance)
+    table = make_table(group_runs(load_runs(folder)))
+    assert f"fvd/{metrics['protocol']['features']}/last" in [column.key for column in table.columns]
+    return folder
+
+
+def options(group_options: dict[str, str], files: dict[str, Path], *more: str) -> list[str]:
+    """The overrides of a run; a group is said once."""
+    chosen = {**QUICK, **group_options}
+    filled = [option.format(**files) for option in more]
+    said = {option.split("=")[0] for option in filled}
+    return [f"{group}={option}" for group, option in chosen.items() if group not in said] + filled
+
+
+@pytest.mark.parametrize("group, option", [pair for pair in OPTIONS if pair not in ELSEWHERE], ids=str)
+def test_every_option_runs(
+    tmp_path: Path,
+    shared: Path,
+    files: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    group: str,
+    option: str,
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    overrides = options({group: option}, files, *WITH.get((group, option), ()))
+    start(tmp_path / "run", shared, *overrides)
+
+
+@pytest.mark.parametrize("why", PAIRS)
+def test_options_that_meet_run_together(
+    tmp_path: Path, shared: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    folder = start(tmp_path / "run", shared, *options({}, files, *PAIRS[why]))
+    metrics, status = (json.loads((folder / f"{name}.json").read_text()) for name in ("metrics", "status"))
+    if why in DRAWN:
+        assert make_report(tmp_path).page.is_file()
+    if SHORT in PAIRS[why]:
+        values = metrics["values"]
+        assert values["fvd/shapes_cnn/growth"] is None and "drift/first_window" not in values
+        assert not [key for key in values if "slope" in key]
+    if "logger=wandb" in PAIRS[why]:
+        assert "log" not in status and list(folder.glob("wandb/offline-run-*/*.wandb"))
+        assert len(str(files["videos"])) > 200 and str(files["videos"]) in (folder / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("said", REFUSED)
+def test_options_that_do_not_fit_are_refused_in_one_line(said: str, files: dict[str, Path]) -> None:
+    with pytest.raises(UserError, match=said):
+        make_plan(options({}, files, *REFUSED[said]))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_runs(tmp_path: Path, shared: Path, experiment: str) -> None:
+    """All its choices at one seed; the runs of the options above have made most of the stages."""
+    of_it = f"+experiment={experiment}"
+    params = composed(of_it, *(f"{key}={value}" for key, value in QUICK.items())).hydra.sweeper.params
+    values = {key: str(value).split(",")[: 1 if key == "seed" else None] for key, value in params.items()}
+    quick = [f"{key}={value}" for key, value in QUICK.items()]
+    swept = f"swept=[{','.join(values)}]"
+    jobs = [
+        [f"{key}={value}" for key, value in zip(values, job, strict=True)]
+        for job in itertools.product(*values.values())
+    ]
+    for number, job in enumerate(jobs):
+        start(tmp_path / str(number), shared, of_it, *quick, swept, *job)
+    (alike,) = measured_alike(load_runs(tmp_path))
+    groups = group_runs(alike.runs)
+    assert [len(group.runs) for group in groups] == [1] * len(jobs)
+    assert to_text(make_table(groups)) and make_verdict(groups)
+
+
+def test_the_scale_of_the_paper_composes_and_its_models_are_built_without_memory(files: dict[str, Path]) -> None:
+    lpips = [option.format(**files) for option in WITH["perceptual", "lpips"]]
+    for more in ((), (HIERARCHY, "condition=label"), ("quantizer=fsq",), (REAL,)):
+        cfg = composed(*RESERVED, *lpips, "scale=paper", "trainer=cpu", "logger=csv", *more)
+        config = check(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]))
+        with torch.device("meta"):
+            sizes = [sum(p.numel() for p in build_vqgan(config).parameters())]
+            sizes.append(sum(p.numel() for p in build_transformer(config, 101, 1).parameters()))
+            if config.interpolates:
+                sizes.append(sum(p.numel() for p in build_interpolation(config, 101, 1).parameters()))
+        assert sizes[0] > 10_000_000 and min(sizes[1:]) > 300_000_000
+
+
+@pytest.mark.parametrize("option, devices", [("gpu", 1), ("ddp", 8)])
+def test_devices_that_are_not_there_are_refused_in_one_line(option: str, devices: int) -> None:
+    """Where they are there, `tests/test_gpu.py` trains on them."""
+    overrides = [f"trainer={option}", "scale=smoke", "logger=csv"]
+    if torch.cuda.device_count() >= devices:
+        assert make_plan(overrides).jobs == 1
+        return
+    with pytest.raises(UserError, match="trainer") as error:
+        make_plan(overrides)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_told_of_options_is_told_of_options_that_exist() -> None:
+    assert set(WITH) | ELSEWHERE <= set(OPTIONS)
