@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tats_exp import UserError
-from tats_exp.cli import error_line, guarded, path_of
+from tats_exp.cli import disk_is_full, error_line, guarded, path_of
 from tats_exp.config import Config, validated
 from tats_exp.flags import read_command_line, run_by_hydra, show
 from tats_exp.overrides import assigned
@@ -101,7 +101,7 @@ def _conclude(folder: Path, seconds: float, broken: Exception | None) -> int:
     if broken is not None:
         codes.append(2 if isinstance(broken, UserError) else 1)
         line = error_line(broken)[:300]
-        if not isinstance(broken, UserError):
+        if not isinstance(broken, UserError) and not disk_is_full(broken):
             (folder / "error.txt").write_text("".join(traceback.format_exception(broken)))
             line += f" (see {folder / 'error.txt'})"
         print(f"tats_exp: {line}; start the same command again, finished stages are kept", file=sys.stderr)

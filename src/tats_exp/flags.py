@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tats_exp import UserError
 from tats_exp.cli import one_line
-from tats_exp.compose import configuration, unknown_key_line
+from tats_exp.compose import unknown_key_line
 from tats_exp.config import conf_dir
 from tats_exp.overrides import at_home, parse_overrides
 from tats_exp.sweep import Sweep, compose_sweep, without_hydra
@@ -81,7 +81,7 @@ def show(given: Namespace) -> bool:
         _show_configs(given)
     elif given.help or given.info:
         compose_sweep(given)  # to tell in one line what Hydra would tell in many
-        alone = [o.input_line or "" for o in _parsed(given) if not o.is_sweep_override()]
+        alone = [o.input_line or "" for o in parse_overrides(given.overrides) if not o.is_sweep_override()]
         _show([*(["--help"] if given.help else [f"--info={given.info}"]), *_own_folder(given), *alone])
     else:
         return False
@@ -106,11 +106,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:  # a checkout that is not installed
         return "of a checkout"
-
-
-def _parsed(given: Namespace) -> list[Any]:
-    with configuration(given.config_dir):
-        return parse_overrides(given.overrides)
 
 
 def _own_folder(given: Namespace) -> list[str]:
