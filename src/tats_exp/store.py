@@ -99,7 +99,7 @@ class Store:
 
 def provenance() -> dict[str, Any]:
     """Commit and package versions, recorded beside a result; they are no part of its key."""
-    packages = ("tats-exp", "torch", "lightning", "hydra-core", "numpy", "decord2", "torchmetrics")
+    packages = ("tats-exp", "torch", "lightning", "hydra-core", "numpy", "av", "torchmetrics")
     found = {"python": platform.python_version()}
     for name in packages:
         try:
