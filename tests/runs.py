@@ -24,6 +24,38 @@ def tats_exp(
     )
 
 
+DIES = """
+import fnmatch, os, runpy, signal, sys
+
+pattern, sys.argv = sys.argv[1], ["tats_exp", *sys.argv[2:]]
+
+
+def die(event, arguments):
+    if event == "os.rename" and fnmatch.fnmatch(os.fspath(arguments[1]), pattern):
+        if os.path.exists(arguments[1]) or "last.ckpt" not in pattern:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+sys.addaudithook(die)
+runpy.run_module("tats_exp", run_name="__main__", alter_sys=True)
+"""
+
+
+def killed(folder: Path, pattern: str, *arguments: str) -> subprocess.CompletedProcess:
+    """Run `python -m tats_exp` until it is about to put a file in its place; a checkpoint, the second time.
+
+    It kills itself there: a test that watches the folder from outside would be too late on a busy machine.
+    """
+    return subprocess.run(
+        [sys.executable, "-c", DIES, pattern, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=HANGS,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
     """Start `python -m tats_exp` and go on."""
     return subprocess.Popen(
