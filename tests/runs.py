@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-QUICK = ("scale=smoke", "logger=csv", "trainer=cpu")
+QUICK = ("scale=smoke", "logger=csv", "trainer=cpu", "threads=1")
 
 HANGS = 1800.0  # seconds after which a job counts as hanging: far above what it takes on a machine busy with other work
 

@@ -105,7 +105,7 @@ def test_everything_is_reused_and_one_stage_can_be_redone(untouched: Path) -> No
 
 
 def test_wandb_changes_no_number_and_leaves_a_readable_run(untouched: Path, tmp_path: Path) -> None:
-    result = tats_exp(tmp_path, "scale=smoke", "trainer=cpu", *LONGER)
+    result = tats_exp(tmp_path, "scale=smoke", "trainer=cpu", "threads=1", *LONGER)
     assert result.returncode == 0, result.stderr
     assert metrics(tmp_path) == metrics(untouched)
     (folder,) = run_folders(tmp_path)[-1].glob("wandb/offline-run-*")
