@@ -15,6 +15,13 @@ _VERDICTS = pytest.StashKey[str]()
 
 install_import_hook("tats_exp", "beartype.beartype")
 torch.set_num_threads(1)
+os.environ.setdefault("WANDB__SERVICE_WAIT", "1800")  # on a machine busy with other work 30 seconds are too few
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """What a test draws without a seed of its own does not hang on the tests before it."""
+    torch.manual_seed(0)
 
 
 def pytest_configure(config: pytest.Config) -> None:

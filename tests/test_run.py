@@ -1,18 +1,16 @@
 """Whole runs, as a user starts them: killed and started again, side by side, with and without a logger."""
 
 import json
-import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from runs import HANGS, QUICK, run_folders, start, tats_exp
+from runs import HANGS, QUICK, killed, run_folders, start, tats_exp
 
 pytestmark = pytest.mark.slow
 # Long enough to be killed in the middle, with a checkpoint every few steps.
@@ -21,14 +19,6 @@ LONGER = ("vqgan.training.steps=60", "transformer.training.steps=200")
 
 def metrics(folder: Path) -> dict:
     return json.loads((run_folders(folder)[-1] / "metrics.json").read_text())
-
-
-def wait_for(pattern: str, folder: Path, process: subprocess.Popen) -> None:
-    end = time.monotonic() + 120
-    while not list(folder.glob(pattern)):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < end, f"{pattern} never came"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +48,9 @@ def test_a_run_leaves_what_the_report_reads(untouched: Path) -> None:
 
 @pytest.mark.parametrize("stage", ["vqgan", "transformer"])
 def test_killed_in_training_and_started_again_is_never_killed(untouched: Path, tmp_path: Path, stage: str) -> None:
-    process = start(tmp_path, *QUICK, *LONGER)
-    wait_for(f"runs/store/{stage}/*.partial/last.ckpt", tmp_path, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not list(tmp_path.glob(f"runs/store/{stage}/*/model.safetensors")), "killed too late"
+    assert killed(tmp_path, f"*/{stage}/*.partial/last.ckpt", *QUICK, *LONGER).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.glob(f"runs/store/{stage}/*.partial/last.ckpt"))) == 1
+    assert not list(tmp_path.glob(f"runs/store/{stage}/*/model.safetensors"))
     result = tats_exp(tmp_path, *QUICK, *LONGER)
     assert result.returncode == 0, result.stderr
     assert metrics(tmp_path) == metrics(untouched)
@@ -76,11 +64,10 @@ def test_a_hierarchy_killed_while_it_samples_and_started_again_is_never_killed(t
     result = tats_exp(first, *QUICK, *options)
     assert result.returncode == 0, result.stderr
     shutil.copytree(first / "runs/store", second / "runs/store", ignore=shutil.ignore_patterns("samples", "metrics"))
-    process = start(second, *QUICK, *options, "sampling.batch_size=1")
-    wait_for("runs/store/samples/*.partial/part_0.safetensors", second, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not list(second.glob("runs/store/samples/*/samples.json")), "killed too late"
+    died = killed(second, "*/samples/*.partial/part_1.safetensors", *QUICK, *options, "sampling.batch_size=1")
+    assert died.returncode == -signal.SIGKILL
+    assert len(list(second.glob("runs/store/samples/*.partial/part_*.safetensors"))) == 1
+    assert not list(second.glob("runs/store/samples/*/samples.json"))
     result = tats_exp(second, *QUICK, *options, "sampling.gaps_at_once=3")
     assert result.returncode == 0, result.stderr
     assert metrics(second) == metrics(first)
@@ -118,7 +105,7 @@ def test_everything_is_reused_and_one_stage_can_be_redone(untouched: Path) -> No
 
 
 def test_wandb_changes_no_number_and_leaves_a_readable_run(untouched: Path, tmp_path: Path) -> None:
-    result = tats_exp(tmp_path, "scale=smoke", "trainer=cpu", *LONGER)
+    result = tats_exp(tmp_path, "scale=smoke", "trainer=cpu", "threads=1", *LONGER)
     assert result.returncode == 0, result.stderr
     assert metrics(tmp_path) == metrics(untouched)
     (folder,) = run_folders(tmp_path)[-1].glob("wandb/offline-run-*")
