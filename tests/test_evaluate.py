@@ -12,8 +12,8 @@ from runs import tats_exp
 from tats_exp import UserError
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.video_folder import VideoFolder
-from tats_exp.evaluate import main, run
-from tats_exp.evaluator import Evaluator
+from tats_exp.evaluate.__main__ import main, run
+from tats_exp.evaluate.evaluator import Evaluator
 
 QUICK = ("metrics=shapes_cnn", "device=cpu", "metrics.resamples=20")
 FRAMES = 40

@@ -8,7 +8,7 @@ import pytest
 from tats_exp.data.shapes import Shapes
 from tats_exp.metrics import Protocol
 from tats_exp.metrics.sanity import DISTORTIONS
-from tats_exp.sanity import main
+from tats_exp.sanity.__main__ import main
 
 
 @pytest.fixture

@@ -10,12 +10,8 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from tats_exp import UserError
-from tats_exp.check import check
 from tats_exp.cli import path_of
 from tats_exp.command import command, read_config
-from tats_exp.official import save_official_vqgan
-from tats_exp.parts import Parts
-from tats_exp.progress import Progress
 from tats_exp.training_sections import Section
 
 
@@ -34,6 +30,11 @@ def export(overrides: list[str]) -> None:
         OSError: the disk is full.
     """
     asked = read_config("export", overrides, ExportConfig)
+    from tats_exp.check import check  # torch comes with these
+    from tats_exp.official import save_official_vqgan
+    from tats_exp.parts import Parts
+    from tats_exp.progress import Progress
+
     folder = Path(asked.run)
     if not (folder / "config.yaml").is_file() or not (folder / "status.json").is_file():
         raise UserError(f"run={asked.run}: no run folder, there is no config.yaml with a status.json in it")

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from tats_exp.cli import guarded
 from tats_exp.report import make_report
 
 
@@ -14,17 +15,17 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: instead of the command line's own.
 
     Returns:
-        0, or 2 if there is nothing to report on; the reason is then one line on stderr.
+        0, or as `guarded`: 2 if there is nothing to report on.
     """
     parser = argparse.ArgumentParser(prog="python -m tats_exp.report", description=__doc__)
     parser.add_argument("folder", type=Path, help="a run folder, or a folder of runs")
-    try:
-        report = make_report(parser.parse_args(arguments).folder)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(report.text())
-    return 0
+    folder = parser.parse_args(arguments).folder
+
+    def report() -> int:
+        print(make_report(folder).text())
+        return 0
+
+    return guarded("tats_exp.report", report)
 
 
 if __name__ == "__main__":

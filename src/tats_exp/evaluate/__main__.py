@@ -9,11 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from tats_exp import UserError
-from tats_exp.check import check_networks
 from tats_exp.cli import path_of
 from tats_exp.command import command, read_config
-from tats_exp.evaluator import EvaluateConfig, Evaluator, several
-from tats_exp.report import make_report
+from tats_exp.evaluate.config import EvaluateConfig
 from tats_exp.run_dirs import writable
 
 
@@ -25,6 +23,10 @@ def run(overrides: list[str]) -> None:
             anything is measured; or, once the others are measured and reported, about those that turned out bad.
     """
     config = read_config("evaluate", overrides, EvaluateConfig)
+    from tats_exp.check import check_networks  # torch comes with these
+    from tats_exp.evaluate.evaluator import Evaluator, several
+    from tats_exp.report import make_report
+
     check_networks(config.metrics)
     out = Path(config.out or f"runs/evaluate/{datetime.now():%Y-%m-%d_%H-%M-%S}")
     if any(out.glob("*/status.json")):

@@ -1,30 +1,22 @@
-"""`python -m tats_exp.sanity clips=DIR out=DIR`: does FVD grow when real clips are made worse?
-
-Takes windows of the videos below a folder and leaves sanity.csv, sanity.png and protocol.json: both distances of
-distorted windows from clean ones, distortion by distortion. What they are blind to stays at the floor.
-"""
+"""Distances of distorted windows from clean ones, distortion by distortion, as a table and a figure."""
 
 import csv
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
-from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
 from tats_exp import UserError
 from tats_exp.check import check_networks
 from tats_exp.cli import path_of
-from tats_exp.command import chosen_device, command, read_config
-from tats_exp.config import Metrics
+from tats_exp.command import chosen_device
 from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
-from tats_exp.data.limits import Limits
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.files import atomic, write_json
 from tats_exp.metrics.protocol import Protocol
@@ -32,33 +24,17 @@ from tats_exp.metrics.sanity import DISTORTIONS, PASSES, sanity_curves
 from tats_exp.networks import feature_network
 from tats_exp.report.style import LIGHT, panels, save
 from tats_exp.run_dirs import writable
-from tats_exp.training_sections import Section
+from tats_exp.sanity.config import SanityConfig
 
 FRAMES = 16
 
 
-class SanityConfig(Section):
-    """What was asked for, checked. See conf/sanity.yaml for what each key means."""
-
-    clips: str
-    out: str
-    windows: int = Field(ge=2)
-    resolution: int | None = Field(ge=1)
-    seed: int = Field(ge=0)
-    device: Literal["auto", "cpu", "cuda"]
-    limits: Limits
-    eval_videos: int
-    reference_videos: int
-    metrics: Metrics
-
-
-def run(overrides: list[str]) -> None:
+def measure(config: SanityConfig) -> None:
     """Draw the windows, measure, write.
 
     Raises:
         UserError: the folder or the weights are not there, or there are fewer than 4 windows; one line.
     """
-    config = read_config("sanity", overrides, SanityConfig)
     check_networks(config.metrics)
     device, batch = chosen_device(config.device), config.metrics.batch_size
     videos = VideoFolder(config.clips, config.resolution, shortest=FRAMES, limits=config.limits)
@@ -141,12 +117,3 @@ def _protocol(config: SanityConfig, network: Any, videos: VideoFolder, count: in
         data=videos.fingerprint(),
         seed=config.seed,
     )
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Draw the curves that the command line asks for; arguments and exit code as `command`."""
-    return command("sanity", __doc__, run, arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

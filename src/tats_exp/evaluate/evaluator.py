@@ -3,24 +3,22 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import UInt8
-from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
 from tats_exp import UserError
 from tats_exp.command import chosen_device
-from tats_exp.config import Metrics
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Window, read_along
-from tats_exp.data.limits import Limits
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.data.video_writer import write_row
+from tats_exp.evaluate.config import EvaluateConfig
 from tats_exp.files import write_json
 from tats_exp.log import write_metrics, write_table
 from tats_exp.metrics.evaluation import (
@@ -39,31 +37,12 @@ from tats_exp.metrics.protocol import Protocol
 from tats_exp.networks import classifier, feature_network, identities
 from tats_exp.store import Store, provenance
 from tats_exp.tensors import load_tensors, save_tensors
-from tats_exp.training_sections import Section
 
 VERSION = 2
 """Raised by hand when what is kept of real videos changes its meaning."""
 REAL = "real.safetensors"
 SHOWN, SHOWN_FRAMES = 4, 256
 NAMED = 4  # of what is wrong, in the one line about it
-
-
-class EvaluateConfig(Section):
-    """An evaluation, checked. See conf/evaluate.yaml for what each key means."""
-
-    real: str
-    generated: str | Annotated[list[str], Field(min_length=1)]
-    frames: int = Field(ge=2)
-    frame_stride: int = Field(ge=1)
-    resolution: int | None = Field(ge=1)
-    seed: int = Field(ge=0)
-    eval_videos: int = Field(ge=2)
-    reference_videos: int = Field(ge=2)
-    out: str | None
-    store: str
-    device: Literal["auto", "cpu", "cuda"]
-    limits: Limits
-    metrics: Metrics
 
 
 class Evaluator:

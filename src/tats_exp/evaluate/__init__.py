@@ -1,0 +1,1 @@
+"""Videos of any model, measured: `python -m tats_exp.evaluate`."""

@@ -1,0 +1,24 @@
+"""What the command may be asked for; imports no torch, so that a typo is told at once."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tats_exp.config import Metrics
+from tats_exp.data.limits import Limits
+from tats_exp.training_sections import Section
+
+
+class SanityConfig(Section):
+    """What was asked for, checked. See conf/sanity.yaml for what each key means."""
+
+    clips: str
+    out: str
+    windows: int = Field(ge=2)
+    resolution: int | None = Field(ge=1)
+    seed: int = Field(ge=0)
+    device: Literal["auto", "cpu", "cuda"]
+    limits: Limits
+    eval_videos: int
+    reference_videos: int
+    metrics: Metrics
