@@ -76,6 +76,22 @@ print(json.dumps([codes, [name for name in {HEAVY} if name in sys.modules]]))
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["evaluate", "sanity", "export"])
+def test_other_commands_answer_without_torch(tmp_path: Path, name: str) -> None:
+    script = f"""
+import json, sys
+from tats_exp.{"export" if name == "export" else f"{name}.__main__"} import main
+codes = [main(["sed=1"]), main(["device=(1"]), main([])]
+try:
+    main(["--help"])
+except SystemExit as ended:
+    codes.append(ended.code)
+print(json.dumps([codes, [name for name in {HEAVY} if name in sys.modules]]))
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert json.loads(result.stdout.splitlines()[-1]) == [[2, 2, 2, 0], []], result.stderr
+
+
 def test_version_is_ours(asked: Any) -> None:
     code, out, _ = asked("--version")
     assert code == 0 and out.startswith("tats_exp 0.") and "hydra-core 1." in out and "torch 2." in out
