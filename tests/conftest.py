@@ -1,5 +1,7 @@
 """Shapes of every annotated tensor are checked in tests, and one thread per process keeps parallel tests fair.
 
+`TATS_EXP_TEST_THREADS=2 make test` gives each process two: every test must pass with any number.
+
 Verdicts on the videos that tests make are kept in a folder that is gone when the tests are over.
 """
 
@@ -14,7 +16,7 @@ from jaxtyping import install_import_hook
 _VERDICTS = pytest.StashKey[str]()
 
 install_import_hook("tats_exp", "beartype.beartype")
-torch.set_num_threads(1)
+torch.set_num_threads(int(os.environ.get("TATS_EXP_TEST_THREADS", "1")))
 os.environ.setdefault("WANDB__SERVICE_WAIT", "1800")  # on a machine busy with other work 30 seconds are too few
 
 
