@@ -23,7 +23,7 @@ def test_only_a_user_error_is_the_users_fault(capsys: pytest.CaptureFixture[str]
 
     full = OSError(28, "No space left on device", "/x")
     assert guarded("x", raising(UserError("a\nb"))) == 2
-    assert capsys.readouterr().err == "x: a b\n"
+    assert capsys.readouterr().err == "x: a\\nb\n"
     assert guarded("x", raising(full)) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("x: [Errno 28] No space left on device: '/x'; make room and start the same command again")

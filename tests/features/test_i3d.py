@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from features.i3d_networks import formula_state, random_clips
-from tats_exp import UserError
+from tats_exp import UserError, files
 from tats_exp.data.resizing import crop_and_resize
 from tats_exp.data.video_readers import open_reader
 from tats_exp.features import I3D, i3d_blocks, i3d_weights
