@@ -18,7 +18,7 @@ from tats_exp.data.frame_index import FrameConverter, FrameIndex, opened, turned
 from tats_exp.data.judge import Verdict
 from tats_exp.data.judging import condemn, judged
 from tats_exp.data.limits import DEFAULT, Limits
-from tats_exp.data.regular_file import require_file
+from tats_exp.data.regular_file import require_file, require_frames
 
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
@@ -71,8 +71,7 @@ class VideoFileReader:
         Raises:
             UserError: the file has no such frame, or decodes otherwise than it did; one line that names it.
         """
-        if beyond := [index for index in indices if not 0 <= index < self.length]:
-            raise UserError(f"{self.path}: frame {beyond[0]} asked for, it has 0 to {self.length - 1}")
+        require_frames(self.path, indices, self.length)
         height, width = self._size
         stored = (width, height) if self._index.turn & 1 else (height, width)
         frames = np.empty((len(indices), *stored, 3), np.uint8)
