@@ -209,3 +209,13 @@ def test_relative_paths_are_judged_from_where_one_stands(tmp_path, monkeypatch):
     video(tmp_path / "a.avi")
     monkeypatch.chdir(tmp_path)
     assert judged(Path("a.avi")).length == 20
+
+
+def test_what_was_put_in_the_place_of_an_open_file_is_not_refused_for_it(tmp_path):
+    path = video(tmp_path / "a.avi")
+    before = open_reader(path)
+    write_video(path, "mpeg4", frames_of(20, seed=1), g="12")
+    assert open_reader(path).length == 20
+    with pytest.raises(ValueError, match=r"a\.avi: damaged or changed"):
+        before.read(range(20))
+    assert open_reader(path).read(range(20)).shape == (20, 20, 34, 3)

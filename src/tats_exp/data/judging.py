@@ -101,10 +101,14 @@ def stamp(path: Path) -> str:
     return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
 
-def condemn(path: Path, limits: Limits, why: str) -> None:
-    """Remember that a file which was judged readable is not: it decodes otherwise from one time to the next."""
+def condemn(path: Path, limits: Limits, verdict: Verdict, why: str) -> None:
+    """Remember that a file which was judged readable is not: it decodes otherwise from one time to the next.
+
+    What has been put in its place since is another file, and innocent.
+    """
     at = stamp(path)
-    if isinstance(_remembered(path, limits, at), Verdict):
+    known = _remembered(path, limits, at)
+    if isinstance(known, Verdict) and known.sha256 == verdict.sha256:
         _remember(path, limits, at, why, {"refused": why})
 
 

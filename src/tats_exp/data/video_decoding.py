@@ -50,7 +50,7 @@ class VideoFileReader:
         verdict = judged(path, limits) if verdict is None else verdict
         if verdict.frames is None:
             raise UserError(f"{path}: no video file")
-        self.path, self._limits = path, limits
+        self.path, self._limits, self._verdict = path, limits, verdict
         self.length = verdict.length
         self._size = verdict.size
         self._index: FrameIndex = verdict.frames
@@ -109,7 +109,7 @@ class VideoFileReader:
         if not self._gives(wanted, put):
             self.close()
             why = f"{self.path}: damaged or changed, its frames are no longer those that were indexed"
-            condemn(self.path, self._limits, why)
+            condemn(self.path, self._limits, self._verdict, why)
             raise UserError(why)
 
     def _gives(self, wanted: list[int], put: Callable[[int, av.VideoFrame], None]) -> bool:
