@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 
 from tats_exp.data import judging
@@ -219,3 +220,13 @@ def test_what_was_put_in_the_place_of_an_open_file_is_not_refused_for_it(tmp_pat
     with pytest.raises(ValueError, match=r"a\.avi: damaged or changed"):
         before.read(range(20))
     assert open_reader(path).read(range(20)).shape == (20, 20, 34, 3)
+
+
+def test_a_verdict_knows_its_decoder_after_an_upgrade(tmp_path, monkeypatch):
+    write_images(tmp_path / "images", frames_of(3))
+    assert judged(tmp_path / "images").decoder == f"pillow {PIL.__version__}"
+    monkeypatch.setattr(PIL, "__version__", "999.0")
+    monkeypatch.setattr(judging, "_known", {})
+    asked = []
+    monkeypatch.setattr(judging._Child, "ask", lambda _, path, __: asked.append(path) or {"refused": "judged anew"})
+    assert judge_all([tmp_path / "images"]) == ["judged anew"] and asked == [tmp_path / "images"]

@@ -21,6 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import PIL
+
 from tats_exp import UserError
 from tats_exp.data.frame_index import DECODER
 from tats_exp.data.image_reader import images_in
@@ -160,7 +162,7 @@ def _remember(path: Path, limits: Limits, at: str, verdict: Verdict | str, told:
 def _kept(path: Path, limits: Limits) -> Path:
     """Where the verdict on a path is kept."""
     where = os.fsencode(os.path.abspath(path)).hex()  # noqa: PTH100
-    made_by = [where, asdict(limits), VERSION, DECODER, platform.machine()]
+    made_by = [where, asdict(limits), VERSION, DECODER, PIL.__version__, platform.machine()]
     name = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
     folder = Path(os.environ.get(KEPT) or cache_folder() / "verdicts")
     return folder / name[:2] / f"{name[2:]}.json"
