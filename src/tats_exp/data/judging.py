@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 _known: dict[tuple[str, Limits], tuple[str, Verdict | str]] = {}
 _planned: dict[str, list[str]] = {}
+_unwritable: set[Path] = set()
 
 
 def judged(path: Path, limits: Limits = DEFAULT) -> Verdict:
@@ -156,7 +157,10 @@ def _remember(path: Path, limits: Limits, at: str, verdict: Verdict | str, told:
         entry.parent.mkdir(parents=True, exist_ok=True)
         write_json(entry, {"stamp": at, "verdict": told})
     except OSError as error:
-        logger.warning("verdicts on videos cannot be kept in %s: %s", entry.parent.parent, error.strerror)
+        folder = entry.parent.parent
+        if folder not in _unwritable:
+            _unwritable.add(folder)
+            logger.warning("verdicts on videos cannot be kept in %s: %s", folder, error.strerror)
 
 
 def _kept(path: Path, limits: Limits) -> Path:
