@@ -1,15 +1,19 @@
 """Each file is judged whole and once; the verdict is remembered, and nothing that a decoder does ends this process."""
 
+import io
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import PIL
 import pytest
 
-from tats_exp.data import judging
+from tats_exp.data import judge, judging
+from tats_exp.data.frame_index import FrameConverter
 from tats_exp.data.judging import judge_all, judged
 from tats_exp.data.limits import Limits
 from tats_exp.data.video_files import VideoFiles
@@ -231,3 +235,20 @@ def test_a_verdict_knows_its_decoder_after_an_upgrade(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(judging._Child, "ask", lambda _, path, __: asked.append(path) or {"refused": "judged anew"})
     assert judge_all([tmp_path / "images"]) == ["judged anew"] and asked == [tmp_path / "images"]
+
+
+def test_too_little_memory_is_no_fault_of_the_file(tmp_path, monkeypatch, capsys):
+    path = video(tmp_path / "a.avi")
+    reader = open_reader(path)
+
+    def crowded(*_):
+        raise av.error.MemoryError(12, "Cannot allocate memory")
+
+    with monkeypatch.context() as short:
+        short.setattr(FrameConverter, "check", crowded)
+        with pytest.raises(MemoryError):
+            reader.read(range(4))
+        short.setattr(sys, "stdin", io.StringIO(json.dumps({"path": str(path), "limits": {}}) + "\n"))
+        judge.main()
+    assert json.loads(capsys.readouterr().out) == {"refused": f"{path}: does not fit into memory", "chance": True}
+    assert open_reader(path).read(range(4)).shape == (4, 20, 34, 3)

@@ -113,7 +113,11 @@ class VideoFileReader:
             raise UserError(why)
 
     def _gives(self, wanted: list[int], put: Callable[[int, av.VideoFrame], None]) -> bool:
-        """Whether decoding on from here gives all wanted frames, as they were when the file was indexed."""
+        """Whether decoding on from here gives all wanted frames, as they were when the file was indexed.
+
+        Raises:
+            MemoryError: there is too little of it, which says nothing of the file.
+        """
         left = deque(wanted)
         self._at, self._wanted = None, wanted[0]
         try:
@@ -126,6 +130,8 @@ class VideoFileReader:
                 if not left:
                     self._at = number + 1
                     return True
+        except MemoryError:
+            raise
         except av.error.FFmpegError:
             pass
         return False
