@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ def lock(path: Path) -> Iterator[None]:
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path` to write to; it becomes `path` only once the block is through."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         yield temporary
         with temporary.open("rb") as file:

@@ -1,14 +1,19 @@
 """Each file is judged whole and once; the verdict is remembered, and nothing that a decoder does ends this process."""
 
+import io
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
+import PIL
 import pytest
 
-from tats_exp.data import judging
+from tats_exp.data import judge, judging
+from tats_exp.data.frame_index import FrameConverter
 from tats_exp.data.judging import judge_all, judged
 from tats_exp.data.limits import Limits
 from tats_exp.data.video_files import VideoFiles
@@ -131,10 +136,11 @@ def test_signs_of_life_keep_a_long_file_alive(tmp_path, monkeypatch):
     assert judge_all([video(tmp_path / "a.avi")]) == ["done"]
 
 
-def test_without_a_place_to_keep_verdicts_it_works_and_says_so(tmp_path, monkeypatch, caplog):
+def test_without_a_place_to_keep_verdicts_it_works_and_says_so_once(tmp_path, caplog):
     (tmp_path / "kept").write_text("a file, no folder")
-    assert judged(video(tmp_path / "a.avi")).length == 20
-    assert "verdicts on videos cannot be kept in" in caplog.text
+    for name in ("a.avi", "b.avi"):
+        assert judged(video(tmp_path / name)).length == 20
+    assert caplog.text.count("verdicts on videos cannot be kept in") == 1
 
 
 def test_a_damaged_entry_is_made_again(tmp_path, monkeypatch):
@@ -209,3 +215,40 @@ def test_relative_paths_are_judged_from_where_one_stands(tmp_path, monkeypatch):
     video(tmp_path / "a.avi")
     monkeypatch.chdir(tmp_path)
     assert judged(Path("a.avi")).length == 20
+
+
+def test_what_was_put_in_the_place_of_an_open_file_is_not_refused_for_it(tmp_path):
+    path = video(tmp_path / "a.avi")
+    before = open_reader(path)
+    write_video(path, "mpeg4", frames_of(20, seed=1), g="12")
+    assert open_reader(path).length == 20
+    with pytest.raises(ValueError, match=r"a\.avi: damaged or changed"):
+        before.read(range(20))
+    assert open_reader(path).read(range(20)).shape == (20, 20, 34, 3)
+
+
+def test_a_verdict_knows_its_decoder_after_an_upgrade(tmp_path, monkeypatch):
+    write_images(tmp_path / "images", frames_of(3))
+    assert judged(tmp_path / "images").decoder == f"pillow {PIL.__version__}"
+    monkeypatch.setattr(PIL, "__version__", "999.0")
+    monkeypatch.setattr(judging, "_known", {})
+    asked = []
+    monkeypatch.setattr(judging._Child, "ask", lambda _, path, __: asked.append(path) or {"refused": "judged anew"})
+    assert judge_all([tmp_path / "images"]) == ["judged anew"] and asked == [tmp_path / "images"]
+
+
+def test_too_little_memory_is_no_fault_of_the_file(tmp_path, monkeypatch, capsys):
+    path = video(tmp_path / "a.avi")
+    reader = open_reader(path)
+
+    def crowded(*_):
+        raise av.error.MemoryError(12, "Cannot allocate memory")
+
+    with monkeypatch.context() as short:
+        short.setattr(FrameConverter, "check", crowded)
+        with pytest.raises(MemoryError):
+            reader.read(range(4))
+        short.setattr(sys, "stdin", io.StringIO(json.dumps({"path": str(path), "limits": {}}) + "\n"))
+        judge.main()
+    assert json.loads(capsys.readouterr().out) == {"refused": f"{path}: does not fit into memory", "chance": True}
+    assert open_reader(path).read(range(4)).shape == (4, 20, 34, 3)

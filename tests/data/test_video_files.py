@@ -17,7 +17,7 @@ from tats_exp.data.shapes import Shapes
 from tats_exp.data.step_sampler import StepSampler
 from tats_exp.data.video_files import VideoFiles
 from tats_exp.data.video_writer import VideoWriter, read_video
-from tests.data.made_videos import write_video
+from tests.data.made_videos import frames_of, write_images, write_video
 
 clips_folder = pytest.mark.skipif(
     "TATS_EXP_CLIPS" not in os.environ, reason="TATS_EXP_CLIPS does not name the folder of real clips"
@@ -60,6 +60,15 @@ def test_frames_are_those_of_the_file_at_the_stride(root, monkeypatch, kept_byte
         read = videos.read(2, 5, 9)
         assert np.abs(read.astype(int) - expected).max() <= 3
         read[:] = 0
+
+
+def test_a_folder_with_the_name_of_a_video_is_none(root):
+    write_images(root / "train" / "cats" / "frames.mp4", frames_of(30))
+    assert VideoFiles(root, resolution=16).split("train").names == [
+        "train/cats/a.mp4",
+        "train/cats/b.mp4",
+        "train/dogs/c.MP4",
+    ]
 
 
 def test_frames_outside_of_a_video_are_refused(root):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tats_exp import UserError
 from tats_exp.data.limits import DEFAULT, Limits
-from tats_exp.data.regular_file import fill_from, state_of
+from tats_exp.data.regular_file import fill_from, require_frames, state_of
 from tats_exp.data.stored_array import map_array
 
 ARRAYS = (".npy", ".npz")
@@ -76,6 +76,7 @@ class ArrayReader:
 
     def read(self, indices: range) -> NDArray[np.uint8]:
         """As `Reader.read`. Floats are checked: they must not leave [0, 1]."""
+        require_frames(self.path, indices, self.length)
         height, width, _ = self._frame
         frames = np.empty((len(indices), height, width, 3), np.uint8)
         try:
@@ -112,7 +113,7 @@ class ArrayReader:
             block = np.empty((min(BLOCK // row, values - first), self._row), self._array.dtype)
             fill_from(file, self.path, self._array.start + first * row, block.view(np.uint8).reshape(-1).data)
             video = rearrange(block, "v (t n) -> v t n", t=self.length)[:, :, self._index]
-            wanted = video[:, indices.start : indices.stop : indices.step]
+            wanted = video[:, list(indices)]
             flat[first : first + len(block)] = self._as_bytes(wanted)
         height, width, channels = self._frame
         frames[:] = rearrange(flat, "(c w h) t -> t h w c", h=height, w=width, c=channels)

@@ -134,6 +134,8 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
             # A title in another encoding is no reason to refuse a video; PyAV 19 and later do not raise, nor know the
             # word.
             container = av.open(f"file:{path}", options=options, metadata_errors="replace")
+    except MemoryError:
+        raise
     except (av.error.FFmpegError, ValueError) as error:
         raise UserError(f"{path}: cannot be opened as a video") from error
     with container:
@@ -157,6 +159,7 @@ def index_frames(path: Path, limits: Limits, beat: Beat) -> tuple[FrameIndex, tu
 
     Raises:
         UserError: it cannot be decoded whole, its frames differ in size, or it claims more than the limits.
+        MemoryError: there is too little of it now.
     """
     with opened(path) as (container, stream):
         context = stream.codec_context
@@ -169,7 +172,7 @@ def index_frames(path: Path, limits: Limits, beat: Beat) -> tuple[FrameIndex, tu
                     seen.frame(frame)
                     beat()
         except (av.error.FFmpegError, ValueError) as error:
-            if isinstance(error, UserError):
+            if isinstance(error, (UserError, MemoryError)):
                 raise
             raise UserError(f"{path}: damaged, frame {len(seen.checks)} cannot be decoded") from error
         index = seen.index()

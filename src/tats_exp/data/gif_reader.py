@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tats_exp.data.judge import Verdict
 from tats_exp.data.limits import DEFAULT, Limits
+from tats_exp.data.regular_file import require_frames
 from tats_exp.data.video_decoding import VideoFileReader
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ class GifReader:
 
     def read(self, indices: range) -> NDArray[np.uint8]:
         """As `Reader.read`."""
-        return self._reader.read(self._pictures[indices.start : indices.stop : indices.step].tolist())
+        require_frames(self._reader.path, indices, self.length)
+        return self._reader.read(self._pictures[list(indices)].tolist())
 
 
 def shown_as(delays: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from tats_exp import UserError
 from tats_exp.data.frame_names import several_videos, sort_keys
 from tats_exp.data.limits import DEFAULT, Limits
-from tats_exp.data.regular_file import require_file
+from tats_exp.data.regular_file import require_file, require_frames
 
 IMAGES = {".bmp": "none", ".jpeg": "jpeg", ".jpg": "jpeg", ".png": "none", ".webp": "webp"}
 """Suffixes of images and the codec that their pixels went through."""
@@ -65,12 +65,14 @@ class ImageReader:
         Raises:
             UserError: as `images_in`, or the first one is no image, or larger than `limits` allow.
         """
-        self._images, self._limits = images_in(folder, limits), limits
+        self._folder, self._limits = folder, limits
+        self._images = images_in(folder, limits)
         self.length = len(self._images)
         self._size = _from_image(self._images[0], limits, lambda image: (image.height, image.width))
 
     def read(self, indices: range) -> NDArray[np.uint8]:
         """As `Reader.read`."""
+        require_frames(self._folder, indices, self.length)
         frames = np.empty((len(indices), *self._size, 3), np.uint8)
         for place, index in enumerate(indices):
             frame = load_image(self._images[index], self._limits)

@@ -125,7 +125,7 @@ def main() -> None:
         except OSError as error:
             told = {"refused": f"{asked['path']}: {error.strerror}"}
         except MemoryError:
-            told = {"refused": f"{asked['path']}: does not fit into memory"}
+            told = {"refused": f"{asked['path']}: does not fit into memory", "chance": True}
         except Exception:  # a mistake of ours, which the parent raises
             told = {"bug": traceback.format_exc()}
         tell(json.dumps(told))

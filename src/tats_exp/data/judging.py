@@ -21,6 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import PIL
+
 from tats_exp import UserError
 from tats_exp.data.frame_index import DECODER
 from tats_exp.data.image_reader import images_in
@@ -45,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 _known: dict[tuple[str, Limits], tuple[str, Verdict | str]] = {}
 _planned: dict[str, list[str]] = {}
+_unwritable: set[Path] = set()
 
 
 def judged(path: Path, limits: Limits = DEFAULT) -> Verdict:
@@ -101,10 +104,14 @@ def stamp(path: Path) -> str:
     return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
 
-def condemn(path: Path, limits: Limits, why: str) -> None:
-    """Remember that a file which was judged readable is not: it decodes otherwise from one time to the next."""
+def condemn(path: Path, limits: Limits, verdict: Verdict, why: str) -> None:
+    """Remember that a file which was judged readable is not: it decodes otherwise from one time to the next.
+
+    What has been put in its place since is another file, and innocent.
+    """
     at = stamp(path)
-    if isinstance(_remembered(path, limits, at), Verdict):
+    known = _remembered(path, limits, at)
+    if isinstance(known, Verdict) and known.sha256 == verdict.sha256:
         _remember(path, limits, at, why, {"refused": why})
 
 
@@ -150,13 +157,16 @@ def _remember(path: Path, limits: Limits, at: str, verdict: Verdict | str, told:
         entry.parent.mkdir(parents=True, exist_ok=True)
         write_json(entry, {"stamp": at, "verdict": told})
     except OSError as error:
-        logger.warning("verdicts on videos cannot be kept in %s: %s", entry.parent.parent, error.strerror)
+        folder = entry.parent.parent
+        if folder not in _unwritable:
+            _unwritable.add(folder)
+            logger.warning("verdicts on videos cannot be kept in %s: %s", folder, error.strerror)
 
 
 def _kept(path: Path, limits: Limits) -> Path:
     """Where the verdict on a path is kept."""
     where = os.fsencode(os.path.abspath(path)).hex()  # noqa: PTH100
-    made_by = [where, asdict(limits), VERSION, DECODER, platform.machine()]
+    made_by = [where, asdict(limits), VERSION, DECODER, PIL.__version__, platform.machine()]
     name = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
     folder = Path(os.environ.get(KEPT) or cache_folder() / "verdicts")
     return folder / name[:2] / f"{name[2:]}.json"

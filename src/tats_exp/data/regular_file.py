@@ -1,6 +1,7 @@
 """Files that are read piece by piece, so that memory follows what is wanted of them and not what they claim."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +18,16 @@ def require_file(path: Path) -> None:
         raise UserError(f"{path}: no such file")
     if not path.stat().st_size:
         raise UserError(f"{path}: the file is empty")
+
+
+def require_frames(path: Path, indices: Sequence[int], length: int) -> None:
+    """Refuse to read frames that a video does not have.
+
+    Raises:
+        UserError: one of them is not in 0 to length - 1; one line that names the file.
+    """
+    if beyond := [index for index in indices if not 0 <= index < length]:
+        raise UserError(f"{path}: frame {beyond[0]} asked for, it has 0 to {length - 1}")
 
 
 def read_at(file: BinaryIO, path: Path, offset: int, size: int) -> bytes:

@@ -18,7 +18,7 @@ from tats_exp.data.frame_index import FrameConverter, FrameIndex, opened, turned
 from tats_exp.data.judge import Verdict
 from tats_exp.data.judging import condemn, judged
 from tats_exp.data.limits import DEFAULT, Limits
-from tats_exp.data.regular_file import require_file
+from tats_exp.data.regular_file import require_file, require_frames
 
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
@@ -50,7 +50,7 @@ class VideoFileReader:
         verdict = judged(path, limits) if verdict is None else verdict
         if verdict.frames is None:
             raise UserError(f"{path}: no video file")
-        self.path, self._limits = path, limits
+        self.path, self._limits, self._verdict = path, limits, verdict
         self.length = verdict.length
         self._size = verdict.size
         self._index: FrameIndex = verdict.frames
@@ -71,8 +71,7 @@ class VideoFileReader:
         Raises:
             UserError: the file has no such frame, or decodes otherwise than it did; one line that names it.
         """
-        if beyond := [index for index in indices if not 0 <= index < self.length]:
-            raise UserError(f"{self.path}: frame {beyond[0]} asked for, it has 0 to {self.length - 1}")
+        require_frames(self.path, indices, self.length)
         height, width = self._size
         stored = (width, height) if self._index.turn & 1 else (height, width)
         frames = np.empty((len(indices), *stored, 3), np.uint8)
@@ -110,11 +109,15 @@ class VideoFileReader:
         if not self._gives(wanted, put):
             self.close()
             why = f"{self.path}: damaged or changed, its frames are no longer those that were indexed"
-            condemn(self.path, self._limits, why)
+            condemn(self.path, self._limits, self._verdict, why)
             raise UserError(why)
 
     def _gives(self, wanted: list[int], put: Callable[[int, av.VideoFrame], None]) -> bool:
-        """Whether decoding on from here gives all wanted frames, as they were when the file was indexed."""
+        """Whether decoding on from here gives all wanted frames, as they were when the file was indexed.
+
+        Raises:
+            MemoryError: there is too little of it, which says nothing of the file.
+        """
         left = deque(wanted)
         self._at, self._wanted = None, wanted[0]
         try:
@@ -127,6 +130,8 @@ class VideoFileReader:
                 if not left:
                     self._at = number + 1
                     return True
+        except MemoryError:
+            raise
         except av.error.FFmpegError:
             pass
         return False

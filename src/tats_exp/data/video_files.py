@@ -204,7 +204,9 @@ def folders(path: Path) -> list[str]:
 
 
 def video_paths(path: Path) -> list[Path]:
-    """The video files in a folder, by their suffix, in order; hidden ones are left out."""
+    """The video files in a folder, by their suffix, in order; hidden ones and folders are left out."""
     return sorted(
-        entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
+        entry
+        for entry in path.iterdir()
+        if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".") and not entry.is_dir()
     )

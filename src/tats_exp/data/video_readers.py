@@ -34,13 +34,13 @@ class Reader(Protocol):
         """Read frames; going forwards is cheap, going back may mean starting again.
 
         Args:
-            indices: of the frames, all inside the video.
+            indices: of the frames, 0 to length - 1.
 
         Returns:
             (T, H, W, 3) uint8.
 
         Raises:
-            UserError: they cannot be read; one line that names the file.
+            UserError: there are no such frames, or they cannot be read; one line that names the file.
         """
         ...
 
