@@ -182,7 +182,8 @@ def _judge_side_by_side(paths: list[Path], limits: Limits) -> Iterable[dict[str,
         return
     idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
     children: list[_Child] = []
-    for _ in range(min(len(paths), len(os.sched_getaffinity(0)))):
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for _ in range(min(len(paths), cores)):
         children.append(_Child())
         idle.put(children[-1])
 
