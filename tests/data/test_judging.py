@@ -261,3 +261,13 @@ def test_signs_of_life_come_while_a_place_to_begin_is_tried(tmp_path):
     with frame_index.opened(path) as (container, stream):
         before = frame_index._decoded_before(container, stream, 0, 36, judged(path).frames, lambda: beats.append(1))
     assert before == 36 and len(beats) == 37
+
+
+def test_a_list_holds_however_its_root_is_written(tmp_path, monkeypatch):
+    for split in ("train", "test"):
+        video(tmp_path / "root" / split / "all" / "a.avi")
+    monkeypatch.chdir(tmp_path)
+    planned = VideoFiles("root", 16).split("train")
+    monkeypatch.setenv(judging.HANDED, str(tmp_path / "videos.json"))
+    judging.hand_over(tmp_path / "videos.json")
+    assert VideoFiles(tmp_path / "root", 16).split("train").names == planned.names
