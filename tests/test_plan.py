@@ -83,6 +83,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["store.redo=[vqvae]"], "store.redo.0='vqvae'"),
         (["data=video_files"], "data.root"),
         (["data=video_files", "data.root=no/such/folder"], "data.root=no/such/folder: no such folder"),
+        (["data=video_files", "data.root=.", "data.limits.frames=0"], "data.limits: frames=0 must be at least 1"),
         (["data.frames=20", "padding=real"], "no clip fits"),
         (["discriminators=boht"], "discriminators=boht: no such option; did you mean 'both'?"),
         (

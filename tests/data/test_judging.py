@@ -12,7 +12,7 @@ import numpy as np
 import PIL
 import pytest
 
-from tats_exp.data import judge, judging
+from tats_exp.data import frame_index, judge, judging
 from tats_exp.data.frame_index import FrameConverter
 from tats_exp.data.judging import judge_all, judged
 from tats_exp.data.limits import Limits
@@ -252,3 +252,22 @@ def test_too_little_memory_is_no_fault_of_the_file(tmp_path, monkeypatch, capsys
         judge.main()
     assert json.loads(capsys.readouterr().out) == {"refused": f"{path}: does not fit into memory", "chance": True}
     assert open_reader(path).read(range(4)).shape == (4, 20, 34, 3)
+
+
+def test_signs_of_life_come_while_a_place_to_begin_is_tried(tmp_path):
+    """Seeking may arrive hundreds of large frames before it."""
+    path = video(tmp_path / "a.avi", 40)
+    beats = []
+    with frame_index.opened(path) as (container, stream):
+        before = frame_index._decoded_before(container, stream, 0, 36, judged(path).frames, lambda: beats.append(1))
+    assert before == 36 and len(beats) == 37
+
+
+def test_a_list_holds_however_its_root_is_written(tmp_path, monkeypatch):
+    for split in ("train", "test"):
+        video(tmp_path / "root" / split / "all" / "a.avi")
+    monkeypatch.chdir(tmp_path)
+    planned = VideoFiles("root", 16).split("train")
+    monkeypatch.setenv(judging.HANDED, str(tmp_path / "videos.json"))
+    judging.hand_over(tmp_path / "videos.json")
+    assert VideoFiles(tmp_path / "root", 16).split("train").names == planned.names

@@ -1,5 +1,6 @@
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tats_exp.data import resizing, video_folder
+from tats_exp.data import judging, resizing, video_folder
 from tats_exp.data.clips import Videos, draw_windows, read_windows
+from tats_exp.data.judging import judged
 from tats_exp.data.resizing import CROP_AND_RESIZE, crop_and_resize
 from tats_exp.data.video_files import VideoFiles
 from tats_exp.data.video_folder import VideoFolder
@@ -302,6 +304,19 @@ def test_short_videos_are_named_and_left_out(tmp_path, caplog):
     assert VideoFolder(tmp_path, None, frame_stride=2, shortest=16).names == ["c.npy"]
     with pytest.raises(ValueError, match=r"4 too short, 16 frames at stride 3 need 46, first a\.npy \(9 frames\)"):
         VideoFolder(tmp_path, None, frame_stride=3, shortest=16)
+
+
+def test_frames_that_the_decoder_patches_are_told(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "train" / "all" / "a.mkv"
+    write_lossless(path, frames_of(5))
+    (tmp_path / "test").mkdir()
+    patched = replace(judged(path), frames=replace(judged(path).frames, concealed=2))
+    for module in (video_folder, judging):
+        monkeypatch.setattr(module, "judge_all", lambda *_: [patched])
+    for make in (lambda: VideoFolder(tmp_path, None), lambda: VideoFiles(tmp_path, 16).split("train")):
+        caplog.clear()
+        make()
+        assert f"{path}: the decoder patches 2 damaged frames" in caplog.text
 
 
 def test_values_out_of_range_are_found_wherever_they_are(tmp_path):

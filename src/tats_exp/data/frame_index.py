@@ -243,12 +243,11 @@ def _with_starts(path: Path, index: FrameIndex, seen: _Seen, beat: Beat) -> Fram
         for key in seen.keys:
             if key - (starts[-1] if starts else 0) < SEEK_EVERY:
                 continue
-            beat()
             time = int(index.times[key])
             decoding = seen.decoding_times.get(time, time)
             # Containers are sought by one or the other; with an edit list an MP4 comes a group of pictures early.
             times = dict.fromkeys((decoding, time, 2 * time - decoding))
-            tried = {seek: _decoded_before(container, stream, seek, key, index) for seek in times}
+            tried = {seek: _decoded_before(container, stream, seek, key, index, beat) for seek in times}
             cost, seek = min((cost, seek) for seek, cost in tried.items())
             if cost <= key // 2:
                 starts.append(key)
@@ -257,16 +256,17 @@ def _with_starts(path: Path, index: FrameIndex, seen: _Seen, beat: Beat) -> Fram
 
 
 def _decoded_before(
-    container: av.container.InputContainer, stream: av.VideoStream, seek: int, key: int, index: FrameIndex
+    container: av.container.InputContainer, stream: av.VideoStream, seek: int, key: int, index: FrameIndex, beat: Beat
 ) -> float:
     """How many frames come, after seeking to a time, before frame `key` as it should be; infinitely many if none is."""
     converter = FrameConverter()
     try:
         container.seek(seek, stream=stream)
         for count, frame in enumerate(container.decode(stream)):
+            beat()
             number = index.number_at(frame.pts)
             if number == key and converter.check(frame) == index.checks[key]:
-                return count
+                return float(count)
             if number >= key:
                 break
     except av.error.FFmpegError:

@@ -116,7 +116,7 @@ def condemn(path: Path, limits: Limits, verdict: Verdict, why: str) -> None:
 
 
 def plan_with(key: str, paths: list[Path]) -> None:
-    """Note the readable videos of a set, for the runs of the sweep that is being planned."""
+    """Note the readable videos of a set, below its root, for the runs of the sweep that is being planned."""
     _planned[key] = [str(path) for path in paths]
 
 

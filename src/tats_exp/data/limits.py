@@ -21,7 +21,7 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("frames", "frame_bytes"):
             if getattr(self, name) < 1:
-                raise ValueError(f"limits.{name}={getattr(self, name)} must be at least 1")
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
 
     def check_frame(self, path: Path, height: int, width: int) -> None:
         """Refuse a file whose frames are too large.

@@ -146,7 +146,7 @@ class VideoFiles:
         if planned is None:
             paths, unknown = self._find(name)
         else:
-            paths = planned
+            paths = [self.root / path for path in planned]
         with tqdm(desc=f"looking at {name} videos", unit="file", delay=2, disable=None) as bar:
 
             def told(done: int, total: int) -> None:
@@ -172,7 +172,7 @@ class VideoFiles:
                 f"({broken} unreadable, {unknown} of classes that are not in train; read are {' '.join(SUFFIXES)})"
             )
         tell_of_concealed(files)
-        judging.plan_with(key, list(files))
+        judging.plan_with(key, [path.relative_to(self.root) for path in files])
         return VideoFilesSplit(self.root, files, self.label_names, self.resolution, self.frame_stride, self.limits)
 
     def _find(self, name: Split) -> tuple[list[Path], int]:

@@ -26,6 +26,7 @@ from tats_exp.data.judge import Verdict
 from tats_exp.data.judging import judge_all, stamp
 from tats_exp.data.limits import DEFAULT, Limits
 from tats_exp.data.resizing import CROP_AND_RESIZE, VERSION, chunks, crop_and_resize
+from tats_exp.data.video_files import tell_of_concealed
 from tats_exp.data.video_readers import FILES, Reader, open_reader
 
 OPEN_PIXELS, OPEN_FILES = 2**21, 64
@@ -199,6 +200,7 @@ class VideoFolder:
             logger.warning("left out %s", printable(line))
         for line in self.stretched:
             logger.warning("%s", line)
+        tell_of_concealed({video.path: video.verdict for video in self._found})
         if self.unreadable:
             logger.warning("%s: left out %d of %d files as unreadable", self.root, len(self.unreadable), files)
         if self.too_short:
