@@ -9,13 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tats_exp import UserError
+
 
 def cache_folder() -> Path:
     """What is fetched or found out once is kept in `TATS_EXP_CACHE`, else in `tats_exp` in the user's cache folder."""
     if own := os.environ.get("TATS_EXP_CACHE"):
         return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "tats_exp"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "tats_exp"
+    try:
+        return Path.home() / ".cache" / "tats_exp"
+    except RuntimeError:  # a user without a name, as in some containers
+        raise UserError("there is no home folder to keep things in: name a folder in TATS_EXP_CACHE") from None
 
 
 @contextmanager

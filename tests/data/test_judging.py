@@ -3,6 +3,9 @@
 import io
 import json
 import os
+import select
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -195,10 +198,60 @@ def test_a_sweep_hands_its_list_to_its_runs(tmp_path, no_child, monkeypatch, cap
     video(root / "train" / "all" / "0.avi")  # comes too late
     run = VideoFiles(root, 16).split("train")
     assert run.names == planned.names and run.fingerprint() == planned.fingerprint() and not caplog.records
-    (root / "train" / "all" / "c.avi").unlink()
+    (root / "train" / "more").mkdir()  # a class that comes too late
+    (root / "train" / "all" / "a.avi").unlink()
+    (root / "train" / "all" / "c.avi").write_text("no video any more")
+    for known in (judging._known, {}):
+        monkeypatch.setattr(judging, "_known", known)
+        run = VideoFiles(root, 16).split("train")
+        assert run.names == planned.names and run.fingerprint() == planned.fingerprint()
+        with pytest.raises(ValueError, match=r"a\.avi: no such file$"):
+            run.read(0, 0, 4)
+        with pytest.raises(ValueError, match=r"c\.avi: (cannot be opened|damaged or changed)"):
+            run.read(1, 0, 4)
+    shutil.rmtree(os.environ[judging.KEPT])
+    monkeypatch.setattr(judging, "_known", {})
     monkeypatch.setattr(judging, "COMMAND", [sys.executable, "-P", "-m", "tats_exp.data.judge"])
-    with pytest.raises(ValueError, match=r"c\.avi: no such file \(it was readable when the sweep was planned\)"):
+    with pytest.raises(ValueError, match=r"a\.avi: no such file \(it was readable when the sweep was planned\)"):
         VideoFiles(root, 16).split("train")
+
+
+def test_a_condemned_file_stays_in_the_list_of_its_sweep(tmp_path, monkeypatch):
+    for split in ("train", "test"):
+        video(tmp_path / "root" / split / "all" / "a.avi")
+    planned = VideoFiles(tmp_path / "root", 16).split("train")
+    judging.hand_over(tmp_path / "videos.json")
+    monkeypatch.setenv(judging.HANDED, str(tmp_path / "videos.json"))
+    path, verdict = planned.paths[0], planned.verdicts[0]
+    judging.condemn(path, Limits(), verdict, f"{path}: decodes otherwise")
+    with pytest.raises(ValueError, match="decodes otherwise"):
+        judged(path)
+    assert VideoFiles(tmp_path / "root", 16).split("train").names == planned.names
+
+
+def test_a_child_that_cannot_start_is_a_mistake_of_ours_and_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(judging, "COMMAND", [sys.executable, "-c", "import no_such_module"])
+    with pytest.raises(RuntimeError, match="No module named 'no_such_module'"):
+        judged(video(tmp_path / "a.avi"))
+
+
+def test_a_child_ends_with_the_process_that_started_it(tmp_path):
+    script = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-P', '-m', 'tats_exp.data.judge'], stdin=sys.stdin)\n"
+        "print(child.pid, flush=True)\n"
+        "sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+        # Standard input stays open, so only the missing parent tells the child; its end closes their standard output.
+        ended, _, _ = select.select([parent.stdout], [], [], 60)
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+        assert ended and parent.stdout.read() == ""
 
 
 def test_a_fingerprint_knows_content_and_no_times(tmp_path):

@@ -7,7 +7,9 @@ here. Starts in a fraction of a second: torch is not imported.
 
 import hashlib
 import json
+import os
 import sys
+import threading
 import time
 import traceback
 from dataclasses import asdict, dataclass, replace
@@ -103,8 +105,17 @@ def _content(files: list[Path], beat: Beat) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone, whatever a decoder is at."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 def main() -> None:
     """Judge one path after the other until standard input ends."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
     last = time.monotonic()
 
     def tell(line: str = "") -> None:

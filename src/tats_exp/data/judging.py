@@ -14,6 +14,7 @@ import queue
 import selectors
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -112,12 +113,12 @@ def condemn(path: Path, limits: Limits, verdict: Verdict, why: str) -> None:
     at = stamp(path)
     known = _remembered(path, limits, at)
     if isinstance(known, Verdict) and known.sha256 == verdict.sha256:
-        _remember(path, limits, at, why, {"refused": why})
+        _remember(path, limits, at, why, {**verdict.as_json(), "refused": why})
 
 
-def plan_with(key: str, paths: list[Path]) -> None:
-    """Note the readable videos of a set, below its root, for the runs of the sweep that is being planned."""
-    _planned[key] = [str(path) for path in paths]
+def plan_with(key: str, names: list[str]) -> None:
+    """Note what a set of videos consists of, for the runs of the sweep that is being planned."""
+    _planned[key] = names
 
 
 def hand_over(path: Path) -> None:
@@ -126,28 +127,52 @@ def hand_over(path: Path) -> None:
     os.environ[HANDED] = str(path.absolute())
 
 
-def handed(key: str) -> list[Path] | None:
-    """The videos of a set that the sweep was planned with; None where there is no such sweep, or it read others."""
+def handed(key: str) -> list[str] | None:
+    """What the sweep was planned with; None where there is no such sweep, or it read other videos."""
     path = os.environ.get(HANDED)
-    if path is None:
+    return None if path is None else json.loads(Path(path).read_text()).get(key)
+
+
+def as_planned(paths: list[Path], limits: Limits, progress: Progress | None = None) -> list[Verdict | str]:
+    """The verdicts that a sweep was planned with, whatever has become of the files since.
+
+    All runs of a sweep have the same videos. One that was damaged meanwhile shows when it is read, and another one is
+    read in its place. Arguments and result as for `judge_all`, which is asked where a verdict was not kept.
+    """
+    found: list[Verdict | str | None] = [_as_kept(path, limits) for path in paths]
+    missing = [path for path, verdict in zip(paths, found, strict=True) if verdict is None]
+    judged_now = iter(judge_all(missing, limits, progress))
+    return [next(judged_now) if verdict is None else verdict for verdict in found]
+
+
+def _as_kept(path: Path, limits: Limits) -> Verdict | None:
+    """The verdict that is kept on disk, also of what the file was before; None where there is none, or no good one."""
+    entry = _entry(path, limits)
+    if entry is None or "length" not in entry["verdict"]:
         return None
-    found: list[str] | None = json.loads(Path(path).read_text()).get(key)
-    return None if found is None else [Path(name) for name in found]
+    return Verdict.from_json({key: value for key, value in entry["verdict"].items() if key != "refused"})
 
 
 def _remembered(path: Path, limits: Limits, at: str) -> Verdict | str | None:
     key = (os.path.abspath(path), limits)  # noqa: PTH100  (links stay: they may come to lead elsewhere)
     if key in _known and _known[key][0] == at:
         return _known[key][1]
-    try:
-        told = json.loads(_kept(path, limits).read_bytes())
-        if told["stamp"] != at:
-            return None
-        verdict = _read(told["verdict"])
-    except (OSError, ValueError, KeyError, TypeError, zlib.error):  # not judged yet, or an entry that is damaged
+    entry = _entry(path, limits)
+    if entry is None or entry["stamp"] != at:
         return None
+    verdict = _read(entry["verdict"])
     _known[key] = (at, verdict)
     return verdict
+
+
+def _entry(path: Path, limits: Limits) -> dict[str, Any] | None:
+    """What is kept of a path on disk; None where it was not judged yet, or the entry is damaged."""
+    try:
+        entry = json.loads(_kept(path, limits).read_bytes())
+        _read(entry["verdict"])
+        return entry if isinstance(entry["stamp"], str) else None
+    except (OSError, ValueError, KeyError, TypeError, zlib.error):
+        return None
 
 
 def _remember(path: Path, limits: Limits, at: str, verdict: Verdict | str, told: dict[str, Any]) -> None:
@@ -210,6 +235,7 @@ class _Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._rest = b""
         self._stopped = False
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  (it is closed when the child is)
 
     def ask(self, path: Path, limits: Limits) -> dict[str, Any]:
         """What the child says of a path; where it says nothing, that is what is refused."""
@@ -225,7 +251,10 @@ class _Child:
                     if "bug" in told:
                         raise RuntimeError(told["bug"])
                     return told
-            why = f"its decoder crashed ({process.wait()})"
+            if (code := process.wait()) == 1:  # Python ended it, not the decoder: it could not even start
+                self._complaints.seek(0)
+                raise RuntimeError(f"{' '.join(COMMAND)}: {self._complaints.read().decode(errors='replace')}")
+            why = f"its decoder crashed ({code})"
         except BrokenPipeError:
             why = "its decoder crashed"
         except TimeoutError:
@@ -237,6 +266,7 @@ class _Child:
         """End the child, whatever it is at."""
         self._stopped = True
         self._end()
+        self._complaints.close()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._stopped:
@@ -248,7 +278,7 @@ class _Child:
                 COMMAND,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=self._complaints,
                 env=os.environ | {"PYTHONPATH": search},
             )
             self._rest = b""

@@ -130,7 +130,9 @@ class VideoFiles:
                 raise UserError(
                     f"data.root={root}: has no folder {split}, it must hold train/<class>/* and test/<class>/*"
                 )
-        self.label_names = folders(self.root / "train")
+        key = f"{self.root.absolute()} classes"
+        self.label_names = judging.handed(key) or folders(self.root / "train")
+        judging.plan_with(key, self.label_names)
 
     def split(self, name: Split) -> VideoFilesSplit:
         """The readable videos of a split, each judged whole; the runs of a sweep take the list that was planned with.
@@ -138,7 +140,7 @@ class VideoFiles:
         Files that cannot be read, and classes that are not in train, are named and counted in the log.
 
         Raises:
-            UserError: no video is left, or one of the sweep's list is no longer readable.
+            UserError: no video is left, or one of the sweep's list is no longer readable and its verdict was not kept.
         """
         key = f"{self.root.absolute()} {name} {self.limits}"
         planned = judging.handed(key)
@@ -153,7 +155,8 @@ class VideoFiles:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            verdicts = judging.judge_all(paths, self.limits, told)
+            judge = judging.judge_all if planned is None else judging.as_planned
+            verdicts = judge(paths, self.limits, told)
         files: dict[Path, Verdict] = {}
         broken = 0
         for path, verdict in zip(paths, verdicts, strict=True):
@@ -172,7 +175,7 @@ class VideoFiles:
                 f"({broken} unreadable, {unknown} of classes that are not in train; read are {' '.join(SUFFIXES)})"
             )
         tell_of_concealed(files)
-        judging.plan_with(key, [path.relative_to(self.root) for path in files])
+        judging.plan_with(key, [str(path.relative_to(self.root)) for path in files])
         return VideoFilesSplit(self.root, files, self.label_names, self.resolution, self.frame_stride, self.limits)
 
     def _find(self, name: Split) -> tuple[list[Path], int]:

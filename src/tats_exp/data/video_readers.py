@@ -3,12 +3,14 @@
 Axes: T frames, H W pixels, C = 3 colour channels (a single one is repeated).
 """
 
+import os
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tats_exp import UserError
 from tats_exp.data.array_reader import ARRAYS, ArrayReader
 from tats_exp.data.gif_reader import GifReader
 from tats_exp.data.image_reader import ImageReader
@@ -57,8 +59,12 @@ def open_reader(path: Path, index: int = 0, limits: Limits = DEFAULT, verdict: V
     Raises:
         UserError: it cannot be opened; one line that names it.
     """
-    path = Path(path)
-    if path.is_dir():
+    path = Path(os.path.abspath(path))  # noqa: PTH100  (links stay; the reader stays where it was opened)
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    if is_folder:
         return ImageReader(path, limits)
     suffix = path.suffix.lower()
     if suffix in ARRAYS:
