@@ -136,6 +136,11 @@ def test_version_is_ours(asked: Any) -> None:
         (["-m", "padding=glob(q*)"], "no option is meant; allowed: loop"),
         (["-m", "seed=glob(*)"], "seed is no group"),
         (["-m", "seed=interval(0,1)"], "cannot sweep"),
+        (["-m", "seed=range(0)"], "seed=range(0): no values, so no runs"),
+        (["-m", "hydra.sweeper=basic"], "hydra.sweeper: no section with a _target_; an option is chosen as hydra/sw"),
+        (["hydra.launcher=null"], "hydra.launcher: no section with a _target_"),
+        (["-m", '+hydra.sweeper.params.seed="0,1"'], "NoneType"),
+        (["-m", "hydra.sweeper.params={seed: 0}"], "hydra.sweeper.params"),
         (["hydra.searchpath=[/no/such]"], "hydra.searchpath: /no/such is not available"),
     ],
 )
