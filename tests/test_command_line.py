@@ -16,6 +16,7 @@ from tats_exp import UserError
 from tats_exp.__main__ import command
 from tats_exp.cli import guarded
 from tats_exp.compose import configuration
+from tats_exp.evaluate.__main__ import main as evaluate
 from tats_exp.flags import read_command_line
 from tats_exp.overrides import LONGEST_NAME, expanded, folder_name, parse_overrides
 from tats_exp.plan import make_plan
@@ -92,6 +93,12 @@ print(json.dumps([codes, [name for name in {HEAVY} if name in sys.modules]]))
     assert json.loads(result.stdout.splitlines()[-1]) == [[2, 2, 2, 0], []], result.stderr
 
 
+def test_a_report_of_nothing_is_answered_without_torch(tmp_path: Path) -> None:
+    script = "import sys; from tats_exp.report.__main__ import main; print(main(['no/such']), 'torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert result.stdout == "2 False\n", result.stderr
+
+
 def test_version_is_ours(asked: Any) -> None:
     code, out, _ = asked("--version")
     assert code == 0 and out.startswith("tats_exp 0.") and "hydra-core 1." in out and "torch 2." in out
@@ -103,6 +110,7 @@ def test_version_is_ours(asked: Any) -> None:
         (["--resolve"], "--resolve goes with --cfg"),
         (["-p", "vqgan"], "--package goes with --cfg"),
         (["--cfg", "job", "-p", "vqgn"], "vqgn: unknown key; did you mean 'vqgan'?"),
+        (["--cfg", "job", "-p", "resolution", "scale=smoke"], "--package resolution: a value, no section: 16"),
         (["--cfg", "jobs"], "invalid choice: 'jobs'"),
         (["--run", "--cfg", "job"], "--cfg and --run do not go together"),
         (["-m", "--run"], "--run and --multirun do not go together"),
@@ -122,6 +130,8 @@ def test_version_is_ours(asked: Any) -> None:
         (["++experiment=padding_ablation"], "force-add of config groups is not supported"),
         (["+seed=1"], "An item is already at 'seed'"),
         (["seed"], "overrides are written KEY=VALUE"),
+        (["seed = 1"], "overrides are written KEY=VALUE"),
+        (["ｓeed=1"], "overrides are written KEY=VALUE"),
         (["=3"], "must be a string or a list"),
         (["padding=null"], "must be a string or a list"),
         (["scale="], "scale=: no such option; allowed: paper, smoke, toy"),
@@ -136,6 +146,11 @@ def test_version_is_ours(asked: Any) -> None:
         (["-m", "padding=glob(q*)"], "no option is meant; allowed: loop"),
         (["-m", "seed=glob(*)"], "seed is no group"),
         (["-m", "seed=interval(0,1)"], "cannot sweep"),
+        (["-m", "seed=range(0)"], "seed=range(0): no values, so no runs"),
+        (["-m", "hydra.sweeper=basic"], "hydra.sweeper: no section with a _target_; an option is chosen as hydra/sw"),
+        (["hydra.launcher=null"], "hydra.launcher: no section with a _target_"),
+        (["-m", '+hydra.sweeper.params.seed="0,1"'], "NoneType"),
+        (["-m", "hydra.sweeper.params={seed: 0}"], "hydra.sweeper.params"),
         (["hydra.searchpath=[/no/such]"], "hydra.searchpath: /no/such is not available"),
     ],
 )
@@ -213,6 +228,24 @@ def test_a_path_with_a_comma_is_answered_with_the_line_to_copy(line: str, copied
         assert [quoted.text for quoted in parse_overrides([several])[0].value().list] == expected.split(",")
 
 
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ("generated=a,b", """ 'generated="a,b"', several paths 'generated=["a","b"]'"""),
+        ("generated=/a=b,/c", """ 'generated="/a=b,/c"', several paths 'generated=["/a=b","/c"]'"""),
+        ("real=a,b", """: one value is taken; a path with a comma in it is written 'real="a,b"'"""),
+        ("real=choice(a,b)", ": one value is taken"),
+        ("real=12", "(a path that looks like a number is written ./NAME)"),
+        ("real=null", "Input should be a valid string"),
+    ],
+)
+def test_what_is_told_of_commas_and_numbers_fits_the_command(
+    capsys: pytest.CaptureFixture[str], line: str, said: str
+) -> None:
+    assert evaluate(["generated=x", "real=x", line]) == 2
+    assert capsys.readouterr().err.endswith(f"{said}\n")
+
+
 @pytest.mark.parametrize("flags", [[], ["-m", "seed=0,1"]])
 def test_a_checkpoint_with_an_odd_name_is_answered_about_the_file(tmp_path: Path, flags: list[str]) -> None:
     with pytest.raises(UserError, match=rf"^vqgan\.checkpoint: checkpoint {ODD}: no such file$"):
@@ -277,6 +310,9 @@ def test_a_folder_is_held_by_one_command_and_holds_no_other_runs(tmp_path: Path)
     with own_folder(timed) as first, own_folder(timed) as second:
         assert second.folder == first.folder.with_name(f"{first.folder.name}_2")
         assert second.run_folders[0] == second.folder / "seed=0"
+    unwritable = composed("hydra.run.dir=/proc")
+    with pytest.raises(UserError, match=r"^hydra\.run\.dir=/proc: "), own_folder(unwritable):
+        pass
     (tmp_path / "file").touch()
     file = composed(f"hydra.run.dir={tmp_path}/file")
     with pytest.raises(UserError, match=r"^hydra\.run\.dir=.*file"), own_folder(file):

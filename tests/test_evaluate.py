@@ -90,6 +90,12 @@ def test_real_videos_are_looked_at_once(folders: Path, capsys: pytest.CaptureFix
     assert "same" in printed and "noisy" in printed and "floor: real vs other real" in printed
 
 
+def test_a_folder_may_have_the_longest_name_there_is(folders: Path, tmp_path: Path) -> None:
+    (tmp_path / ("g" * 255)).symlink_to(folders / "same")
+    assert main([f"real={folders / 'real'}", f"generated={tmp_path / ('g' * 255)}", "out=long", *QUICK]) == 0
+    assert found("long")["values"]
+
+
 def test_folders_that_were_not_measured_alike_get_a_table_each(folders: Path, capsys: pytest.CaptureFixture) -> None:
     both = f"generated=[{folders / 'same'},{folders / 'films'}]"
     assert main([f"real={folders / 'real'}", both, "out=both", *QUICK]) == 0

@@ -55,6 +55,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["vqgan.model.downsample=[]"], "downsample"),
         (["mask=d"], "mask=d: no such option; allowed: a, b, c"),
         (["~condition"], "condition is missing"),
+        *(([f"~vqgan.model.{key}"], f"vqgan.model.{key} is missing") for key in ("norm", "decoder_blocks")),
         (["sampler=hierarchical", "interpolation.model.mask=causal"], "interpolation.model.mask=causal"),
         (["sampler=hierarchical", "interpolation.model.mask=d"], "'a', 'b' or 'c'"),
         (["sampler=hierarchical", "sampler.key_every=1"], "sampler.key_every=1 must be at least 2 latent frames"),

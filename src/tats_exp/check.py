@@ -32,6 +32,8 @@ logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
 COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask"}
 """Parameters of the transformers that follow from the rest of the config; `mask` of the autoregressive one alone."""
+READ_OF_VQGAN = ("codebook", "downsample", "decoder_blocks", "norm", "encoder_padding", "decoder_padding")
+"""Parameters of the VQGAN that the rest of a run follows from: they are written out also where they have a default."""
 TRAINER_KEYS = {"accelerator", "devices", "precision", "strategy", "benchmark", "deterministic", "sync_batchnorm"}
 """What a trainer section may set: where and how to compute. Budgets are `training` sections, which the store hashes."""
 
@@ -58,6 +60,9 @@ def check(cfg: DictConfig) -> Config:
             config = config.model_copy(update={"vqgan": filled_vqgan(config.vqgan)})
     for path, node, supplied in _nodes(config):
         _check_node(path, node, supplied)
+    for key in READ_OF_VQGAN:
+        if key not in config.vqgan.model:
+            raise UserError(f"vqgan.model.{key} is missing")
     config = _with_transformers_of_checkpoints(config)
     _check_together(config)
     return config

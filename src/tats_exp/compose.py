@@ -20,6 +20,9 @@ from tats_exp.cli import one_line
 from tats_exp.config import allowed, conf_dir
 from tats_exp.overrides import at_home, parse_overrides
 
+OVER_OVERRIDES = (HydraException, OmegaConfBaseException, ValueError, AssertionError, AttributeError)
+"""What Hydra raises over overrides; the last two where a key below null is set."""
+
 
 @contextmanager
 def configuration(own: str | None = None) -> Iterator[None]:
@@ -75,7 +78,7 @@ def compose_run(overrides: list[str], with_hydra: bool = False, root: str = "con
             return compose(root, overrides=overrides, return_hydra_config=with_hydra)
     except UserWarning as warning:
         raise UserError(f"hydra.searchpath: {re.sub('provider=.*?, path=', '', str(warning))}") from warning
-    except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra raises all three over overrides
+    except OVER_OVERRIDES as error:
         raise UserError(_one_line(error, root, overrides)) from error
 
 

@@ -228,4 +228,5 @@ def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{path} is missing"
     told = f"{path}={finding['input']!r}: {finding['msg']}"
     # Hydra reads 12, 1e5 and nan as numbers, also where they are folders.
-    return f"{told} (a path that looks like a number is written ./NAME)" if finding["type"] == "string_type" else told
+    number = finding["type"] == "string_type" and isinstance(finding["input"], int | float)
+    return f"{told} (a path that looks like a number is written ./NAME)" if number else told

@@ -150,6 +150,8 @@ def _show_configs(given: Namespace) -> None:
 
 def _part(config: DictConfig, package: str) -> DictConfig:
     part = OmegaConf.select(config, package)
-    if not isinstance(part, DictConfig):
+    if part is not None and not isinstance(part, DictConfig):
+        raise UserError(f"--package {package}: a value, no section: {part}")
+    if part is None:
         raise UserError(f"--package {package}: {unknown_key_line(package, config)}")
     return part

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
@@ -18,6 +18,8 @@ from tats_exp import UserError
 
 PATHS = {"checkpoint", "weights", "heads", "path", "root", "real", "generated", "clips", "run", "out", "store"}
 """Last names of the keys that take paths, of all commands."""
+LISTS = {"generated"}
+"""Those among them that take a list."""
 FOLDERS = {"hydra.run.dir", "hydra.sweep.dir"}
 LONGEST_NAME = 160
 """Bytes of a run folder's name that are its choices: a file system takes 255, and some tools add to a name."""
@@ -89,7 +91,8 @@ def refuse_several(overrides: list[Override], reason: str) -> None:
     for override in overrides:
         if override.is_sweep_override():
             line = override.input_line or ""
-            path = f"; {_with_comma(line)}" if takes_path(override.key_or_group) and "," in line else ""
+            commas = override.value_type == ValueType.SIMPLE_CHOICE_SWEEP  # no function, whose name tells what is meant
+            path = f"; {_with_comma(line)}" if takes_path(override.key_or_group) and commas else ""
             raise UserError(f"{line}: {reason}{path}")
 
 
@@ -101,7 +104,11 @@ def _with_comma(line: str) -> str:
     if inside is not value:
         return f"a list of paths is written {shlex.quote(f'{key}=[{several}]')}"
     one = f"{key}={QuotedString(value, Quote.double).with_quotes()}"
-    return f"a path with a comma in it is written {shlex.quote(one)}, several paths {shlex.quote(f'{key}={several}')}"
+    alone = f"a path with a comma in it is written {shlex.quote(one)}"
+    if "." not in key and key not in LISTS:  # of a command that sweeps nothing
+        return alone
+    listed = f"[{several}]" if key in LISTS else several
+    return f"{alone}, several paths {shlex.quote(f'{key}={listed}')}"
 
 
 def _parsed(parser: OverridesParser, line: str) -> Override:
@@ -122,9 +129,12 @@ def _parsed(parser: OverridesParser, line: str) -> Override:
 def _reason(error: HydraException, key: str, value: str) -> str:
     """What Hydra's grammar says of an override, and how a text that it cannot read is written."""
     reason = f"no override that Hydra can read ({str(error).splitlines()[0]})"
-    if not key:
+    quoted = f"{key}={QuotedString(value, Quote.double).with_quotes()}"
+    try:
+        OverridesParser.create().parse_override(quoted if key else "")
+    except HydraException:  # it is the key that cannot be read
         return f"{reason}; overrides are written KEY=VALUE"
-    return f"{reason}; a text is written {shlex.quote(f'{key}={QuotedString(value, Quote.double).with_quotes()}')}"
+    return f"{reason}; a text is written {shlex.quote(quoted)}"
 
 
 def folder_name(text: str) -> str:

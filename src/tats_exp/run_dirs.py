@@ -35,7 +35,7 @@ def own_folder(sweep: Sweep) -> Iterator[Sweep]:
         if "${now:" in _as_written(sweep.hydra, key):
             sweep = _numbered(sweep)
         else:
-            sweep.folder.mkdir(parents=True, exist_ok=True)
+            writable(sweep.folder)
         held = os.open(sweep.folder, os.O_RDONLY)
     try:
         _lock(held, f"{key}={sweep.folder}")

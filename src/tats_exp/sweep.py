@@ -79,6 +79,7 @@ def compose_sweep(given: Namespace) -> Sweep:
         searched = [_line(o) for o in overrides if o.key_or_group == SEARCHED]
         overrides = [_without_glob(o, searched) for o in overrides]
         whole = compose_run([_line(o) for o in overrides if not o.is_sweep_override()], with_hydra=True)
+        _refuse_sections(whole.hydra)
         if whole.hydra.job.chdir:
             raise UserError("hydra.job.chdir=true: paths are taken from the folder one starts in; allowed: false")
         multirun = bool(given.multirun) or str(whole.hydra.mode).endswith("MULTIRUN")
@@ -118,6 +119,9 @@ def _multirun(whole: DictConfig, overrides: list[Override], lines: list[str], se
         jobs = [list(job) for job in BasicSweeper.split_arguments(parsed, None)[0]]
     except (HydraException, AssertionError) as error:
         raise UserError(f"cannot sweep: {one_line(error)}") from error
+    if not jobs:
+        empty = next(_line(o) for o in parsed if o.is_sweep_override() and not list(o.sweep_iterator()))
+        raise UserError(f"{empty}: no values, so no runs")
     last = {o.key_or_group: o for o in parsed}
     swept = [key for key, o in last.items() if o.is_sweep_override() or key in {p.key_or_group for p in params}]
     fixed = _fixed(overrides, swept)
@@ -150,6 +154,13 @@ def _refuse_of_hydra(overrides: list[Override]) -> None:
         places = override.value() if override.key_or_group == SEARCHED else None
         for place in places if isinstance(places, list) else []:
             refuse_taken(f"hydra.searchpath: {place}", Path(str(place).removeprefix("file://")))
+
+
+def _refuse_sections(hydra: DictConfig) -> None:
+    """Refuse a launcher or a sweeper that is no section: the options of those groups are chosen with a slash."""
+    for name in ("launcher", "sweeper"):
+        if not isinstance(hydra[name], DictConfig) or "_target_" not in hydra[name]:
+            raise UserError(f"hydra.{name}: no section with a _target_; an option is chosen as hydra/{name}=NAME")
 
 
 def _without_glob(override: Override, searched: list[str]) -> Override:

@@ -12,6 +12,7 @@ from tats_exp import UserError
 from tats_exp.cli import path_of
 from tats_exp.command import command, read_config
 from tats_exp.evaluate.config import EvaluateConfig
+from tats_exp.overrides import folder_name
 from tats_exp.run_dirs import writable
 
 
@@ -38,7 +39,7 @@ def run(overrides: list[str]) -> None:
         print(told, flush=True)
     if (told := evaluator.no_common_table()) is not None:
         print(told, flush=True)
-    runs = [out / f"{number}_{Path(folder).name}" for number, folder in enumerate(evaluator.generated)]
+    runs = [out / folder_name(f"{number}_{Path(folder).name}") for number, folder in enumerate(evaluator.generated)]
     done, wrong = 0, []
     try:
         for folder, run_folder in zip(evaluator.generated, runs, strict=True):

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from tats_exp.names import Mask
 from tats_exp.report.runs import Group
 from tats_exp.report.style import Ink, panels
-from tats_exp.transformer.masks import Mask, attention_mask
 
 
 def masks(groups: list[Group], ink: Ink) -> Figure | None:
@@ -53,6 +53,8 @@ def visible_blocks(mask: Mask, condition_length: int, window: Sequence[int]) -> 
     Returns:
         (1 + t, 1 + t), rows look at columns; the last code of a window, which is never read, is left out.
     """
+    from tats_exp.transformer.masks import attention_mask  # torch comes with it
+
     visible = attention_mask(mask, condition_length, window).numpy().astype(float)
     frame = window[1] * window[2]
     edges = [0, *(condition_length + frame * place for place in range(window[0]))]

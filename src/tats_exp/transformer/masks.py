@@ -12,13 +12,14 @@ latent frame; the frames between them are what is predicted.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-Mask = Literal["causal", "a", "b", "c"]
+from tats_exp.names import Mask
+
 Rule = Callable[[Tensor, Tensor], Tensor]
 """Takes positions of rows and of columns, of shapes that broadcast; True where the row may look at the column."""
 
