@@ -237,8 +237,9 @@ def test_a_child_that_cannot_start_is_a_mistake_of_ours_and_says_why(tmp_path, m
 
 def test_a_child_ends_with_the_process_that_started_it(tmp_path):
     script = (
-        "import subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-P', '-m', 'tats_exp.data.judge'], stdin=sys.stdin)\n"
+        "import os, subprocess, sys\n"
+        "command = [sys.executable, '-P', '-m', 'tats_exp.data.judge', str(os.getpid())]\n"
+        "child = subprocess.Popen(command, stdin=sys.stdin)\n"
         "print(child.pid, flush=True)\n"
         "sys.stdin.read()"
     )

@@ -1,4 +1,4 @@
-"""Judge what may be a video, whole and once: `python -m tats_exp.data.judge`, started by `judging.py`, never by hand.
+"""Judge what may be a video, whole and once: `python -m tats_exp.data.judge PARENT`, started by `judging.py`, never by hand.
 
 Reads a JSON object a line from standard input, a path and the limits it is held to, and writes the verdict as a line of
 JSON; between them an empty line now and then, as a sign of life. Decoders that hang or crash over a damaged file do so
@@ -105,9 +105,8 @@ def _content(files: list[Path], beat: Beat) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def end_with_parent() -> None:
+def end_with(parent: int) -> None:
     """End this process when the one that started it is gone, whatever a decoder is at."""
-    parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
@@ -115,7 +114,7 @@ def end_with_parent() -> None:
 
 def main() -> None:
     """Judge one path after the other until standard input ends."""
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with, args=[int(sys.argv[1])], daemon=True).start()
     last = time.monotonic()
 
     def tell(line: str = "") -> None:

@@ -275,7 +275,7 @@ class _Child:
             package = Path(__file__).resolve().parents[2]
             search = os.pathsep.join([str(package), *filter(None, [os.environ.get("PYTHONPATH")])])
             self._process = subprocess.Popen(
-                COMMAND,
+                [*COMMAND, str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._complaints,
