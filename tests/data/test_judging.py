@@ -303,7 +303,7 @@ def test_too_little_memory_is_no_fault_of_the_file(tmp_path, monkeypatch, capsys
         with pytest.raises(MemoryError):
             reader.read(range(4))
         short.setattr(sys, "stdin", io.StringIO(json.dumps({"path": str(path), "limits": {}}) + "\n"))
-        judge.main()
+        judge.main(os.getppid())
     assert json.loads(capsys.readouterr().out) == {"refused": f"{path}: does not fit into memory", "chance": True}
     assert open_reader(path).read(range(4)).shape == (4, 20, 34, 3)
 

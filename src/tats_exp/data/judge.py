@@ -1,4 +1,4 @@
-"""Judge what may be a video, whole and once: `python -m tats_exp.data.judge PARENT`, started by `judging.py`, never by hand.
+"""Judge what may be a video, whole and once: `python -m tats_exp.data.judge PARENT`, started by `judging.py` alone.
 
 Reads a JSON object a line from standard input, a path and the limits it is held to, and writes the verdict as a line of
 JSON; between them an empty line now and then, as a sign of life. Decoders that hang or crash over a damaged file do so
@@ -112,9 +112,9 @@ def end_with(parent: int) -> None:
     os._exit(1)
 
 
-def main() -> None:
-    """Judge one path after the other until standard input ends."""
-    threading.Thread(target=end_with, args=[int(sys.argv[1])], daemon=True).start()
+def main(parent: int) -> None:
+    """Judge one path after the other until standard input ends, or the parent does, a number of a process."""
+    threading.Thread(target=end_with, args=[parent], daemon=True).start()
     last = time.monotonic()
 
     def tell(line: str = "") -> None:
@@ -143,6 +143,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        main(int(sys.argv[1]))
     except (KeyboardInterrupt, BrokenPipeError):  # whoever started it is gone
         sys.exit(1)
