@@ -77,6 +77,8 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["trainer.accelerator=abacus"], "trainer: "),
         (["~trainer.precision"], "trainer.precision is missing"),
         (["data.seed=-1"], "data.seed=-1"),
+        (["data=video_files", "data.root=.", "data.limits=null"], "data.limits=null: it has to be given"),
+        (["store.root="], "store.root='': String should have at least 1 character"),
         (["name=.."], "name='..'"),
         (["data.frames=16"], "no clip fits"),
         (["--config-name=other"], "--config-"),

@@ -155,6 +155,8 @@ def _check_node(path: str, node: Node, supplied: set[str]) -> None:
                 TypeAdapter(hints[key]).validate_python(value)
             except ValidationError as error:
                 raise UserError(f"{path}.{key}={value!r}: {error.errors()[0]['msg']}") from None
+        elif value is None and key in hints and not _takes_none(hints[key]):
+            raise UserError(f"{path}.{key}=null: it has to be given")
     missing = [n for n in takes if parameters[n].default is inspect.Parameter.empty and n not in {*node, *supplied}]
     if missing:
         raise UserError(f"{path}.{missing[0]} is missing")
@@ -175,6 +177,11 @@ def _is_plain(hint: Any) -> bool:
     if origin in (typing.Union, UnionType, list, tuple) or getattr(origin, "__name__", "") in ("Sequence", "Iterable"):
         return all(arg is Ellipsis or _is_plain(arg) for arg in typing.get_args(hint))
     return hint in (int, float, str, bool, type(None), Path)
+
+
+def _takes_none(hint: Any) -> bool:
+    """Whether a type hint allows None."""
+    return hint in (Any, type(None)) or any(_takes_none(arg) for arg in typing.get_args(hint))
 
 
 def _check_together(config: Config) -> None:

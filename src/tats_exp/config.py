@@ -44,7 +44,7 @@ class Reserve(Section):
 class StoreSection(Section):
     """Where stages keep what they made."""
 
-    root: str
+    root: str = Field(min_length=1)
     redo: list[StageName]
     redo_before: float | None
 

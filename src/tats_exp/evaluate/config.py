@@ -21,7 +21,7 @@ class EvaluateConfig(Section):
     eval_videos: int = Field(ge=2)
     reference_videos: int = Field(ge=2)
     out: str | None
-    store: str
+    store: str = Field(min_length=1)
     device: Literal["auto", "cpu", "cuda"]
     limits: Limits
     metrics: Metrics
