@@ -147,3 +147,10 @@ def test_the_floor_of_a_vqgan_that_choices_share_is_counted_once(tmp_path: Path)
             write_run(tmp_path / f"{mask}{seed}", {"mask": mask, "seed": str(seed)}, {FVD: 5.0}, floors=floors)
     (row,) = [row for row in make_table(group_runs(load_runs(tmp_path))).rows if row.kind == "floor"]
     assert row.cells[0].std == pytest.approx(statistics.stdev([1.0, 2.0, 4.0]))
+
+
+def test_a_path_that_was_swept_does_not_make_the_text_wide(tmp_path: Path) -> None:
+    path = "/clips/" + "/".join(["a folder with a long name"] * 10) + "/end"
+    write_run(tmp_path / "a", {"data.root": path, "seed": "0"}, {FVD: 2.0})
+    text = to_text(make_table(group_runs(load_runs(tmp_path))))
+    assert max(map(len, text.splitlines())) <= TEXT_WIDTH and "/end" in text and "data.root=/clips" in text

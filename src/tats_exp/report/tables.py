@@ -19,6 +19,8 @@ from tats_exp.report.headlines import Headline, headlines_in
 from tats_exp.report.runs import Group, Run
 
 MISSING = "–"
+LABEL_WIDTH = 71
+"""Letters of a row's label in a terminal."""
 TEXT_WIDTH = 150
 """Letters to a line of the table in a terminal."""
 FLOORS = {
@@ -180,7 +182,7 @@ def to_text(table: Table) -> str:
     """
     heads = [["", *(column.title[0] for column in table.columns)]]
     heads.append(["", *(f"{column.title[1]} {column.arrow}".strip() for column in table.columns)])
-    body = [[_row_label(row), *table.texts(row)] for row in table.rows]
+    body = [[_without_middle(_row_label(row)), *table.texts(row)] for row in table.rows]
     widths = [max(_width(line[place]) for line in heads + body) for place in range(len(heads[0]))]
     parts: list[list[int]] = []
     left = 0
@@ -247,6 +249,14 @@ def _row_label(row: Row) -> str:
     if row.kind == "seed":
         return f"{row.label}, seed {row.seed}" if row.seed else row.label
     return f"{row.label}, mean of {row.n}" if row.kind == "mean" else row.label
+
+
+def _without_middle(label: str) -> str:
+    """A label of at most `LABEL_WIDTH` letters, both ends of a longer one: paths may be swept, too."""
+    if len(label) <= LABEL_WIDTH:
+        return label
+    half = (LABEL_WIDTH - 1) // 2
+    return f"{label[:half]}…{label[-half:]}"
 
 
 def _width(text: str) -> int:
