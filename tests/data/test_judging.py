@@ -15,8 +15,8 @@ import numpy as np
 import PIL
 import pytest
 
-from tats_exp.data import frame_index, judge, judging
-from tats_exp.data.frame_index import FrameConverter
+from tats_exp.data import decoder, frame_index, judge, judges, judging
+from tats_exp.data.decoder import FrameConverter
 from tats_exp.data.judging import judge_all, judged
 from tats_exp.data.limits import Limits
 from tats_exp.data.video_files import VideoFiles
@@ -36,7 +36,7 @@ def fresh(tmp_path, monkeypatch):
 @pytest.fixture
 def no_child(monkeypatch):
     def forbid():
-        monkeypatch.setattr(judging, "COMMAND", ["no such command"])
+        monkeypatch.setattr(judges, "COMMAND", ["no such command"])
 
     return forbid
 
@@ -107,8 +107,8 @@ def test_refusals_are_remembered_too(tmp_path, no_child, monkeypatch):
 def test_what_hangs_is_given_up_and_the_rest_goes_on(tmp_path, monkeypatch):
     paths = [video(tmp_path / f"{number}.avi") for number in range(3)]
     hangs = "import sys, time\nfor line in sys.stdin:\n    time.sleep(1000)"
-    monkeypatch.setattr(judging, "COMMAND", [sys.executable, "-c", hangs])
-    monkeypatch.setattr(judging, "PATIENCE", 0.2)
+    monkeypatch.setattr(judges, "COMMAND", [sys.executable, "-c", hangs])
+    monkeypatch.setattr(judges, "PATIENCE", 0.2)
     for path, verdict in zip(paths, judge_all(paths), strict=True):
         assert verdict == f"{path}: no sign of life from its decoder for 0.2 s"
     monkeypatch.undo()
@@ -123,7 +123,7 @@ def test_what_crashes_is_named_and_the_rest_goes_on(tmp_path, monkeypatch):
         "    if '1.avi' in line: os.kill(os.getpid(), 11)\n"
         "    print(json.dumps({'refused': 'fine'}), flush=True)"
     )
-    monkeypatch.setattr(judging, "COMMAND", [sys.executable, "-c", crashes])
+    monkeypatch.setattr(judges, "COMMAND", [sys.executable, "-c", crashes])
     assert judge_all(paths) == ["fine", f"{paths[1]}: its decoder crashed (-11)", "fine", "fine"]
 
 
@@ -134,8 +134,8 @@ def test_signs_of_life_keep_a_long_file_alive(tmp_path, monkeypatch):
         "    for _ in range(8): time.sleep(.25); print(flush=True)\n"
         "    print(json.dumps({'refused': 'done'}), flush=True)"
     )
-    monkeypatch.setattr(judging, "COMMAND", [sys.executable, "-c", slow])
-    monkeypatch.setattr(judging, "PATIENCE", 1.5)
+    monkeypatch.setattr(judges, "COMMAND", [sys.executable, "-c", slow])
+    monkeypatch.setattr(judges, "PATIENCE", 1.5)
     assert judge_all([video(tmp_path / "a.avi")]) == ["done"]
 
 
@@ -211,7 +211,7 @@ def test_a_sweep_hands_its_list_to_its_runs(tmp_path, no_child, monkeypatch, cap
             run.read(1, 0, 4)
     shutil.rmtree(os.environ[judging.KEPT])
     monkeypatch.setattr(judging, "_known", {})
-    monkeypatch.setattr(judging, "COMMAND", [sys.executable, "-P", "-m", "tats_exp.data.judge"])
+    monkeypatch.setattr(judges, "COMMAND", [sys.executable, "-P", "-m", "tats_exp.data.judge"])
     with pytest.raises(ValueError, match=r"a\.avi: no such file \(it was readable when the sweep was planned\)"):
         VideoFiles(root, 16).split("train")
 
@@ -230,7 +230,7 @@ def test_a_condemned_file_stays_in_the_list_of_its_sweep(tmp_path, monkeypatch):
 
 
 def test_a_child_that_cannot_start_is_a_mistake_of_ours_and_says_why(tmp_path, monkeypatch):
-    monkeypatch.setattr(judging, "COMMAND", [sys.executable, "-c", "import no_such_module"])
+    monkeypatch.setattr(judges, "COMMAND", [sys.executable, "-c", "import no_such_module"])
     with pytest.raises(RuntimeError, match="No module named 'no_such_module'"):
         judged(video(tmp_path / "a.avi"))
 
@@ -287,7 +287,7 @@ def test_a_verdict_knows_its_decoder_after_an_upgrade(tmp_path, monkeypatch):
     monkeypatch.setattr(PIL, "__version__", "999.0")
     monkeypatch.setattr(judging, "_known", {})
     asked = []
-    monkeypatch.setattr(judging._Child, "ask", lambda _, path, __: asked.append(path) or {"refused": "judged anew"})
+    monkeypatch.setattr(judges.Judge, "ask", lambda _, path, __: asked.append(path) or {"refused": "judged anew"})
     assert judge_all([tmp_path / "images"]) == ["judged anew"] and asked == [tmp_path / "images"]
 
 
@@ -312,7 +312,7 @@ def test_signs_of_life_come_while_a_place_to_begin_is_tried(tmp_path):
     """Seeking may arrive hundreds of large frames before it."""
     path = video(tmp_path / "a.avi", 40)
     beats = []
-    with frame_index.opened(path) as (container, stream):
+    with decoder.opened(path) as (container, stream):
         before = frame_index._decoded_before(container, stream, 0, 36, judged(path).frames, lambda: beats.append(1))
     assert before == 36 and len(beats) == 37
 

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from tats_exp.data import video_files
 from tats_exp.data.clips import Clips
-from tats_exp.data.frame_index import DECODER
+from tats_exp.data.decoder import DECODER
 from tats_exp.data.resizing import VERSION
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.step_sampler import StepSampler

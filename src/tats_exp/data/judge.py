@@ -20,7 +20,8 @@ import PIL
 
 from tats_exp import UserError
 from tats_exp.data.array_reader import ARRAYS, ArrayReader
-from tats_exp.data.frame_index import DECODER, Beat, FrameIndex, index_frames
+from tats_exp.data.decoder import DECODER
+from tats_exp.data.frame_index import Beat, FrameIndex, index_frames
 from tats_exp.data.image_reader import IMAGES, images_in, size_of
 from tats_exp.data.limits import Limits
 from tats_exp.data.regular_file import require_file

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tats_exp import UserError
-from tats_exp.data.frame_index import FrameConverter, FrameIndex, opened, turned
+from tats_exp.data.decoder import FrameConverter, opened
+from tats_exp.data.frame_index import FrameIndex, turned
 from tats_exp.data.judge import Verdict
 from tats_exp.data.judging import condemn, judged
 from tats_exp.data.limits import DEFAULT, Limits

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tats_exp import UserError
-from tats_exp.data.frame_index import opened
+from tats_exp.data.decoder import opened
 
 FPS = 12
 SHOWN_HEIGHT = 96
