@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -64,26 +65,38 @@ class Judge:
         """What the child says of a path; where it says nothing, that is what is refused."""
         asked = {"path": os.path.abspath(path), "limits": asdict(limits)}  # noqa: PTH100
         process = self._running()
-        assert process.stdin is not None
         try:
-            process.stdin.write(json.dumps(asked).encode() + b"\n")
-            process.stdin.flush()
-            while (line := self._line(process)) is not None:
-                if line:
-                    told = json.loads(line)
-                    if "bug" in told:
-                        raise RuntimeError(told["bug"])
-                    return told
-            if (code := process.wait()) == 1:  # Python ended it, not the decoder: it could not even start
-                self._complaints.seek(0)
-                raise RuntimeError(f"{' '.join(COMMAND)}: {self._complaints.read().decode(errors='replace')}")
-            why = f"its decoder crashed ({code})"
-        except BrokenPipeError:
-            why = "its decoder crashed"
+            told = self._answer(process, json.dumps(asked).encode())
         except TimeoutError:
             why = f"no sign of life from its decoder for {PATIENCE:g} s"
+        else:
+            if told is not None:
+                return told
+            why = f"its decoder crashed ({process.wait()})"
+            if process.returncode == 1:  # Python ended it, not the decoder: it could not even start
+                self._complaints.seek(0)
+                raise RuntimeError(f"{' '.join(COMMAND)}: {self._complaints.read().decode(errors='replace')}")
         self._end()
         return {"refused": f"{path}: {why}", "chance": True}
+
+    def _answer(self, process: "subprocess.Popen[bytes]", question: bytes) -> dict[str, Any] | None:
+        """What the child says; None when it has ended.
+
+        Raises:
+            TimeoutError: there was no sign of life.
+            RuntimeError: a mistake of ours in it.
+        """
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            process.stdin.write(question + b"\n")
+            process.stdin.flush()
+        while (line := self._line(process)) is not None:
+            if line:
+                told: dict[str, Any] = json.loads(line)
+                if "bug" in told:
+                    raise RuntimeError(told["bug"])
+                return told
+        return None
 
     def stop(self) -> None:
         """End the child, whatever it is at."""
@@ -128,5 +141,6 @@ class Judge:
             self._process.wait()
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with suppress(BrokenPipeError):  # what it was never told
+                        pipe.close()
             self._process = None
