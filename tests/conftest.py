@@ -11,11 +11,15 @@ import tempfile
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 _VERDICTS = pytest.StashKey[str]()
 
 install_import_hook("tats_exp", "beartype.beartype")
+# How long an example takes, and to draw one, hangs on what else the machine does.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 torch.set_num_threads(int(os.environ.get("TATS_EXP_TEST_THREADS", "1")))
 os.environ.setdefault("WANDB__SERVICE_WAIT", "1800")  # on a machine busy with other work 30 seconds are too few
 

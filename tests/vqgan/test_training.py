@@ -160,7 +160,9 @@ def test_half_precision_trains_alike(tmp_path: Path) -> None:
     _, whole = train(tmp_path / "whole", **judges)
     _, half = train(tmp_path / "half", precision="bf16-mixed", adversaries=adversaries(adaptive=True))
     for key in ("l1", "discriminator_spatial", "matching_temporal"):
-        assert half[-1][f"train/vqgan/{key}"] == pytest.approx(whole[-1][f"train/vqgan/{key}"], rel=0.1)
+        for step in (0, 1):  # later on codes flip, and which ones hangs on the order in which a processor adds
+            assert half[step][f"train/vqgan/{key}"] == pytest.approx(whole[step][f"train/vqgan/{key}"], rel=0.04)
+    assert half[-1]["train/vqgan/l1"] < 0.85 * half[0]["train/vqgan/l1"]
 
 
 def test_a_training_made_to_diverge_raises_an_alarm_in_one_line(
