@@ -1,3 +1,5 @@
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +112,15 @@ def test_losses_of_transformers_are_shown_however_many_terms_a_vqgan_has() -> No
     titles = [axis.get_title(loc="left") for axis in figure.axes]
     assert titles[0] == "train/interpolation/nll" and len(titles) == figures.LOSS_PANELS
     assert not any("alarm" in title for title in titles)
+
+
+def test_a_long_path_among_the_choices_leaves_room_for_what_is_drawn(tmp_path: Path) -> None:
+    """Matplotlib warns, and gives up its layout, where labels take all of it."""
+    long = "data.root=/" + "/".join(["a_folder_with_a_long_name"] * 8)
+    groups = [replace(group(root, [[2.0, 3.0]], [3.0]), label=f"{long}{root} padding=zero") for root in "ab"]
+    groups = [replace(one, short=one.label.replace(" padding=", ", ")) for one in groups]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert {"curves", "frechet"} <= set(figures.draw_figures(groups, tmp_path))
+    assert figures._brief("padding=zero norm=batch") == "padding=zero norm=batch"
+    assert figures._brief(f"{long}b seed=1").endswith("_long_nameb seed=1")

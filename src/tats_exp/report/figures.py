@@ -6,8 +6,10 @@ Each function draws one figure from the finished runs and returns None where the
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,8 @@ NETWORK_CURVES = {
 FLOOR_NAMES = {"real": "real vs real", "reconstruction": "reconstruction vs real", "chance": "chance"}
 FLOOR_DASHES = {"real": (0, (4, 2)), "reconstruction": (0, (1, 1.5)), "chance": (0, (4, 2))}
 LOSS_PANELS = 12
+LETTERS = 40
+"""Letters of one choice that fit into a figure."""
 
 
 def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Path]]:
@@ -57,6 +61,7 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
         Name -> (light PNG, dark PNG), in reading order.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    groups = [replace(group, label=_brief(group.label), short=_brief(group.short)) for group in groups]
     strips, beginnings, rebuilt = read_strips(groups), read_strips(groups, step=2), read_reconstructions(groups)
     drawings: dict[str, Callable[[list[Group], Ink], Figure | None]] = {
         "film_strip": lambda _, ink: film_strip(strips, ink),
@@ -80,6 +85,11 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
                     save(figure, path)
                     drawn[name] = paths
     return drawn
+
+
+def _brief(text: str) -> str:
+    """Choices without the middle of long ones, such as paths, which would leave no room for what is drawn."""
+    return re.sub(rf"\S{{{LETTERS + 1},}}", lambda found: f"{found[0][:14]}…{found[0][15 - LETTERS :]}", text)
 
 
 def curves(groups: list[Group], ink: Ink) -> Figure | None:
