@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
+from tats_exp import UserError
 from tats_exp.data import judging, video_files
 from tats_exp.data.clips import Clips
 from tats_exp.data.judging import judge_all, judged
@@ -121,6 +122,25 @@ def test_a_frame_that_decodes_otherwise_is_refused_from_then_on(matrix, tmp_path
         monkeypatch.setattr(judging, "_known", known)
         with pytest.raises(ValueError, match=r"mjpeg\.avi: damaged or changed"):
             VideoFileReader(path)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.97])
+def test_a_file_cut_off_after_it_was_judged_gives_its_frames_or_is_refused(matrix, tmp_path, share):
+    refused = 0
+    for source in matrix.values():
+        verdict, truth = judged(source), from_the_start(source)
+        path = tmp_path / source.name
+        content = source.read_bytes()
+        path.write_bytes(content[: int(share * len(content))])
+        for start in (0, 20, len(truth) - 4):
+            try:
+                read = VideoFileReader(path, verdict=verdict).read(range(start, start + 4))
+            except UserError as error:
+                refused += 1
+                assert str(path) in str(error)
+            else:
+                assert np.array_equal(read, truth[start : start + 4])
+    assert refused > len(matrix)
 
 
 def test_frames_that_differ_in_size_are_refused(tmp_path):

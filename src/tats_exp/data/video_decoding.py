@@ -101,10 +101,9 @@ class VideoFileReader:
         start = int(self._index.starts[place - 1]) if place else 0
         if self._at is not None and start <= self._at <= wanted[0] and self._gives(wanted, put):
             return
-        if self._index.times.size:
-            self._go_to(int(self._index.seeks[place - 1]) if place else None)
-            if self._gives(wanted, put):
-                return
+        seek = int(self._index.seeks[place - 1]) if place else None
+        if self._index.times.size and self._goes_to(seek) and self._gives(wanted, put):
+            return
         self._restart()
         self._decoded = enumerate(self._container.decode(self._stream))
         if not self._gives(wanted, put):
@@ -137,13 +136,19 @@ class VideoFileReader:
             pass
         return False
 
-    def _go_to(self, time: int | None) -> None:
-        """Go to a time, or to the first frame; from there on frames are known by their times."""
+    def _goes_to(self, time: int | None) -> bool:
+        """Whether one can go to a time, or to the first frame; from there on frames are known by their times."""
         if time is None or self._container is None:
             self._restart()
-        if time is not None:
-            self._container.seek(time, stream=self._stream)
+        try:
+            if time is not None:
+                self._container.seek(time, stream=self._stream)
+        except MemoryError:
+            raise
+        except av.error.FFmpegError:  # there is no such place any more
+            return False
         self._decoded = self._known_by_time()
+        return True
 
     def _known_by_time(self) -> Iterator[tuple[int, av.VideoFrame]]:
         """Frames and their numbers; those before the wanted one that no other frame needs are not decoded."""
