@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tats_exp import UserError, processes
-from tats_exp.build import blamed_on, build
 from tats_exp.cli import guarded, path_of
-from tats_exp.config import Config
+from tats_exp.config.build import blamed_on, build
+from tats_exp.config.schema import Config
 from tats_exp.progress import Progress
 from tats_exp.run import failure
 

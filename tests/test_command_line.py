@@ -15,10 +15,10 @@ from runs import QUICK, tats_exp
 from tats_exp import UserError
 from tats_exp.__main__ import command
 from tats_exp.cli import guarded
-from tats_exp.compose import configuration
+from tats_exp.config.compose import configuration
+from tats_exp.config.overrides import LONGEST_NAME, expanded, folder_name, parse_overrides
 from tats_exp.evaluate.__main__ import main as evaluate
 from tats_exp.flags import read_command_line
-from tats_exp.overrides import LONGEST_NAME, expanded, folder_name, parse_overrides
 from tats_exp.plan import make_plan
 from tats_exp.run_dirs import own_folder
 from tats_exp.sweep import Sweep, compose_sweep

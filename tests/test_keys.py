@@ -8,11 +8,11 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from tats_exp import run as run_module
-from tats_exp.check import check
-from tats_exp.config import conf_dir
+from tats_exp.config.check import check
+from tats_exp.config.networks import identities
+from tats_exp.config.schema import conf_dir
 from tats_exp.features import I3D
 from tats_exp.log import FilesOnly
-from tats_exp.networks import identities
 from tats_exp.progress import Progress
 from tats_exp.store import Stage, Store
 

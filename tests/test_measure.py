@@ -6,8 +6,8 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from tats_exp.check import check
-from tats_exp.config import conf_dir
+from tats_exp.config.check import check
+from tats_exp.config.schema import conf_dir
 from tats_exp.evaluate.evaluator import memorisation
 from tats_exp.measure import _inner, _memorisation
 from tats_exp.metrics.evaluation import Evaluation, real_side

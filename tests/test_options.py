@@ -20,13 +20,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from features.test_torchscript import Detector, archive
 from tats_exp import UserError
-from tats_exp.check import check
-from tats_exp.config import conf_dir
+from tats_exp.config.check import check
+from tats_exp.config.models import build_interpolation, build_transformer, build_vqgan
+from tats_exp.config.schema import conf_dir
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.video_writer import VideoWriter
 from tats_exp.features import I3D
 from tats_exp.features.vgg16 import TAP_WIDTHS, VGG16
-from tats_exp.models import build_interpolation, build_transformer, build_vqgan
 from tats_exp.plan import make_plan
 from tats_exp.report import make_report
 from tats_exp.report.protocols import measured_alike

@@ -8,10 +8,10 @@ from hydra import compose, initialize_config_dir
 
 from runs import tats_exp
 from tats_exp import UserError
-from tats_exp.check import check
-from tats_exp.compose import compose_run
-from tats_exp.config import Config, conf_dir
-from tats_exp.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
+from tats_exp.config.check import check
+from tats_exp.config.compose import compose_run
+from tats_exp.config.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
+from tats_exp.config.schema import Config, conf_dir
 from tats_exp.plan import make_plan
 from tats_exp.vqgan.adversaries import Schedule
 
@@ -163,7 +163,7 @@ def test_a_mistake_inside_an_experiment_file_is_found(tmp_path: Path, monkeypatc
     conf = tmp_path / "conf"
     shutil.copytree(conf_dir(), conf)
     (conf / "experiment" / "bad.yaml").write_text("# @package _global_\nvqgan: {model: {n_hidens: 4}}\n")
-    for module in ("tats_exp.compose", "tats_exp.config"):
+    for module in ("tats_exp.config.compose", "tats_exp.config.schema"):
         monkeypatch.setattr(f"{module}.conf_dir", lambda: conf)
     with pytest.raises(UserError, match=r"^vqgan\.model\.n_hidens: unknown key; did you mean 'n_hiddens'"):
         make_plan(["+experiment=bad"])

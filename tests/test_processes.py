@@ -12,8 +12,8 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import multiprocessing
 
-from tats_exp.check import check
-from tats_exp.config import Config, conf_dir
+from tats_exp.config.check import check
+from tats_exp.config.schema import Config, conf_dir
 from tats_exp.data.clips import Clips
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.step_sampler import StepSampler

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from tats_exp.check import check
-from tats_exp.config import Config, conf_dir
-from tats_exp.models import build_vqgan
+from tats_exp.config.check import check
+from tats_exp.config.models import build_vqgan
+from tats_exp.config.schema import Config, conf_dir
 from tats_exp.parts import MODEL, Parts
 from tats_exp.progress import Progress
 from tats_exp.sample import make_samples, read_samples, sampling_speed

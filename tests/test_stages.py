@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from tats_exp.check import check
-from tats_exp.config import conf_dir
+from tats_exp.config.check import check
+from tats_exp.config.schema import conf_dir
 from tats_exp.parts import Parts
 from tats_exp.progress import Progress
 from tats_exp.stages import make_vqgan

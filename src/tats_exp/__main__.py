@@ -14,9 +14,9 @@ from typing import Any
 
 from tats_exp import UserError
 from tats_exp.cli import disk_is_full, error_line, guarded, path_of
-from tats_exp.config import Config, validated
+from tats_exp.config.overrides import assigned
+from tats_exp.config.schema import Config, validated
 from tats_exp.flags import read_command_line, run_by_hydra, show
-from tats_exp.overrides import assigned
 from tats_exp.run_dirs import STATUS, folders_told, own_folder, writable
 from tats_exp.sweep import Sweep, compose_sweep, hidden
 

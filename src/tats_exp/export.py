@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from tats_exp import UserError
 from tats_exp.cli import path_of
-from tats_exp.command import command, read_config
-from tats_exp.training_sections import Section
+from tats_exp.config.command import command, read_config
+from tats_exp.config.sections import Section
 
 
 class ExportConfig(Section):
@@ -30,7 +30,7 @@ def export(overrides: list[str]) -> None:
         OSError: the disk is full.
     """
     asked = read_config("export", overrides, ExportConfig)
-    from tats_exp.check import check  # torch comes with these
+    from tats_exp.config.check import check  # torch comes with these
     from tats_exp.official import save_official_vqgan
     from tats_exp.parts import Parts
     from tats_exp.progress import Progress

@@ -14,9 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tats_exp import UserError
 from tats_exp.cli import one_line
-from tats_exp.compose import unknown_key_line
-from tats_exp.config import conf_dir
-from tats_exp.overrides import at_home, parse_overrides
+from tats_exp.config.compose import unknown_key_line
+from tats_exp.config.overrides import at_home, parse_overrides
+from tats_exp.config.schema import conf_dir
 from tats_exp.sweep import Sweep, compose_sweep, without_hydra
 
 PACKAGES = ("torch", "lightning", "hydra-core")

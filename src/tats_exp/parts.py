@@ -10,13 +10,13 @@ from typing import Any, cast
 import lightning.pytorch as L
 import torch
 
-from tats_exp.build import build
-from tats_exp.config import Config
+from tats_exp.config.build import build
+from tats_exp.config.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
+from tats_exp.config.networks import classifier, feature_network
+from tats_exp.config.schema import Config
 from tats_exp.data.clips import Videos, VideoSource
 from tats_exp.data.joined import JoinedVideos
 from tats_exp.features.perceptual import Perceptual
-from tats_exp.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
-from tats_exp.networks import classifier, feature_network
 from tats_exp.progress import Progress
 from tats_exp.tensors import read_tensors
 from tats_exp.transformer.transformer import Transformer

@@ -16,18 +16,18 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from tats_exp import UserError
-from tats_exp.build import blamed_on, build
-from tats_exp.check import check
-from tats_exp.checkpoints import INSIDE, refuse_training_keys
-from tats_exp.config import Config
+from tats_exp.config.build import blamed_on, build
+from tats_exp.config.check import check
+from tats_exp.config.checkpoints import INSIDE, refuse_training_keys
+from tats_exp.config.overrides import parse_overrides
+from tats_exp.config.schema import Config
+from tats_exp.config.transformer_checkpoint import check_condition
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Clips, Videos, draw_windows
 from tats_exp.flags import read_command_line
-from tats_exp.overrides import parse_overrides
 from tats_exp.parts import Parts
 from tats_exp.progress import Progress
 from tats_exp.sweep import Sweep, compose_sweep
-from tats_exp.transformer_checkpoint import check_condition
 from tats_exp.vqgan.padding import margins
 
 

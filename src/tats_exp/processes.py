@@ -15,7 +15,7 @@ from torch import multiprocessing
 
 from tats_exp import UserError
 from tats_exp.cli import disk_is_full
-from tats_exp.config import Config
+from tats_exp.config.schema import Config
 from tats_exp.fit import Scalars
 from tats_exp.parts import Parts
 from tats_exp.progress import Progress

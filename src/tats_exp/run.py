@@ -19,16 +19,16 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from tats_exp import UserError
-from tats_exp.check import check
-from tats_exp.checkpoints import checksum
 from tats_exp.cli import disk_is_full, error_line
-from tats_exp.config import STAGES, Config, ModelName, StageName
+from tats_exp.config.check import check
+from tats_exp.config.checkpoints import checksum
+from tats_exp.config.networks import identities
+from tats_exp.config.overrides import unquoted
+from tats_exp.config.schema import STAGES, Config, ModelName, StageName
 from tats_exp.files import write_json
 from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
 from tats_exp.log import GuardedLog, RunLog, write_losses
 from tats_exp.measure import make_metrics
-from tats_exp.networks import identities
-from tats_exp.overrides import unquoted
 from tats_exp.processes import train as train_stage
 from tats_exp.progress import Progress
 from tats_exp.sample import make_samples, sampling_speed

@@ -16,9 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tats_exp import UserError
 from tats_exp.cli import one_line
-from tats_exp.compose import compose_run, configuration, refuse_taken
-from tats_exp.config import allowed
-from tats_exp.overrides import at_home, parse_overrides, refuse_several
+from tats_exp.config.compose import compose_run, configuration, refuse_taken
+from tats_exp.config.overrides import at_home, parse_overrides, refuse_several
+from tats_exp.config.schema import allowed
 
 SEARCHED = "hydra.searchpath"
 TOLD = {"swept", "threads", "reserve.training", "reserve.encoding", "store.redo_before"}

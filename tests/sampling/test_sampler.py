@@ -7,7 +7,7 @@ import torch
 from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
-from tats_exp.config import conf_dir
+from tats_exp.config.schema import conf_dir
 from tats_exp.sampling import Sampler
 from tests.transformer.test_transformer import small
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tats_exp import UserError
 from tats_exp.cli import path_of
-from tats_exp.command import command, read_config
+from tats_exp.config.command import command, read_config
+from tats_exp.config.overrides import folder_name
 from tats_exp.evaluate.config import EvaluateConfig
-from tats_exp.overrides import folder_name
 from tats_exp.run_dirs import writable
 
 
@@ -24,7 +24,7 @@ def run(overrides: list[str]) -> None:
             anything is measured; or, once the others are measured and reported, about those that turned out bad.
     """
     config = read_config("evaluate", overrides, EvaluateConfig)
-    from tats_exp.check import check_networks  # torch comes with these
+    from tats_exp.config.check import check_networks  # torch comes with these
     from tats_exp.evaluate.evaluator import Evaluator, several
     from tats_exp.report import make_report
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tats_exp import UserError
-from tats_exp.command import chosen_device
+from tats_exp.config.command import chosen_device
+from tats_exp.config.networks import classifier, feature_network, identities
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_folder import VideoFolder
@@ -34,7 +35,6 @@ from tats_exp.metrics.evaluation import (
 from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.memorisation import nearest_of_repeats
 from tats_exp.metrics.protocol import Protocol
-from tats_exp.networks import classifier, feature_network, identities
 from tats_exp.store import Store, provenance
 from tats_exp.tensors import load_tensors, save_tensors
 

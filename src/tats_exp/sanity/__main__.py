@@ -6,7 +6,7 @@ distorted windows from clean ones, distortion by distortion. What they are blind
 
 import sys
 
-from tats_exp.command import command, read_config
+from tats_exp.config.command import command, read_config
 from tats_exp.sanity.config import SanityConfig
 
 

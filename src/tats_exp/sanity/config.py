@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from tats_exp.config import Metrics
+from tats_exp.config.schema import Metrics
+from tats_exp.config.sections import Section
 from tats_exp.data.limits import Limits
-from tats_exp.training_sections import Section
 
 
 class SanityConfig(Section):

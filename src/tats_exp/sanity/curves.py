@@ -13,15 +13,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tats_exp import UserError
-from tats_exp.check import check_networks
 from tats_exp.cli import path_of
-from tats_exp.command import chosen_device
+from tats_exp.config.check import check_networks
+from tats_exp.config.command import chosen_device
+from tats_exp.config.networks import feature_network
 from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.files import atomic, write_json
 from tats_exp.metrics.protocol import Protocol
 from tats_exp.metrics.sanity import DISTORTIONS, PASSES, sanity_curves
-from tats_exp.networks import feature_network
 from tats_exp.report.style import LIGHT, panels, save
 from tats_exp.run_dirs import writable
 from tats_exp.sanity.config import SanityConfig

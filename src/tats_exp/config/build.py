@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 
 from tats_exp import UserError
 from tats_exp.cli import disk_is_full, error_line, one_line
-from tats_exp.training_sections import Node
+from tats_exp.config.sections import Node
 
 
 def build(node: Node, path: str, **computed: Any) -> Any:

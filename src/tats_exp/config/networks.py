@@ -5,9 +5,9 @@ from typing import Any
 import torch
 
 from tats_exp import UserError
-from tats_exp.build import build
-from tats_exp.config import Metrics
-from tats_exp.training_sections import Node, identity
+from tats_exp.config.build import build
+from tats_exp.config.schema import Metrics
+from tats_exp.config.sections import Node, identity
 
 CLASSIFIER = ("name", "checksum")
 FEATURES = (*CLASSIFIER, "precision", "features")

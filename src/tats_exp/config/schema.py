@@ -16,10 +16,10 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from tats_exp import UserError
-from tats_exp.build import build
+from tats_exp.config.build import build
+from tats_exp.config.overrides import expanded
+from tats_exp.config.sections import InterpolationSection, Node, Section, TransformerSection, VQGANSection
 from tats_exp.names import TimePadding
-from tats_exp.overrides import expanded
-from tats_exp.training_sections import InterpolationSection, Node, Section, TransformerSection, VQGANSection
 
 StageName = Literal["reference", "vqgan", "codes", "long_codes", "transformer", "interpolation", "samples", "metrics"]
 STAGES: tuple[StageName, ...] = typing.get_args(StageName)
@@ -191,7 +191,7 @@ class Config(Section):
 def conf_dir() -> Path:
     """Folder of the YAML groups, in a checkout (`conf/` at its top) or in the installed package."""
     shipped = Path(str(resources.files("tats_exp"))) / "conf"
-    return shipped if shipped.is_dir() else Path(__file__).resolve().parents[2] / "conf"
+    return shipped if shipped.is_dir() else Path(__file__).resolve().parents[3] / "conf"
 
 
 def validated(cfg: DictConfig, model: type[SectionType]) -> SectionType:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from tats_exp import UserError
-from tats_exp.checkpoints import refuse_other
+from tats_exp.config.checkpoints import refuse_other
+from tats_exp.config.sections import Node, TransformerSection
 from tats_exp.official import SPACE_STRIDE, arguments, load_transformer
-from tats_exp.training_sections import Node, TransformerSection
 from tats_exp.transformer.transformer import Transformer
 
 Name = Literal["transformer", "interpolation"]

@@ -17,8 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tats_exp import UserError
 from tats_exp.cli import one_line
-from tats_exp.config import allowed, conf_dir
-from tats_exp.overrides import at_home, parse_overrides
+from tats_exp.config.overrides import at_home, parse_overrides
+from tats_exp.config.schema import allowed, conf_dir
 
 OVER_OVERRIDES = (HydraException, OmegaConfBaseException, ValueError, AssertionError, AttributeError)
 """What Hydra raises over overrides; the last two where a key below null is set."""

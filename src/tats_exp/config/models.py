@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from tats_exp.build import blamed_on, build
-from tats_exp.config import Config
+from tats_exp.config.build import blamed_on, build
+from tats_exp.config.schema import Config
 from tats_exp.vqgan.adversaries import Adversaries, Schedule
 
 

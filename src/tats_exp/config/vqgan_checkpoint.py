@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from tats_exp import UserError
-from tats_exp.checkpoints import refuse_other
+from tats_exp.config.checkpoints import refuse_other
+from tats_exp.config.sections import Node, VQGANSection
 from tats_exp.official import load_vqgan
-from tats_exp.training_sections import Node, VQGANSection
 from tats_exp.vqgan.codebook import EMACodebook
 from tats_exp.vqgan.discriminators import PatchGAN
 from tats_exp.vqgan.vqgan import VQGAN

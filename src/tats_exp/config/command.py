@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from tats_exp import UserError
 from tats_exp.cli import guarded
-from tats_exp.compose import compose_run, configuration
-from tats_exp.config import SectionType, conf_dir, validated
-from tats_exp.overrides import parse_overrides, refuse_several
+from tats_exp.config.compose import compose_run, configuration
+from tats_exp.config.overrides import parse_overrides, refuse_several
+from tats_exp.config.schema import SectionType, conf_dir, validated
 
 if typing.TYPE_CHECKING:
     import torch

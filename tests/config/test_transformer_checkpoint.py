@@ -11,9 +11,9 @@ from hydra import compose, initialize_config_dir
 
 from runs import QUICK, run_folders, tats_exp
 from tats_exp import UserError
-from tats_exp.check import check
-from tats_exp.checkpoints import checksum
-from tats_exp.config import Config, conf_dir
+from tats_exp.config.check import check
+from tats_exp.config.checkpoints import checksum
+from tats_exp.config.schema import Config, conf_dir
 from tats_exp.official import load_transformer, save_official_vqgan
 from tats_exp.parts import Parts
 from tats_exp.plan import make_plan

@@ -1,7 +1,7 @@
 """The check that every run passes before the first one starts.
 
 What a section may hold is written once: a section with `_target_` may hold the parameters of that target, with their
-types; the others are the models of `config.py`. What does not fit is one line of `UserError`.
+types; the others are the models of `schema.py`. What does not fit is one line of `UserError`.
 """
 
 import inspect
@@ -18,13 +18,13 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from tats_exp import UserError
-from tats_exp.build import blamed_on, build
 from tats_exp.cli import error_line, path_of
-from tats_exp.config import Config, Metrics, allowed, validated
-from tats_exp.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
-from tats_exp.training_sections import Node, Training
-from tats_exp.transformer_checkpoint import filled_from_checkpoint as filled_transformer
-from tats_exp.vqgan_checkpoint import filled_from_checkpoint as filled_vqgan
+from tats_exp.config.build import blamed_on, build
+from tats_exp.config.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
+from tats_exp.config.schema import Config, Metrics, allowed, validated
+from tats_exp.config.sections import Node, Training
+from tats_exp.config.transformer_checkpoint import filled_from_checkpoint as filled_transformer
+from tats_exp.config.vqgan_checkpoint import filled_from_checkpoint as filled_vqgan
 
 # Hydra logs in several lines, on the console, what it then raises.
 logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)

@@ -10,9 +10,10 @@ from hydra import compose, initialize_config_dir
 
 from runs import QUICK, run_folders, tats_exp
 from tats_exp import UserError
-from tats_exp.check import check
-from tats_exp.checkpoints import checksum
-from tats_exp.config import Config, conf_dir
+from tats_exp.config.check import check
+from tats_exp.config.checkpoints import checksum
+from tats_exp.config.schema import Config, conf_dir
+from tats_exp.config.vqgan_checkpoint import read_checkpoint
 from tats_exp.official import load_vqgan, save_official_vqgan
 from tats_exp.parts import Parts
 from tats_exp.plan import make_plan
@@ -20,7 +21,6 @@ from tats_exp.progress import Progress
 from tats_exp.run import VERSIONS
 from tats_exp.stages import read_vqgan
 from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator
-from tats_exp.vqgan_checkpoint import read_checkpoint
 
 REFERENCE = Path(os.environ.get("TATS_EXP_REFERENCE", "."))
 needs_reference = pytest.mark.skipif("TATS_EXP_REFERENCE" not in os.environ, reason="TATS_EXP_REFERENCE is not set")
