@@ -32,8 +32,8 @@ def export(overrides: list[str]) -> None:
     asked = read_config("export", overrides, ExportConfig)
     from tats_exp.config.check import check  # torch comes with these
     from tats_exp.official import save_official_vqgan
-    from tats_exp.parts import Parts
     from tats_exp.progress import Progress
+    from tats_exp.stages.parts import Parts
 
     folder = Path(asked.run)
     if not (folder / "config.yaml").is_file() or not (folder / "status.json").is_file():

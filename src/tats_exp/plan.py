@@ -25,8 +25,8 @@ from tats_exp.config.transformer_checkpoint import check_condition
 from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Clips, Videos, draw_windows
 from tats_exp.flags import read_command_line
-from tats_exp.parts import Parts
 from tats_exp.progress import Progress
+from tats_exp.stages.parts import Parts
 from tats_exp.sweep import Sweep, compose_sweep
 from tats_exp.vqgan.padding import margins
 

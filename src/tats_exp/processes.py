@@ -17,8 +17,8 @@ from tats_exp import UserError
 from tats_exp.cli import disk_is_full
 from tats_exp.config.schema import Config
 from tats_exp.fit import Scalars
-from tats_exp.parts import Parts
 from tats_exp.progress import Progress
+from tats_exp.stages.parts import Parts
 
 MakeStage = Callable[..., None]
 """A stage that is trained: takes the parts, its folder, folders of earlier stages, and where to tell its losses."""

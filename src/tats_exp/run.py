@@ -28,11 +28,11 @@ from tats_exp.config.schema import STAGES, Config, ModelName, StageName
 from tats_exp.files import write_json
 from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
 from tats_exp.log import GuardedLog, RunLog, write_losses
-from tats_exp.measure import make_metrics
 from tats_exp.processes import train as train_stage
 from tats_exp.progress import Progress
-from tats_exp.sample import make_samples, sampling_speed
-from tats_exp.stages import (
+from tats_exp.stages.metrics import make_metrics
+from tats_exp.stages.samples import make_samples, sampling_speed
+from tats_exp.stages.stages import (
     Parts,
     make_codes,
     make_interpolation,

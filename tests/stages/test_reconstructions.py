@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tats_exp.data.shapes import Shapes, ShapesVideos
-from tats_exp.rebuild import _with_margin, held_out_windows
+from tats_exp.stages.reconstructions import _with_margin, held_out_windows
 
 FRAMES, MARGIN = 16, 28
 

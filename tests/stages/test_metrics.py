@@ -9,14 +9,14 @@ from hydra import compose, initialize_config_dir
 from tats_exp.config.check import check
 from tats_exp.config.schema import conf_dir
 from tats_exp.evaluate.evaluator import memorisation
-from tats_exp.measure import _inner, _memorisation
 from tats_exp.metrics.evaluation import Evaluation, real_side
 from tats_exp.metrics.look import PIXELS
-from tats_exp.parts import Parts
 from tats_exp.progress import Progress
-from tats_exp.sample import Samples
+from tats_exp.stages.metrics import _inner, _memorisation
+from tats_exp.stages.parts import Parts
+from tats_exp.stages.samples import Samples
+from tats_exp.stages.windows import _generated
 from tats_exp.vqgan import VQGAN, EMACodebook
-from tats_exp.watch import _generated
 
 
 def test_a_run_and_evaluate_mean_the_same_by_one_key(tmp_path: Path) -> None:

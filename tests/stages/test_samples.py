@@ -11,11 +11,11 @@ from hydra import compose, initialize_config_dir
 from tats_exp.config.check import check
 from tats_exp.config.models import build_vqgan
 from tats_exp.config.schema import Config, conf_dir
-from tats_exp.parts import MODEL, Parts
 from tats_exp.progress import Progress
-from tats_exp.sample import make_samples, read_samples, sampling_speed
 from tats_exp.sampling import SlidingWindow
-from tats_exp.stages import CODES
+from tats_exp.stages.parts import MODEL, Parts
+from tats_exp.stages.samples import make_samples, read_samples, sampling_speed
+from tats_exp.stages.stages import CODES
 from tats_exp.tensors import save_tensors
 
 QUICK = ("scale=smoke", "logger=csv", "trainer=cpu", "reserve.training=0", "reserve.encoding=0")
@@ -53,7 +53,7 @@ def die_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
             raise StoppedError
         save_tensors(path, tensors)
 
-    monkeypatch.setattr("tats_exp.sample.save_tensors", dying)
+    monkeypatch.setattr("tats_exp.stages.samples.save_tensors", dying)
 
 
 @pytest.mark.parametrize("sampler", ["sliding", "hierarchical"])

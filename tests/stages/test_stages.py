@@ -7,9 +7,9 @@ from hydra import compose, initialize_config_dir
 
 from tats_exp.config.check import check
 from tats_exp.config.schema import conf_dir
-from tats_exp.parts import Parts
 from tats_exp.progress import Progress
-from tats_exp.stages import make_vqgan
+from tats_exp.stages.parts import Parts
+from tats_exp.stages.stages import make_vqgan
 
 
 @pytest.mark.parametrize("codes, told", [(128, 0), (129, 1)])

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_writer import write_row
-from tats_exp.likelihood import hierarchy_values, transformer_values
 from tats_exp.log import write_metrics, write_table
 from tats_exp.metrics import (
     Protocol,
@@ -29,13 +28,14 @@ from tats_exp.metrics import (
 )
 from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, count_notes
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
-from tats_exp.parts import Parts
-from tats_exp.rebuild import held_out_windows, rebuild, rebuilt_errors, rebuilt_features
-from tats_exp.sample import Samples, read_samples
-from tats_exp.stages import CODES, SHOWN, decoded
+from tats_exp.stages.likelihood import hierarchy_values, transformer_values
+from tats_exp.stages.parts import Parts
+from tats_exp.stages.reconstructions import held_out_windows, rebuild, rebuilt_errors, rebuilt_features
+from tats_exp.stages.samples import Samples, read_samples
+from tats_exp.stages.stages import CODES, SHOWN, decoded
+from tats_exp.stages.windows import look_along
 from tats_exp.tensors import load_tensors
 from tats_exp.vqgan.vqgan import VQGAN
-from tats_exp.watch import look_along
 
 
 def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:

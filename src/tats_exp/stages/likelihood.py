@@ -15,8 +15,8 @@ from tats_exp.data.codes import gaps, key_frames
 from tats_exp.files import write_json
 from tats_exp.metrics import hidden_nll, leak, shift_nll_gap
 from tats_exp.metrics.evaluation import Values
-from tats_exp.parts import Parts
-from tats_exp.stages import CODES
+from tats_exp.stages.parts import Parts
+from tats_exp.stages.stages import CODES
 from tats_exp.tensors import load_tensors
 from tats_exp.transformer.losses import code_nll
 from tats_exp.transformer.transformer import Transformer
