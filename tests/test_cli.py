@@ -11,7 +11,7 @@ from tats_exp.cli import guarded, path_of
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.schema import Config
 from tats_exp.progress import Progress
-from tats_exp.run import failure
+from tats_exp.run.job import failure
 
 
 def test_only_a_user_error_is_the_users_fault(capsys: pytest.CaptureFixture[str]) -> None:

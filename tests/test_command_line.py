@@ -18,10 +18,10 @@ from tats_exp.cli import guarded
 from tats_exp.config.compose import configuration
 from tats_exp.config.overrides import LONGEST_NAME, expanded, folder_name, parse_overrides
 from tats_exp.evaluate.__main__ import main as evaluate
-from tats_exp.flags import read_command_line
-from tats_exp.plan import make_plan
-from tats_exp.run_dirs import own_folder
-from tats_exp.sweep import Sweep, compose_sweep
+from tats_exp.run.flags import read_command_line
+from tats_exp.run.folders import own_folder
+from tats_exp.run.plan import make_plan
+from tats_exp.run.sweep import Sweep, compose_sweep
 
 HEAVY = ("torch", "lightning", "wandb", "matplotlib", "decord", "av")
 ODD = "/some path/epoch=12-step=29999-train.ckpt"

@@ -12,9 +12,9 @@ from tats_exp.config.check import check
 from tats_exp.config.networks import identities
 from tats_exp.config.schema import conf_dir
 from tats_exp.features import I3D
-from tats_exp.log import FilesOnly
 from tats_exp.progress import Progress
-from tats_exp.store import Stage, Store
+from tats_exp.run.log import FilesOnly
+from tats_exp.run.store import Stage, Store
 
 QUICK = ("scale=smoke", "logger=csv", "trainer=cpu", "reserve.training=0", "reserve.encoding=0")
 ALL = ("sampler=hierarchical", "discriminators=both")

@@ -27,13 +27,13 @@ from tats_exp.data.shapes import Shapes
 from tats_exp.data.video_writer import VideoWriter
 from tats_exp.features import I3D
 from tats_exp.features.vgg16 import TAP_WIDTHS, VGG16
-from tats_exp.plan import make_plan
 from tats_exp.report import make_report
 from tats_exp.report.protocols import measured_alike
 from tats_exp.report.runs import group_runs, load_runs
 from tats_exp.report.tables import make_table, to_text
 from tats_exp.report.verdict import make_verdict
-from tats_exp.run import run_job
+from tats_exp.run.job import run_job
+from tats_exp.run.plan import make_plan
 
 pytestmark = pytest.mark.slow
 

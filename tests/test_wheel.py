@@ -26,7 +26,7 @@ def test_a_wheel_in_a_bare_environment_finds_its_config(tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path[1:1] = [{str(site)!r}]; sys.path += {here!r}; "
         "from tats_exp.config.schema import conf_dir; import tats_exp; from tats_exp.features import ShapesCNN; "
-        "from tats_exp.plan import make_plan; from tats_exp.report import page; from pathlib import Path; "
+        "from tats_exp.run.plan import make_plan; from tats_exp.report import page; from pathlib import Path; "
         f"assert tats_exp.__file__.startswith({str(site)!r}), tats_exp.__file__; "
         f"assert str(conf_dir()).startswith({str(site)!r}), conf_dir(); "
         "ShapesCNN.pretrained(); "

@@ -16,12 +16,12 @@ from tats_exp import UserError
 from tats_exp.cli import disk_is_full, error_line, guarded, path_of
 from tats_exp.config.overrides import assigned
 from tats_exp.config.schema import Config, validated
-from tats_exp.flags import read_command_line, run_by_hydra, show
-from tats_exp.run_dirs import STATUS, folders_told, own_folder, writable
-from tats_exp.sweep import Sweep, compose_sweep, hidden
+from tats_exp.run.flags import read_command_line, run_by_hydra, show
+from tats_exp.run.folders import STATUS, folders_told, own_folder, writable
+from tats_exp.run.sweep import Sweep, compose_sweep, hidden
 
 if typing.TYPE_CHECKING:
-    from tats_exp.plan import Plan
+    from tats_exp.run.plan import Plan
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def command(arguments: list[str]) -> int:
     sweep = compose_sweep(given)
     for run in sweep.runs():
         validated(run, Config)
-    from tats_exp.plan import plan_of
+    from tats_exp.run.plan import plan_of
 
     plan = plan_of(sweep)
     for store in plan.stores:
@@ -59,7 +59,7 @@ def _start(given: Namespace, sweep: Sweep, plan: "Plan") -> int:
     """Have the runs started, wait for them, and report; returns the exit code."""
     from tats_exp.data.judging import hand_over
     from tats_exp.progress import ProgressBar
-    from tats_exp.run import run_job
+    from tats_exp.run.job import run_job
 
     hand_over(sweep.folder / "videos.json")
     started = time.time()

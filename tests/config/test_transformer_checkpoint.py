@@ -15,9 +15,9 @@ from tats_exp.config.check import check
 from tats_exp.config.checkpoints import checksum
 from tats_exp.config.schema import Config, conf_dir
 from tats_exp.official import load_transformer, save_official_vqgan
-from tats_exp.plan import make_plan
 from tats_exp.progress import Progress
-from tats_exp.run import VERSIONS
+from tats_exp.run.job import VERSIONS
+from tats_exp.run.plan import make_plan
 from tats_exp.stages.parts import Parts
 from tats_exp.stages.stages import read_transformer
 from tats_exp.transformer import Transformer

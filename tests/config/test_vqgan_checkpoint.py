@@ -15,9 +15,9 @@ from tats_exp.config.checkpoints import checksum
 from tats_exp.config.schema import Config, conf_dir
 from tats_exp.config.vqgan_checkpoint import read_checkpoint
 from tats_exp.official import load_vqgan, save_official_vqgan
-from tats_exp.plan import make_plan
 from tats_exp.progress import Progress
-from tats_exp.run import VERSIONS
+from tats_exp.run.job import VERSIONS
+from tats_exp.run.plan import make_plan
 from tats_exp.stages.parts import Parts
 from tats_exp.stages.stages import read_vqgan
 from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator

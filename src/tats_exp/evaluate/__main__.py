@@ -13,7 +13,7 @@ from tats_exp.cli import path_of
 from tats_exp.config.command import command, read_config
 from tats_exp.config.overrides import folder_name
 from tats_exp.evaluate.config import EvaluateConfig
-from tats_exp.run_dirs import writable
+from tats_exp.run.folders import writable
 
 
 def run(overrides: list[str]) -> None:

@@ -15,13 +15,11 @@ from tqdm import tqdm
 from tats_exp import UserError
 from tats_exp.config.command import chosen_device
 from tats_exp.config.networks import classifier, feature_network, identities
-from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.data.video_writer import write_row
 from tats_exp.evaluate.config import EvaluateConfig
 from tats_exp.files import write_json
-from tats_exp.log import write_metrics, write_table
 from tats_exp.metrics.evaluation import (
     Evaluation,
     Look,
@@ -35,7 +33,9 @@ from tats_exp.metrics.evaluation import (
 from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.memorisation import nearest_of_repeats
 from tats_exp.metrics.protocol import Protocol
-from tats_exp.store import Store, provenance
+from tats_exp.run.cost import seconds_per_clip, told_cost
+from tats_exp.run.log import write_metrics, write_table
+from tats_exp.run.store import Store, provenance
 from tats_exp.tensors import load_tensors, save_tensors
 
 VERSION = 2

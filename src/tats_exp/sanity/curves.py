@@ -23,7 +23,7 @@ from tats_exp.files import atomic, write_json
 from tats_exp.metrics.protocol import Protocol
 from tats_exp.metrics.sanity import DISTORTIONS, PASSES, sanity_curves
 from tats_exp.report.style import LIGHT, panels, save
-from tats_exp.run_dirs import writable
+from tats_exp.run.folders import writable
 from tats_exp.sanity.config import SanityConfig
 
 FRAMES = 16

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_writer import write_row
-from tats_exp.log import write_metrics, write_table
 from tats_exp.metrics import (
     Protocol,
     code_histograms,
@@ -28,6 +27,7 @@ from tats_exp.metrics import (
 )
 from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, count_notes
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
+from tats_exp.run.log import write_metrics, write_table
 from tats_exp.stages.likelihood import hierarchy_values, transformer_values
 from tats_exp.stages.parts import Parts
 from tats_exp.stages.reconstructions import held_out_windows, rebuild, rebuilt_errors, rebuilt_features

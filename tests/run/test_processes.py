@@ -18,8 +18,8 @@ from tats_exp.data.clips import Clips
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.step_sampler import StepSampler
 from tats_exp.fit import Budget, fit
-from tats_exp.processes import train
 from tats_exp.progress import Progress
+from tats_exp.run.processes import train
 from tats_exp.stages.parts import MODEL, Parts
 from tats_exp.stages.stages import make_vqgan
 from tats_exp.tensors import read_tensors

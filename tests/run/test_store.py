@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tats_exp.files import atomic, write_json
-from tats_exp.store import Store
+from tats_exp.run.store import Store
 
 INPUTS = {"seed": 0, "model": {"width": 4}}
 

@@ -17,7 +17,7 @@ from tats_exp.cli import one_line
 from tats_exp.config.compose import unknown_key_line
 from tats_exp.config.overrides import at_home, parse_overrides
 from tats_exp.config.schema import conf_dir
-from tats_exp.sweep import Sweep, compose_sweep, without_hydra
+from tats_exp.run.sweep import Sweep, compose_sweep, without_hydra
 
 PACKAGES = ("torch", "lightning", "hydra-core")
 

@@ -27,9 +27,11 @@ from tats_exp.config.overrides import unquoted
 from tats_exp.config.schema import STAGES, Config, ModelName, StageName
 from tats_exp.files import write_json
 from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
-from tats_exp.log import GuardedLog, RunLog, write_losses
-from tats_exp.processes import train as train_stage
 from tats_exp.progress import Progress
+from tats_exp.run.log import GuardedLog, RunLog, write_losses
+from tats_exp.run.processes import train as train_stage
+from tats_exp.run.store import Stage, Store, provenance
+from tats_exp.run.sweep import TOLD
 from tats_exp.stages.metrics import make_metrics
 from tats_exp.stages.samples import make_samples, sampling_speed
 from tats_exp.stages.stages import (
@@ -43,8 +45,6 @@ from tats_exp.stages.stages import (
     read_transformer,
     read_vqgan,
 )
-from tats_exp.store import Stage, Store, provenance
-from tats_exp.sweep import TOLD
 
 logger = logging.getLogger(__name__)
 

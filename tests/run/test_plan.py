@@ -12,7 +12,7 @@ from tats_exp.config.check import check
 from tats_exp.config.compose import compose_run
 from tats_exp.config.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
 from tats_exp.config.schema import Config, conf_dir
-from tats_exp.plan import make_plan
+from tats_exp.run.plan import make_plan
 from tats_exp.vqgan.adversaries import Schedule
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from tats_exp import plan
-from tats_exp.cost import seconds_per_clip, told_cost
 from tats_exp.features import ShapesCNN
+from tats_exp.run import plan
+from tats_exp.run.cost import seconds_per_clip, told_cost
 
 
 def test_only_what_takes_a_while_is_told() -> None:

@@ -111,7 +111,7 @@ def provenance() -> dict[str, Any]:
 
 def _commit() -> str | None:
     """Commit of the checkout this package runs from; None when it was installed from a wheel."""
-    checkout = Path(__file__).resolve().parents[2]
+    checkout = Path(__file__).resolve().parents[3]
     if not (checkout / ".git").exists():
         return None
     describe = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12"]

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tats_exp import UserError
 from tats_exp.cli import path_of
-from tats_exp.sweep import Sweep
+from tats_exp.run.sweep import Sweep
 
 STATUS = "status.json"
 

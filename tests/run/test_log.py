@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tats_exp.log import NAME, TAG, FilesOnly, GuardedLog, RunLog, WandbLog, shortened
+from tats_exp.run.log import NAME, TAG, FilesOnly, GuardedLog, RunLog, WandbLog, shortened
 
 LONG = "data.root=/" + "/".join(["a_rather_long_folder"] * 9)
 
