@@ -1,4 +1,4 @@
-"""Files that are whole or not there, locks between processes, and where the user's cache lies."""
+"""Files that are whole or not there, JSON and tensors among them; locks between processes; where the user's cache lies."""
 
 import fcntl
 import json
@@ -7,9 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tats_exp import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def cache_folder() -> Path:
@@ -49,3 +52,39 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader finds the old file or the new one, never a part."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def read_tensors(path: Path) -> "dict[str, torch.Tensor]":
+    """Tensors of a stage on the CPU, as they were written.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    from safetensors.torch import load_file  # not before it is needed: some who use this file do without torch
+
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors raises an error class of its own
+        raise UserError(f"{path} cannot be read ({error}); delete its folder to make it again") from None
+
+
+def load_tensors(path: Path) -> "dict[str, torch.Tensor]":
+    """Tensors of a stage on the CPU; codes and labels, which are stored narrow, come back as int64.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    import torch
+
+    tensors = read_tensors(path)
+    return {name: value.long() if value.dtype == torch.int32 else value for name, value in tensors.items()}
+
+
+def save_tensors(path: Path, tensors: "dict[str, torch.Tensor]") -> None:
+    """Write tensors so that the file is whole or absent; int64 is narrowed to int32."""
+    import torch
+    from safetensors.torch import save
+
+    narrow = {n: (v.int() if v.dtype == torch.int64 else v).contiguous().cpu() for n, v in tensors.items()}
+    with atomic(path) as temporary:
+        temporary.write_bytes(save(narrow))

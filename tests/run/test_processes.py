@@ -17,12 +17,12 @@ from tats_exp.config.schema import Config, conf_dir
 from tats_exp.data.clips import Clips
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.step_sampler import StepSampler
+from tats_exp.files import read_tensors
 from tats_exp.fit import Budget, fit
 from tats_exp.progress import Progress
 from tats_exp.run.processes import train
 from tats_exp.stages.parts import MODEL, Parts
 from tats_exp.stages.stages import make_vqgan
-from tats_exp.tensors import read_tensors
 from tats_exp.vqgan import VQGAN, EMACodebook
 from tats_exp.vqgan.training import VQGANTraining
 

@@ -11,12 +11,12 @@ from hydra import compose, initialize_config_dir
 from tats_exp.config.check import check
 from tats_exp.config.models import build_vqgan
 from tats_exp.config.schema import Config, conf_dir
+from tats_exp.files import save_tensors
 from tats_exp.progress import Progress
 from tats_exp.sampling import SlidingWindow
 from tats_exp.stages.parts import MODEL, Parts
 from tats_exp.stages.samples import make_samples, read_samples, sampling_speed
 from tats_exp.stages.stages import CODES
-from tats_exp.tensors import save_tensors
 
 QUICK = ("scale=smoke", "logger=csv", "trainer=cpu", "reserve.training=0", "reserve.encoding=0")
 

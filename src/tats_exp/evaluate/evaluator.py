@@ -19,7 +19,7 @@ from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.data.video_writer import write_row
 from tats_exp.evaluate.config import EvaluateConfig
-from tats_exp.files import write_json
+from tats_exp.files import load_tensors, save_tensors, write_json
 from tats_exp.metrics.evaluation import (
     Evaluation,
     Look,
@@ -36,7 +36,6 @@ from tats_exp.metrics.protocol import Protocol
 from tats_exp.run.cost import seconds_per_clip, told_cost
 from tats_exp.run.log import write_metrics, write_table
 from tats_exp.run.store import Store, provenance
-from tats_exp.tensors import load_tensors, save_tensors
 
 VERSION = 2
 """Raised by hand when what is kept of real videos changes its meaning."""

@@ -12,12 +12,11 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp.data.codes import gaps, key_frames
-from tats_exp.files import write_json
+from tats_exp.files import load_tensors, write_json
 from tats_exp.metrics import hidden_nll, leak, shift_nll_gap
 from tats_exp.metrics.evaluation import Values
 from tats_exp.stages.parts import Parts
 from tats_exp.stages.stages import CODES
-from tats_exp.tensors import load_tensors
 from tats_exp.transformer.losses import code_nll
 from tats_exp.transformer.transformer import Transformer
 

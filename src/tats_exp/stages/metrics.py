@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_writer import write_row
+from tats_exp.files import load_tensors
 from tats_exp.metrics import (
     Protocol,
     code_histograms,
@@ -34,7 +35,6 @@ from tats_exp.stages.reconstructions import held_out_windows, rebuild, rebuilt_e
 from tats_exp.stages.samples import Samples, read_samples
 from tats_exp.stages.stages import CODES, SHOWN, decoded
 from tats_exp.stages.windows import look_along
-from tats_exp.tensors import load_tensors
 from tats_exp.vqgan.vqgan import VQGAN
 
 

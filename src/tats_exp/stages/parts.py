@@ -17,8 +17,8 @@ from tats_exp.config.schema import Config
 from tats_exp.data.clips import Videos, VideoSource
 from tats_exp.data.joined import JoinedVideos
 from tats_exp.features.perceptual import Perceptual
+from tats_exp.files import read_tensors
 from tats_exp.progress import Progress
-from tats_exp.tensors import read_tensors
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
 

@@ -16,11 +16,10 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp import UserError
-from tats_exp.files import write_json
+from tats_exp.files import load_tensors, save_tensors, write_json
 from tats_exp.sampling.sampler import Progress, Sampler
 from tats_exp.stages.parts import Parts
 from tats_exp.stages.stages import CODES
-from tats_exp.tensors import load_tensors, save_tensors
 
 SAMPLES = "samples.safetensors"
 TOLD = "samples.json"

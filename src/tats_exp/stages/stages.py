@@ -24,12 +24,11 @@ from tats_exp.config.transformer_checkpoint import read_transformer as transform
 from tats_exp.config.vqgan_checkpoint import read_checkpoint
 from tats_exp.data.clips import Clips, Videos, Window, draw_windows, read_windows, to_float
 from tats_exp.data.codes import gaps, key_frames
-from tats_exp.files import atomic
+from tats_exp.files import atomic, load_tensors, save_tensors
 from tats_exp.fit import CHECKPOINT, Budget, Scalars, fit
 from tats_exp.metrics.evaluation import draw_real, look_at_windows, real_side
 from tats_exp.sampling.decoding import decode_videos
 from tats_exp.stages.parts import DISCRIMINATORS, MODEL, Parts
-from tats_exp.tensors import load_tensors, save_tensors
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.vqgan.alarms import warn_once
 from tats_exp.vqgan.codebook import EMACodebook
