@@ -1,4 +1,4 @@
-"""Files that are whole or not there, JSON and tensors among them; locks between processes; where the user's cache lies."""
+"""Files that are whole or not there, tensors among them; locks between processes; where the cache of the user lies."""
 
 import fcntl
 import json
