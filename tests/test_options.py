@@ -82,6 +82,7 @@ PAIRS = {
     "codes are those of the whole video with this norm, too": (REAL, "norm=frame_group"),
     "a margin in pixels, none in codes": ("padding.encoder=real", "padding.decoder=zero"),
     "a margin in codes, none in pixels": ("padding.encoder=zero", "padding.decoder=real"),
+    "half as much as replicate in one half, zeros in the other": ("padding=alpha", "padding.decoder=zero"),
     "a codebook without state against both adversaries": ("quantizer=fsq", "discriminators=both"),
     "both adversaries beside a perceptual term, as the paper": ("discriminators=both", *WITH["perceptual", "lpips"]),
     "labels of folders, which the classifier does not know": ("condition=label", *WITH["data", "video_files"]),

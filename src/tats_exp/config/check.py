@@ -20,11 +20,19 @@ from torch import nn
 from tats_exp import UserError
 from tats_exp.cli import error_line, path_of
 from tats_exp.config.build import blamed_on, build
-from tats_exp.config.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
+from tats_exp.config.models import (
+    build_adversaries,
+    build_interpolation,
+    build_paddings,
+    build_transformer,
+    build_vqgan,
+)
+from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, Metrics, allowed, validated
 from tats_exp.config.sections import Node, Training
 from tats_exp.config.transformer_checkpoint import filled_from_checkpoint as filled_transformer
 from tats_exp.config.vqgan_checkpoint import filled_from_checkpoint as filled_vqgan
+from tats_exp.vqgan.padding import TimePadding
 
 # Hydra logs in several lines, on the console, what it then raises.
 logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
@@ -32,7 +40,7 @@ logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
 COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask"}
 """Parameters of the transformers that follow from the rest of the config; `mask` of the autoregressive one alone."""
-READ_OF_VQGAN = ("codebook", "downsample", "decoder_blocks", "norm", "encoder_padding", "decoder_padding")
+READ_OF_VQGAN = ("codebook", "downsample", "decoder_blocks", "norm")
 """Parameters of the VQGAN that the rest of a run follows from: they are written out also where they have a default."""
 TRAINER_KEYS = {"accelerator", "devices", "precision", "strategy", "benchmark", "deterministic", "sync_batchnorm"}
 """What a trainer section may set: where and how to compute. Budgets are `training` sections, which the store hashes."""
@@ -54,10 +62,11 @@ def check(cfg: DictConfig) -> Config:
     Raises:
         UserError: in one line, naming the key, what was given and what is allowed.
     """
-    config = validated(cfg, Config)
+    config = validated(with_halves(cfg), Config)
+    _check_paddings(config)
     if config.vqgan.checkpoint is not None:
         with path_of("vqgan.checkpoint", config.vqgan.checkpoint):
-            config = config.model_copy(update={"vqgan": filled_vqgan(config.vqgan)})
+            config = config.model_copy(update={"vqgan": filled_vqgan(config.vqgan, config.padding)})
     for path, node, supplied in _nodes(config):
         _check_node(path, node, supplied)
     for key in READ_OF_VQGAN:
@@ -90,7 +99,7 @@ def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
     found: list[tuple[str, Node, set[str]]] = [
         ("data", config.data, set()),
         ("condition", config.condition, set()),
-        ("vqgan.model", config.vqgan.model, set()),
+        ("vqgan.model", config.vqgan.model, {"encoder_padding", "decoder_padding"}),
         ("transformer.model", config.transformer.model, COMPUTED),
         ("interpolation.model", config.interpolation.model, COMPUTED - {"mask"}),
         ("sampler", config.sampler, set()),
@@ -160,6 +169,25 @@ def _check_node(path: str, node: Node, supplied: set[str]) -> None:
     missing = [n for n in takes if parameters[n].default is inspect.Parameter.empty and n not in {*node, *supplied}]
     if missing:
         raise UserError(f"{path}.{missing[0]} is missing")
+
+
+def _check_paddings(config: Config) -> None:
+    """Refuse what pads a half of the VQGAN and is no padding, before it is called, or takes other arguments."""
+    for node in (config.padding.halves.encoder, config.padding.halves.decoder):
+        _check_node("padding", node, set())
+        _check_kind("padding", node, TimePadding)
+    build_paddings(config)
+
+
+def _check_kind(path: str, node: Node, kind: type) -> None:
+    """Refuse a target that is neither a class of this kind nor a function that is said to return one."""
+    target = get_object(str(node["_target_"]))
+    made = target if inspect.isclass(target) else typing.get_type_hints(target).get("return")
+    if not (inspect.isclass(made) and issubclass(made, kind)):
+        raise UserError(
+            f"{path}._target_={node['_target_']}: no {kind.__name__}; allowed: a class derived from "
+            f"{kind.__module__}.{kind.__name__}, or a function annotated to return one"
+        )
 
 
 def _innermost(error: BaseException) -> str:

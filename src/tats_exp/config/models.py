@@ -5,11 +5,19 @@ from torch import nn
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.schema import Config
 from tats_exp.vqgan.adversaries import Adversaries, Schedule
+from tats_exp.vqgan.padding import TimePadding
+
+
+def build_paddings(config: Config) -> tuple[TimePadding, TimePadding]:
+    """What pads the encoder and the decoder of a run's VQGAN."""
+    halves = config.padding.halves
+    return build(halves.encoder, "padding"), build(halves.decoder, "padding")
 
 
 def build_vqgan(config: Config) -> nn.Module:
     """The VQGAN of a run, freshly initialised, on the default device."""
-    return build(config.vqgan.model, "vqgan.model")
+    halves = config.padding.halves
+    return build(config.vqgan.model, "vqgan.model", encoder_padding=halves.encoder, decoder_padding=halves.decoder)
 
 
 def build_adversaries(config: Config) -> Adversaries | None:

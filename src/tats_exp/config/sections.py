@@ -5,7 +5,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from tats_exp import UserError
-from tats_exp.names import DiscriminatorLoss
 
 Node = dict[str, Any]
 """A section with `_target_`, checked against the parameters of its target."""
@@ -92,7 +91,7 @@ class Discriminators(Section):
 class Adversarial(Section):
     """How VQGAN and discriminators are trained against each other; without discriminators it says nothing."""
 
-    loss: DiscriminatorLoss
+    loss: str
     matching_layers: list[float] | None
     start_step: int = Field(ge=0)
     ramp_steps: int = Field(ge=0)

@@ -24,6 +24,7 @@ from tats_exp.config.check import check
 from tats_exp.config.checkpoints import checksum
 from tats_exp.config.networks import identities
 from tats_exp.config.overrides import unquoted
+from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import STAGES, Config, ModelName, StageName
 from tats_exp.files import write_json
 from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
@@ -60,10 +61,12 @@ VERSIONS = {
 }
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
 TRAINED = ("vqgan", "transformer", "interpolation")
-NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
+NO_CHOICE = {"seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
     key.split(".")[0] for key in TOLD
 }
-"""Overrides that do not tell single runs apart, or that the padding and the seed tell already."""
+"""Overrides that do not tell single runs apart, or that the seed tells already."""
+PADDINGS = {"padding", "padding.encoder", "padding.decoder"}
+"""Overrides that the names of the paddings tell already; those of arguments are choices."""
 
 
 def run_job(cfg: DictConfig) -> None:
@@ -73,6 +76,7 @@ def run_job(cfg: DictConfig) -> None:
         cfg: the composed root config.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
+    cfg = with_halves(cfg)
     config = check(cfg)
     torch.set_num_threads(config.threads or torch.get_num_threads())
     warnings.filterwarnings("ignore", module="lightning.*")
@@ -137,6 +141,7 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
 
     inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
     perceptual = parts.perceptual.checksum if parts.perceptual is not None else ""
+    inputs |= {"padding": config.padding.halves.model_dump()}
     inputs |= {"training": config.vqgan.training.meaning(perceptual), "reserve": config.reserve.training}
     vqgan = model("vqgan", inputs, make_vqgan, read_vqgan)
 
@@ -226,7 +231,9 @@ def chosen(config: Config) -> dict[str, str]:
         return {**{key: overrides.get(key, "") for key in config.swept}, "seed": str(config.seed)}
     padding = config.padding
     halves = padding.encoder if padding.encoder == padding.decoder else f"{padding.encoder}/{padding.decoder}"
-    rest = {key: value for key, value in overrides.items() if key.split(".")[0] not in NO_CHOICE}
+    rest = {
+        key: value for key, value in overrides.items() if key.split(".")[0] not in NO_CHOICE and key not in PADDINGS
+    }
     return {"padding": halves, "seed": str(config.seed), **rest}
 
 

@@ -19,6 +19,7 @@ from tats_exp import UserError
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.check import check
 from tats_exp.config.checkpoints import INSIDE, refuse_training_keys
+from tats_exp.config.models import build_paddings
 from tats_exp.config.overrides import parse_overrides
 from tats_exp.config.schema import Config
 from tats_exp.config.transformer_checkpoint import check_condition
@@ -28,7 +29,7 @@ from tats_exp.run.cost import seconds_per_clip, told_cost
 from tats_exp.run.flags import read_command_line
 from tats_exp.run.sweep import Sweep, compose_sweep
 from tats_exp.stages.parts import Parts
-from tats_exp.vqgan.padding import margins
+from tats_exp.vqgan.receptive_field import margins
 
 
 @dataclass(frozen=True)
@@ -247,9 +248,7 @@ def _costs(networks: list[tuple[list[Config], Any, torch.device]]) -> list[str]:
 def _margins(config: Config) -> tuple[int, int]:
     """Frames that a run needs on either side of a training clip, and of a window that it only encodes."""
     model = config.vqgan.model
-    margin, code_margin = margins(
-        model["downsample"], model["decoder_blocks"], model["encoder_padding"], model["decoder_padding"]
-    )
+    margin, code_margin = margins(model["downsample"], model["decoder_blocks"], *build_paddings(config))
     reserve = config.reserve
     training = max(margin + model["downsample"][0] * code_margin, reserve.training)
     return training, max(margin, reserve.encoding)
