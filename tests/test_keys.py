@@ -7,12 +7,12 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from tats_exp import run as run_module
 from tats_exp.config.check import check
 from tats_exp.config.networks import identities
 from tats_exp.config.schema import conf_dir
 from tats_exp.features import I3D
 from tats_exp.progress import Progress
+from tats_exp.run import job
 from tats_exp.run.log import FilesOnly
 from tats_exp.run.store import Stage, Store
 
@@ -40,15 +40,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def keys(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> dict[str, str]:
-    def gathered(used: dict[str, Stage], *_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {name: stage.key for name, stage in used.items()}, {}
+    def gathered(used: dict[str, Stage], *_: Any) -> job.Outcome:
+        return job.Outcome({}, {}, (), {name: stage.key for name, stage in used.items()}, {}, "cpu")
 
-    monkeypatch.setattr(run_module, "Store", MakesNothing)
-    monkeypatch.setattr(run_module, "gather", gathered)
+    monkeypatch.setattr(job, "Store", MakesNothing)
+    monkeypatch.setattr(job, "gather", gathered)
     monkeypatch.setattr(I3D, "compile", lambda self: None)  # compiled or not, nothing is computed here
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = check(compose("config", overrides=[*QUICK, f"store.root={folder / 'store'}", *overrides]))
-    return run_module.run(config, folder, FilesOnly(), Progress(folder, ""))[0]
+    return job.run(config, folder, FilesOnly(), Progress(folder, "")).stages
 
 
 def test_what_changes_no_value_changes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

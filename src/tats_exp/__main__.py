@@ -3,22 +3,21 @@
 What is needed to run is imported once it is known that something will: a typo is told without waiting for torch.
 """
 
-import json
 import sys
 import time
 import traceback
 import typing
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from tats_exp import UserError
 from tats_exp.cli import disk_is_full, error_line, guarded, path_of
 from tats_exp.config.overrides import assigned
 from tats_exp.config.schema import Config, validated
 from tats_exp.run.flags import read_command_line, run_by_hydra, show
-from tats_exp.run.folders import STATUS, folders_told, own_folder, writable
+from tats_exp.run.folders import folders_told, own_folder, writable
 from tats_exp.run.sweep import Sweep, compose_sweep, hidden
+from tats_exp.run_folder import Status
 
 if typing.TYPE_CHECKING:
     from tats_exp.run.plan import Plan
@@ -92,12 +91,12 @@ def _overrides(plan: "Plan", sweep: Sweep) -> list[str]:
 
 def _conclude(folder: Path, seconds: float, broken: Exception | None) -> int:
     """Report what the runs left; returns the exit code."""
-    statuses: list[dict[str, Any]] = [json.loads(path.read_text()) for path in sorted(folder.rglob(STATUS))]
-    failed = [status for status in statuses if status["state"] != "finished"]
+    statuses = [Status.read(path.parent) for path in sorted(folder.rglob(Status.FILE))]
+    failed = [status for status in statuses if status.state != "finished"]
     for status in failed:
-        choices = " ".join(f"{key}={value}" for key, value in status["choices"].items())
-        print(f"tats_exp: {choices} failed: {status['error'] or 'the process was killed'}", file=sys.stderr)
-    codes = [2 if status.get("by_user") else 1 for status in failed]
+        choices = " ".join(f"{key}={value}" for key, value in status.choices.items())
+        print(f"tats_exp: {choices} failed: {status.error or 'the process was killed'}", file=sys.stderr)
+    codes = [2 if status.by_user else 1 for status in failed]
     if broken is not None:
         codes.append(2 if isinstance(broken, UserError) else 1)
         line = error_line(broken)[:300]

@@ -20,10 +20,10 @@ from tats_exp.config.networks import feature_network
 from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.files import atomic, write_json
-from tats_exp.metrics.protocol import Protocol
 from tats_exp.metrics.sanity import DISTORTIONS, PASSES, sanity_curves
 from tats_exp.report.style import LIGHT, panels, save
 from tats_exp.run.folders import writable
+from tats_exp.run_folder import Protocol
 from tats_exp.sanity.config import SanityConfig
 
 FRAMES = 16

@@ -12,9 +12,10 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp.data.codes import gaps, key_frames
-from tats_exp.files import load_tensors, write_json
+from tats_exp.files import load_tensors
 from tats_exp.metrics import hidden_nll, leak, shift_nll_gap
 from tats_exp.metrics.evaluation import Values
+from tats_exp.run_folder import MaskLeak
 from tats_exp.stages.parts import Parts
 from tats_exp.stages.stages import CODES
 from tats_exp.transformer.losses import code_nll
@@ -54,8 +55,12 @@ def hierarchy_values(parts: Parts, folder: Path, found: Mapping[str, Path]) -> V
     found_leak = leak(interpolation, condition[:AUDITED_BY_GRADIENT], windows[:AUDITED_BY_GRADIENT])
     forced, hidden = hidden_nll(interpolation, condition, windows)
     blocks = [[None if math.isnan(value) else value for value in row] for row in found_leak.blocks.tolist()]
-    mask = {"mask": interpolation.mask, "window": list(interpolation.window), "leak": blocks}
-    write_json(folder / "mask.json", mask | {"condition_length": interpolation.condition_length})
+    MaskLeak(
+        mask=interpolation.mask,
+        window=interpolation.window,
+        condition_length=interpolation.condition_length,
+        leak=blocks,
+    ).write(folder)
     return {
         **_nlls(parts, "transformer", parts.transformer(found["transformer"]), codes, keys),
         **_nlls(parts, "interpolation", interpolation, codes, between),

@@ -17,7 +17,6 @@ from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_writer import write_row
 from tats_exp.files import load_tensors
 from tats_exp.metrics import (
-    Protocol,
     code_histograms,
     code_perplexity,
     js_divergence,
@@ -28,7 +27,7 @@ from tats_exp.metrics import (
 )
 from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, count_notes
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
-from tats_exp.run.log import write_metrics, write_table
+from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, Protocol, write_metrics, write_table
 from tats_exp.stages.likelihood import hierarchy_values, transformer_values
 from tats_exp.stages.parts import Parts
 from tats_exp.stages.reconstructions import held_out_windows, rebuild, rebuilt_errors, rebuilt_features
@@ -110,10 +109,10 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
         "reconstruction": {key: statistics.fmean(found) for key, found in reconstruction.items()},
         "chance": {"codes/place_probe": 1 / parts.config.latent_grid[0]},
     }
-    write_table(folder / "curves.csv", rows)
-    _write_histogram(folder / "code_histogram.csv", codes["train"], inner, size)
+    write_table(folder / CURVES, rows)
+    _write_histogram(folder / CODE_HISTOGRAM, codes["train"], inner, size)
     _write_videos(parts, folder / "videos", decoded(parts, model, samples.codes[:SHOWN], samples.has_margin), pictures)
-    write_metrics(folder, values, floors, notes, _protocol(parts, evaluation).as_dict())
+    write_metrics(folder, values, floors, notes, _protocol(parts, evaluation))
 
 
 def _protocol(parts: Parts, evaluation: Evaluation) -> Protocol:
