@@ -18,7 +18,7 @@ from tats_exp.stages.parts import MODEL, Parts
 from tats_exp.stages.samples import make_samples, read_samples, sampling_speed
 from tats_exp.stages.stages import CODES
 
-QUICK = ("scale=smoke", "logger=csv", "trainer=cpu", "reserve.training=0", "reserve.encoding=0")
+QUICK = ("scale=smoke", "logger=csv", "trainer=cpu")
 
 
 def parts(folder: Path, *overrides: str) -> tuple[Parts, dict[str, Path]]:

@@ -16,7 +16,7 @@ from tats_exp.stages.stages import make_vqgan
 def test_a_first_batch_too_small_for_the_codebook_is_told(
     codes: int, told: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = ["scale=smoke", "trainer=cpu", "reserve.training=0", "reserve.encoding=0", "vqgan.training.steps=1"]
+    options = ["scale=smoke", "trainer=cpu", "vqgan.training.steps=1"]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = check(compose("config", overrides=[*options, f"vqgan.sizes.codes={codes}"]))
     make_vqgan(Parts(config, Progress(tmp_path, "")), tmp_path, lambda step, values: None)

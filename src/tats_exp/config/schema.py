@@ -35,7 +35,7 @@ class Padding(Section):
 
 
 class Reserve(Section):
-    """Frames kept free on either side of a clip: of a training clip, and of a window that is only encoded."""
+    """Frames kept free on either side of a clip, at least: of a training clip, of a window that is only encoded."""
 
     training: int = Field(ge=0)
     encoding: int = Field(ge=0)
@@ -46,7 +46,6 @@ class StoreSection(Section):
 
     root: str = Field(min_length=1)
     redo: list[StageName]
-    redo_before: float | None
 
 
 class Codes(Section):
@@ -103,7 +102,6 @@ class Config(Section):
     threads: int | None = Field(ge=1)
     compile: bool
     workers: int = Field(ge=0)
-    swept: list[str]
     reserve: Reserve
     store: StoreSection
     padding: Padding

@@ -29,7 +29,7 @@ from tats_exp.progress import Progress
 from tats_exp.run.log import GuardedLog, RunLog
 from tats_exp.run.processes import train as train_stage
 from tats_exp.run.store import Stage, Store, provenance
-from tats_exp.run.sweep import TOLD
+from tats_exp.run.sweep_record import SweepRecord
 from tats_exp.run_folder import (
     CODE_HISTOGRAM,
     CONFIG,
@@ -68,9 +68,8 @@ VERSIONS = {
 }
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
 TRAINED = ("vqgan", "transformer", "interpolation")
-NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
-    key.split(".")[0] for key in TOLD
-}
+NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"}
+NO_CHOICE |= {"threads", "reserve"}
 """Overrides that do not tell single runs apart, or that the padding and the seed tell already."""
 
 
@@ -110,10 +109,12 @@ def run_job(cfg: DictConfig) -> None:
         cfg: the composed root config.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
+    sweep = SweepRecord.of_run(folder)
+    cfg = sweep.settle(cfg)
     config = check(cfg)
     torch.set_num_threads(config.threads or torch.get_num_threads())
     warnings.filterwarnings("ignore", module="lightning.*")
-    choices = chosen(config)
+    choices = chosen(config, sweep.swept)
     name = ",".join(f"{key}={value}" for key, value in choices.items()) or config.name
     status = Status(
         state="running",
@@ -130,7 +131,7 @@ def run_job(cfg: DictConfig) -> None:
     started = time.time()
     try:
         log.start(folder, name, config.name, [f"{k}={v}" for k, v in choices.items()], config.model_dump())
-        outcome = run(config, folder, log, progress)
+        outcome = run(config, folder, log, progress, sweep.started)
         status = outcome.of(status)
         values = outcome.values
     except Exception as error:
@@ -147,10 +148,19 @@ def run_job(cfg: DictConfig) -> None:
         status.model_copy(update={"log": log.refused}).write(folder)
 
 
-def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> Outcome:
-    """Go through the stages and gather in `folder` what the report reads."""
+def run(config: Config, folder: Path, log: RunLog, progress: Progress, redo_before: float | None = None) -> Outcome:
+    """Go through the stages and gather in `folder` what the report reads.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+        log: is told what the files of the run hold.
+        progress: is told how far the run is.
+        redo_before: stages in `store.redo` that were made before this time (seconds since 1970) are made again; None:
+            whenever they were made.
+    """
     parts = Parts(config, progress)
-    store = Store(Path(config.store.root), redo_from(config.store.redo), config.store.redo_before)
+    store = Store(Path(config.store.root), redo_from(config.store.redo), redo_before)
 
     def stage(name: str, inputs: Mapping[str, Any], make: Any) -> Stage:
         made = store.stage(name, VERSIONS[name], dict(inputs), make)
@@ -252,12 +262,12 @@ def failure(error: BaseException) -> dict[str, Any]:
     return {"error": line if by_user or disk_is_full(error) else f"{line} (see error.txt)", "by_user": by_user}
 
 
-def chosen(config: Config) -> dict[str, str]:
+def chosen(config: Config, swept: Sequence[str]) -> dict[str, str]:
     """The choices that tell this run apart: what was swept, or of a single run padding, seed and all it overrides."""
     overrides = dict(item.lstrip("+~").split("=", 1) for item in HydraConfig.get().overrides.task if "=" in item)
     overrides = {key: unquoted(value) for key, value in overrides.items()}
-    if config.swept:
-        return {**{key: overrides.get(key, "") for key in config.swept}, "seed": str(config.seed)}
+    if swept:
+        return {**{key: overrides.get(key, "") for key in swept}, "seed": str(config.seed)}
     padding = config.padding
     halves = padding.encoder if padding.encoder == padding.decoder else f"{padding.encoder}/{padding.decoder}"
     rest = {key: value for key, value in overrides.items() if key.split(".")[0] not in NO_CHOICE}
