@@ -12,9 +12,11 @@ from tats_exp.config.networks import identities
 from tats_exp.config.schema import conf_dir
 from tats_exp.features import I3D
 from tats_exp.progress import Progress
-from tats_exp.run import job
 from tats_exp.run.log import FilesOnly
-from tats_exp.run.store import Stage, Store
+from tats_exp.run.store import Store
+from tats_exp.run.walk import walk
+from tats_exp.stages.context import RunContext
+from tats_exp.stages.order import stages_of
 
 QUICK = ("scale=smoke", "logger=csv", "trainer=cpu")
 ALL = ("sampler=hierarchical", "discriminators=both")
@@ -40,15 +42,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def keys(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> dict[str, str]:
-    def gathered(used: dict[str, Stage], *_: Any) -> job.Outcome:
-        return job.Outcome({}, {}, (), {name: stage.key for name, stage in used.items()}, {}, "cpu")
-
-    monkeypatch.setattr(job, "Store", MakesNothing)
-    monkeypatch.setattr(job, "gather", gathered)
     monkeypatch.setattr(I3D, "compile", lambda self: None)  # compiled or not, nothing is computed here
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = check(compose("config", overrides=[*QUICK, f"store.root={folder / 'store'}", *overrides]))
-    return job.run(config, folder, FilesOnly(), Progress(folder, "")).stages
+    run, store = RunContext(config), MakesNothing(folder / "store")
+    for stage in stages_of(config, run.condition):
+        walk(stage, run, store, Progress(folder, ""), FilesOnly())
+    return {name: made.key for name, made in store.used.items()}
 
 
 def test_what_changes_no_value_changes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_a_classifier_is_known_the_same_way(tmp_path: Path, monkeypatch: pytest.
         ("mask=a", "interpolation"),
         ("sampler.top_p=0.5", "samples"),
         ("sampling.precision=bf16", "samples"),
-        ("condition=label", "transformer"),
+        ("condition=label", "codes"),
     ],
 )
 def test_what_changes_a_value_changes_its_key_and_those_behind_it(

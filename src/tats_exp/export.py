@@ -32,8 +32,7 @@ def export(overrides: list[str]) -> None:
     asked = read_config("export", overrides, ExportConfig)
     from tats_exp.config.check import check  # torch comes with these
     from tats_exp.official import save_official_vqgan
-    from tats_exp.progress import Progress
-    from tats_exp.stages.parts import Parts
+    from tats_exp.stages.vqgan import read_vqgan
 
     folder = Path(asked.run)
     if not (folder / "config.yaml").is_file() or not (folder / "status.json").is_file():
@@ -45,9 +44,7 @@ def export(overrides: list[str]) -> None:
     stage = Path(config.store.root) / "vqgan" / str(key)
     if not stage.is_dir():
         raise UserError(f"run={asked.run}: its VQGAN is not in {config.store.root}; start the command where it ran")
-    vqgan = Parts(config, Progress(folder, "")).vqgan(stage).cpu()
-    for judge in vqgan.discriminators.values():
-        judge.cpu()
+    vqgan = read_vqgan(config, stage)
     with path_of("out", asked.out):
         save_official_vqgan(vqgan, asked.out, config.frames, config.resolution)
 

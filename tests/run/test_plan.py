@@ -83,7 +83,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["data.frames=16"], "no clip fits"),
         (["--config-name=other"], "--config-"),
         (["trainer.precision=7"], "precision"),
-        (["store.redo=[vqvae]"], "store.redo.0='vqvae'"),
+        (["store.redo=[vqvae]"], "store.redo=[vqvae]: no stage of this run; did you mean 'vqgan'?"),
         (["data=video_files"], "data.root"),
         (["data=video_files", "data.root=no/such/folder"], "data.root=no/such/folder: no such folder"),
         (["data=video_files", "data.root=.", "data.limits.frames=0"], "data.limits: frames=0 must be at least 1"),

@@ -47,5 +47,5 @@ def test_frames_that_were_given_are_not_measured(given: int, pieces: list[int]) 
 def test_codes_that_were_given_are_not_measured(padding: str, margin: int) -> None:
     vqgan = VQGAN(EMACodebook(16, 8), 4, (4, 4, 4), 1, "batch", padding, padding)
     codes = torch.arange(20)[None, :, None, None].expand(2, -1, 4, 4)
-    samples = Samples(codes, torch.zeros(2, dtype=torch.int64), margin > 0, 2, None)
+    samples = Samples(codes, torch.zeros(2, dtype=torch.int64), margin > 0, 2, None, 1.0)
     assert _inner(vqgan, samples)[0, :, 0, 0].tolist() == list(range(margin + 2, 20 - margin))

@@ -1,13 +1,13 @@
 """The models that a config describes, freshly initialised, on the default device."""
 
-from torch import nn
-
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.schema import Config
+from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.adversaries import Adversaries, Schedule
+from tats_exp.vqgan.vqgan import VQGAN
 
 
-def build_vqgan(config: Config) -> nn.Module:
+def build_vqgan(config: Config) -> VQGAN:
     """The VQGAN of a run, freshly initialised, on the default device."""
     return build(config.vqgan.model, "vqgan.model")
 
@@ -31,7 +31,7 @@ def build_adversaries(config: Config) -> Adversaries | None:
         )
 
 
-def build_transformer(config: Config, condition_codes: int, condition_length: int) -> nn.Module:
+def build_transformer(config: Config, condition_codes: int, condition_length: int) -> Transformer:
     """The transformer of a run, freshly initialised, on the default device; its window is the VQGAN's latent grid."""
     return build(
         config.transformer.model,
@@ -44,7 +44,7 @@ def build_transformer(config: Config, condition_codes: int, condition_length: in
     )
 
 
-def build_interpolation(config: Config, condition_codes: int, condition_length: int) -> nn.Module:
+def build_interpolation(config: Config, condition_codes: int, condition_length: int) -> Transformer:
     """The interpolation transformer of a run, freshly initialised; its window is a gap with both anchors."""
     return build(
         config.interpolation.model,

@@ -21,8 +21,6 @@ from tats_exp.config.overrides import expanded
 from tats_exp.config.sections import InterpolationSection, Node, Section, TransformerSection, VQGANSection
 from tats_exp.names import TimePadding
 
-StageName = Literal["reference", "vqgan", "codes", "long_codes", "transformer", "interpolation", "samples", "metrics"]
-STAGES: tuple[StageName, ...] = typing.get_args(StageName)
 ModelName = Literal["vqgan", "transformer", "interpolation"]
 SectionType = typing.TypeVar("SectionType", bound=Section)
 
@@ -45,7 +43,7 @@ class StoreSection(Section):
     """Where stages keep what they made."""
 
     root: str = Field(min_length=1)
-    redo: list[StageName]
+    redo: list[str]
 
 
 class Codes(Section):
@@ -137,11 +135,6 @@ class Config(Section):
         return bool(getattr(get_object(self.sampler["_target_"]), "interpolates", False))
 
     @property
-    def stages(self) -> tuple[StageName, ...]:
-        """The stages that this run goes through, in their order."""
-        return STAGES if self.interpolates else tuple(s for s in STAGES if s not in ("long_codes", "interpolation"))
-
-    @property
     def checkpoints(self) -> dict[ModelName, str]:
         """Files of the models that are read instead of trained, by section; only of those that the run needs."""
         needed: tuple[ModelName, ...] = ("vqgan", "transformer") + (("interpolation",) if self.interpolates else ())
@@ -152,11 +145,6 @@ class Config(Section):
         """Latent grid of a transformer's window: the VQGAN's, or a gap with both its anchors."""
         frames, height, width = self.latent_grid
         return (self.key_every + 1 if name == "interpolation" else frames), height, width
-
-    @property
-    def learned_from(self) -> StageName:
-        """The stage whose codes the transformers learn from."""
-        return "long_codes" if self.interpolates else "codes"
 
     @property
     def key_every(self) -> int:

@@ -8,7 +8,6 @@ import traceback
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,14 @@ from omegaconf import DictConfig, OmegaConf
 from tats_exp import UserError
 from tats_exp.cli import disk_is_full, error_line
 from tats_exp.config.check import check
-from tats_exp.config.checkpoints import checksum
-from tats_exp.config.networks import identities
 from tats_exp.config.overrides import unquoted
-from tats_exp.config.schema import STAGES, Config, ModelName, StageName
-from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
+from tats_exp.config.schema import Config
+from tats_exp.fit import LOSSES, by_step, read_losses
 from tats_exp.progress import Progress
 from tats_exp.run.log import GuardedLog, RunLog
-from tats_exp.run.processes import train as train_stage
-from tats_exp.run.store import Stage, Store, provenance
+from tats_exp.run.store import Made, Store, provenance
 from tats_exp.run.sweep_record import SweepRecord
+from tats_exp.run.walk import walk
 from tats_exp.run_folder import (
     CODE_HISTOGRAM,
     CONFIG,
@@ -40,34 +37,13 @@ from tats_exp.run_folder import (
     read_columns,
     write_losses,
 )
-from tats_exp.stages.metrics import make_metrics
-from tats_exp.stages.samples import make_samples, sampling_speed
-from tats_exp.stages.stages import (
-    Parts,
-    make_codes,
-    make_interpolation,
-    make_long_codes,
-    make_reference,
-    make_transformer,
-    make_vqgan,
-    read_transformer,
-    read_vqgan,
-)
+from tats_exp.stages.context import RunContext
+from tats_exp.stages.order import stages_of
+from tats_exp.stages.samples import read_samples
 
 logger = logging.getLogger(__name__)
 
-VERSIONS = {
-    "reference": 3,
-    "vqgan": 2,
-    "codes": 1,
-    "long_codes": 1,
-    "transformer": 1,
-    "interpolation": 1,
-    "samples": 2,
-    "metrics": 7,
-}
-"""Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
-TRAINED = ("vqgan", "transformer", "interpolation")
+SPEED = "speed/seconds_per_1024_frames"
 NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"}
 NO_CHOICE |= {"threads", "reserve"}
 """Overrides that do not tell single runs apart, or that the padding and the seed tell already."""
@@ -127,7 +103,7 @@ def run_job(cfg: DictConfig) -> None:
     status.write(folder)
     OmegaConf.save(cfg, folder / CONFIG, resolve=True)
     log = GuardedLog(lambda: instantiate(config.logger))
-    progress = Progress(folder, name, config.stages)
+    progress = Progress(folder, name)
     started = time.time()
     try:
         log.start(folder, name, config.name, [f"{k}={v}" for k, v in choices.items()], config.model_dump())
@@ -159,72 +135,23 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress, redo_befo
         redo_before: stages in `store.redo` that were made before this time (seconds since 1970) are made again; None:
             whenever they were made.
     """
-    parts = Parts(config, progress)
-    store = Store(Path(config.store.root), redo_from(config.store.redo), redo_before)
-
-    def stage(name: str, inputs: Mapping[str, Any], make: Any) -> Stage:
-        made = store.stage(name, VERSIONS[name], dict(inputs), make)
-        progress(name, 1, 1)
-        return made
-
-    def model(name: ModelName, inputs: Mapping[str, Any], make: Any, read: Any, *folders: Path) -> Stage:
-        """A model is trained, or taken as it is from a file."""
-        if name in config.checkpoints:
-            return stage(name, {"checkpoint": checksum(config.checkpoints[name])}, lambda f: read(parts, f))
-        return stage(name, inputs, lambda f: train_stage(make, parts, (f, *folders), _scalars(log, name)))
-
-    train, test = {"train": parts.train.fingerprint()}, {"test": parts.test.fingerprint()}
-    drawn_by = {"data_seed": parts.data_seed, "frames": config.frames}
-    drawn = {"seed": config.seed, "precision": config.trainer["precision"]}
-    asked = config.metrics.model_dump(include={"videos", "reference_videos", "repeats", "split"})
-    asked |= identities(config.metrics, parts.network, parts.classifier)
-    inputs: dict[str, Any] = {**train, **test, **drawn_by, **asked}
-    reference = stage("reference", inputs, lambda f: make_reference(parts, f))
-
-    inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
-    perceptual = parts.perceptual.checksum if parts.perceptual is not None else ""
-    inputs |= {"training": config.vqgan.training.meaning(perceptual), "reserve": config.reserve.training}
-    vqgan = model("vqgan", inputs, make_vqgan, read_vqgan)
-
-    windows = {"train": config.codes.train_windows, "held_out": config.codes.held_out_windows}
-    inputs = {**train, **test, **drawn_by, "vqgan": vqgan.key, "windows": windows, "reserve": config.reserve.encoding}
-    codes = stage("codes", inputs, lambda f: make_codes(parts, f, vqgan.path))
-    if config.interpolates:
-        inputs = {**inputs, "key_every": config.key_every}
-        stage("long_codes", inputs, lambda f: make_long_codes(parts, f, vqgan.path))
-    learned = store.used[config.learned_from]
-
-    inputs = {**drawn, "codes": learned.key, "condition": config.condition}
-    own, read = config.transformer.meaning(), partial(read_transformer, "transformer")
-    transformer = model("transformer", {**inputs, **own}, make_transformer, read, learned.path)
-    samples_of: dict[str, Any] = {"transformer": transformer.key, "codes": learned.key, "condition": config.condition}
-    if config.interpolates:
-        own, read = config.interpolation.meaning(), partial(read_transformer, "interpolation")
-        interpolation = model("interpolation", {**inputs, **own}, make_interpolation, read, learned.path)
-        samples_of |= {"interpolation": interpolation.key}
-
-    samples_of |= {"sampler": config.sampler, "seed": config.seed, "precision": config.sampling.precision}
-    samples_of |= {"frames": config.sampled_frames, "videos": config.sampled_videos}
-    if config.given_latents:
-        samples_of |= {"given": config.given_latents, "held_out": codes.key}
-    found = {name: made.path for name, made in store.used.items()}
-    samples = stage("samples", samples_of, lambda f: make_samples(parts, f, found))
-    found["samples"] = samples.path
-
-    inputs = {"reference": reference.key, "samples": samples.key, "codes": codes.key}
-    inputs |= {"reserve": config.reserve.training}
-    inputs |= config.metrics.model_dump(include={"windows", "resamples"})
-    stage("metrics", inputs, lambda f: make_metrics(parts, f, found))
-    return gather(store.used, folder, log, parts.device.type)
+    context = RunContext(config)
+    stages = stages_of(config, context.condition)
+    progress.expect([stage.name for stage in stages])
+    redo = redo_from(config.store.redo, [stage.name for stage in stages])
+    store = Store(Path(config.store.root), redo, redo_before)
+    for stage in stages:
+        walk(stage, context, store, progress, log)
+    return gather(store.used, folder, log, context.device.type)
 
 
-def gather(used: Mapping[str, Stage], folder: Path, log: RunLog, device: str) -> Outcome:
+def gather(used: Mapping[str, Made], folder: Path, log: RunLog, device: str) -> Outcome:
     """Gather in `folder` what the stages left for the report, and tell the log."""
-    files = {name: used[name].path / LOSSES for name in TRAINED if name in used}
+    files = {name: made.path / LOSSES for name, made in used.items()}
     losses = {name: list(read_losses(path)) for name, path in files.items() if path.exists()}
     write_losses(folder, losses)
     shutil.copytree(used["metrics"].path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("stage.json"))
-    speed = sampling_speed(used["samples"].path)
+    speed = {SPEED: read_samples(None, used["samples"].path).seconds_per_1024_frames}
     values = tell(log, folder, {name: rows for name, rows in losses.items() if used[name].reused}) | speed
     return Outcome(
         values=values,
@@ -274,10 +201,6 @@ def chosen(config: Config, swept: Sequence[str]) -> dict[str, str]:
     return {"padding": halves, "seed": str(config.seed), **rest}
 
 
-def redo_from(redo: Sequence[StageName]) -> tuple[str, ...]:
+def redo_from(redo: Sequence[str], stages: Sequence[str]) -> tuple[str, ...]:
     """The stages to make again: those named, and all that follow the first of them."""
-    return STAGES[min(STAGES.index(name) for name in redo) :] if redo else ()
-
-
-def _scalars(log: RunLog, stage: str) -> Scalars:
-    return lambda step, values: log.losses(stage, step, values)
+    return tuple(stages[min(stages.index(name) for name in redo) :]) if redo else ()

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,15 +20,15 @@ from tats_exp.config.build import blamed_on, build
 from tats_exp.config.check import check
 from tats_exp.config.checkpoints import INSIDE, refuse_training_keys
 from tats_exp.config.overrides import parse_overrides
-from tats_exp.config.schema import Config
+from tats_exp.config.schema import Config, allowed
 from tats_exp.config.transformer_checkpoint import check_condition
 from tats_exp.data.clips import Clips, Videos, draw_windows
-from tats_exp.progress import Progress
 from tats_exp.run.cost import seconds_per_clip, told_cost
 from tats_exp.run.flags import read_command_line
 from tats_exp.run.sweep import Sweep, compose_sweep
 from tats_exp.run.sweep_record import SweepRecord
-from tats_exp.stages.parts import Parts
+from tats_exp.stages.context import RunContext
+from tats_exp.stages.order import stages_of
 from tats_exp.vqgan.padding import margins
 
 
@@ -129,7 +128,11 @@ def _checked(cfg: DictConfig, job: list[str]) -> Config:
     for section in INSIDE:
         if OmegaConf.select(cfg, f"{section}.checkpoint") is not None:
             refuse_training_keys(section, (o.key_or_group for o in parse_overrides(job)))
-    return check(cfg)
+    config = check(cfg)
+    names = [stage.name for stage in stages_of(config, build(config.condition, "condition"))]
+    if unknown := [name for name in config.store.redo if name not in names]:
+        raise UserError(f"store.redo=[{unknown[0]}]: no stage of this run; {allowed(unknown[0], names)}")
+    return config
 
 
 def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: int) -> None:
@@ -200,11 +203,11 @@ def _check_networks(configs: list[Config]) -> list[tuple[list[Config], Any, torc
         with _gathered(faults):
             _try_perceptual(config)
     for group in alike.values():
-        parts = Parts(group[0], Progress(Path(), ""))
+        run = RunContext(group[0])
         with _gathered(faults):
-            found.append((group, parts.network, parts.device))
+            found.append((group, run.network, run.device))
         with _gathered(faults):
-            _ = parts.classifier
+            _ = run.classifier
     if faults:
         raise UserError("; ".join(dict.fromkeys(faults)))
     return found

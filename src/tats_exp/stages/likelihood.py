@@ -4,20 +4,19 @@ Axes: N windows, t h w latent grid, c condition codes.
 """
 
 import math
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp.data.codes import gaps, key_frames
-from tats_exp.files import load_tensors
 from tats_exp.metrics import hidden_nll, leak, shift_nll_gap
 from tats_exp.metrics.evaluation import Values
 from tats_exp.run_folder import MaskLeak
 from tats_exp.stages.parts import Parts
-from tats_exp.stages.stages import CODES
 from tats_exp.transformer.losses import code_nll
 from tats_exp.transformer.transformer import Transformer
 
@@ -30,7 +29,7 @@ AUDITED_BY_GRADIENT = 4
 @torch.inference_mode()
 def transformer_values(parts: Parts, transformer: Transformer, codes: dict[str, Tensor]) -> Values:
     """How well a transformer of consecutive latent frames expects real codes, also those of another place."""
-    condition = parts.condition.codes(codes["held_out_labels"]).to(parts.device)
+    condition = codes["held_out_condition"].to(parts.device)
     on_device = (codes[name].to(parts.device) for name in ("held_out", "held_out_shifted"))
     gap = shift_nll_gap(transformer, condition, *on_device)
     return {
@@ -40,17 +39,17 @@ def transformer_values(parts: Parts, transformer: Transformer, codes: dict[str, 
     }
 
 
-def hierarchy_values(parts: Parts, folder: Path, found: Mapping[str, Path]) -> Values:
+def hierarchy_values(parts: Parts, folder: Path, inputs: Any) -> Values:
     """How well the transformers of a hierarchy expect real codes, and what leaks through the mask.
 
     Leaves mask.json: the mask, the window, and the measured leak by frame blocks.
     """
-    codes, every = load_tensors(found["long_codes"] / CODES), parts.config.key_every
+    codes, every = {n: v for n, v in asdict(inputs.long_codes.read()).items() if v is not None}, parts.config.key_every
     keys = {name: key_frames(codes[name], every) for name in ("train", "held_out")}
     between = {name: gaps(codes[name], every) for name in ("train", "held_out")}
-    interpolation = parts.interpolation(found["interpolation"])
+    interpolation = inputs.interpolation.read().to(parts.device)
     few = slice(AUDITED)
-    condition = parts.condition.codes(codes["held_out_labels"][few]).to(parts.device)
+    condition = codes["held_out_condition"][few].to(parts.device)
     windows = between["held_out"][few, 0].flatten(1).to(parts.device)
     found_leak = leak(interpolation, condition[:AUDITED_BY_GRADIENT], windows[:AUDITED_BY_GRADIENT])
     forced, hidden = hidden_nll(interpolation, condition, windows)
@@ -62,7 +61,7 @@ def hierarchy_values(parts: Parts, folder: Path, found: Mapping[str, Path]) -> V
         leak=blocks,
     ).write(folder)
     return {
-        **_nlls(parts, "transformer", parts.transformer(found["transformer"]), codes, keys),
+        **_nlls(parts, "transformer", inputs.transformer.read().to(parts.device), codes, keys),
         **_nlls(parts, "interpolation", interpolation, codes, between),
         "leak/gradient": found_leak.share,
         "leak/nll": round(hidden - forced, 4) + 0.0,  # below is the rounding of logits; + 0.0 makes -0.0 a zero
@@ -76,7 +75,7 @@ def _nlls(
     count, found = len(windows["held_out"]), {}
     for split in ("train", "held_out"):
         some = windows[split][:count]
-        condition = parts.condition.codes(codes[f"{split}_labels"][:count])
+        condition = codes[f"{split}_condition"][:count]
         if some.ndim == 5:
             condition, some = condition.repeat_interleave(some.shape[1], dim=0), some.flatten(0, 1)
         found[split] = _nll(parts, transformer, condition, some)

@@ -5,7 +5,8 @@ Axes: N videos, T frames of a window, t h w latent grid, K codebook size, D feat
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_writer import write_row
-from tats_exp.files import load_tensors
+from tats_exp.files import Stage
 from tats_exp.metrics import (
     code_histograms,
     code_perplexity,
@@ -28,32 +29,86 @@ from tats_exp.metrics import (
 from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, count_notes
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
 from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, Protocol, write_metrics, write_table
+from tats_exp.stages.codes import CODES_STAGE, LONG_CODES_STAGE, WindowCodes
+from tats_exp.stages.context import Earlier, NoMeaning, RunContext, Work
+from tats_exp.stages.decoded import decoded
 from tats_exp.stages.likelihood import hierarchy_values, transformer_values
 from tats_exp.stages.parts import Parts
 from tats_exp.stages.reconstructions import held_out_windows, rebuild, rebuilt_errors, rebuilt_features
-from tats_exp.stages.samples import Samples, read_samples
-from tats_exp.stages.stages import CODES, SHOWN, decoded
+from tats_exp.stages.reference import REFERENCE_STAGE
+from tats_exp.stages.samples import SAMPLES_STAGE, Samples
+from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE
+from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.stages.windows import look_along
+from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
 
+SHOWN = 4  # videos of each kind that are written as mp4
 
-def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
+
+@dataclass(frozen=True)
+class MetricsInputs:
+    """What the metrics depend on.
+
+    Attributes:
+        reference: real windows.
+        vqgan: of the run.
+        codes: real windows as its transformers see them.
+        long_codes: the same of a hierarchy, else None.
+        transformer: of the run.
+        interpolation: of a hierarchy, else None.
+        samples: what is measured.
+        reserve: frames that the held-out windows whose reconstructions are measured have on either side.
+        windows: which windows the networks look at.
+        resamples: of the bootstrap.
+        run: where data and networks are found; what they are is part of the reference.
+    """
+
+    reference: Earlier[dict[str, Tensor]]
+    vqgan: Earlier[VQGAN]
+    codes: Earlier[WindowCodes]
+    long_codes: Earlier[WindowCodes] | None
+    transformer: Earlier[Transformer]
+    interpolation: Earlier[Transformer] | None
+    samples: Earlier[Samples]
+    reserve: int
+    windows: str
+    resamples: int
+    run: NoMeaning[RunContext]
+
+
+def _inputs(run: RunContext) -> MetricsInputs:
+    hierarchy = run.config.interpolates
+    return MetricsInputs(
+        run.earlier(REFERENCE_STAGE),
+        run.earlier(VQGAN_STAGE),
+        run.earlier(CODES_STAGE),
+        run.earlier(LONG_CODES_STAGE) if hierarchy else None,
+        run.earlier(TRANSFORMER_STAGE),
+        run.earlier(INTERPOLATION_STAGE) if hierarchy else None,
+        run.earlier(SAMPLES_STAGE),
+        run.config.reserve.training,
+        run.config.metrics.windows,
+        run.config.metrics.resamples,
+        run,
+    )
+
+
+def _make(inputs: MetricsInputs, work: Work) -> None:
     """Measure a run.
 
     Leaves metrics.json (values, floors, protocol), curves.csv, code_histogram.csv, videos/ and, with an interpolation
     transformer, mask.json.
-
-    Args:
-        parts: of the run.
-        folder: where to leave it.
-        found: folders of the earlier stages by name.
     """
-    model = parts.vqgan(found["vqgan"])
-    real = load_tensors(found["reference"] / "reference.safetensors")
-    codes = load_tensors(found["codes"] / CODES)
+    parts = Parts(inputs.run, work)
+    folder = work.folder
+    model = inputs.vqgan.read().to(work.device)
+    real = inputs.reference.read()
+    window_codes = inputs.codes.read()
+    codes = {name: value for name, value in asdict(window_codes).items() if value is not None}
     evaluation = Evaluation(parts.network.name, (parts.classifier or parts.network).name, real)
     total = evaluation.repeats * evaluation.count
-    samples = read_samples(found["samples"]).first(total)
+    samples = inputs.samples.read().first(total)
     size = parts.config.codebook_size
 
     # The floor was drawn together with the reference, which knows no margin: near the ends of a video it has none, and
@@ -96,10 +151,10 @@ def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     asked = parts.config.metrics.videos, parts.config.metrics.reference_videos
     notes = [*evaluation.notes, *count_notes(asked, (evaluation.count, real["reference"].shape[1]))]
     if parts.config.interpolates:
-        values |= hierarchy_values(parts, folder, found)
+        values |= hierarchy_values(parts, folder, inputs)
         notes.append(f"codes/shift_nll_gap: not measured, the transformer models every {_nth(parts)} latent frame")
     else:
-        values |= transformer_values(parts, parts.transformer(found["transformer"]), codes)
+        values |= transformer_values(parts, inputs.transformer.read().to(work.device), codes)
     floors = {
         "real": {
             **evaluation.floors,
@@ -253,3 +308,6 @@ def _write_videos(
     write_row(folder / "samples.mp4", sampled)
     write_row(folder / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed))
     write_row(folder / "reconstruction.mp4", [rebuilt])
+
+
+METRICS_STAGE = Stage("metrics", 8, _inputs, _make, lambda _config, folder: folder)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tats_exp.data.clips import Videos, Window, draw_windows, read_windows, to_float
 from tats_exp.metrics.reconstruction import ReconstructionErrors
+from tats_exp.stages.decoded import decoded
 from tats_exp.stages.parts import Parts
-from tats_exp.stages.stages import decoded
 from tats_exp.vqgan.vqgan import VQGAN
 
 logger = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from tats_exp.data.clips import draw_windows, read_windows
 from tats_exp.metrics import PhaseMotion, joint_ratio, windows
 from tats_exp.metrics.evaluation import Look, Values, joined
 from tats_exp.metrics.look import look, pixels
+from tats_exp.stages.decoded import decoded
 from tats_exp.stages.parts import Parts
 from tats_exp.stages.samples import Samples
-from tats_exp.stages.stages import decoded
 from tats_exp.vqgan.vqgan import VQGAN
 
 
