@@ -24,6 +24,7 @@ from tats_exp.transformer import Transformer
 from tats_exp.vqgan import VQGAN, EMACodebook
 from tats_exp.vqgan.discriminators import SpatialDiscriminator, TemporalDiscriminator
 from tats_exp.vqgan.fsq import FSQ
+from tats_exp.vqgan.padding import Real, Zero
 from tests.golden import (
     GOLDEN,
     OURS_ALONE,
@@ -457,8 +458,8 @@ def test_a_vqgan_without_discriminators_reads_back_without(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "make,said",
     [
-        (lambda: small_vqgan(encoder="zero"), "encoder_padding='zero' cannot be written; allowed: replicate"),
-        (lambda: small_vqgan(decoder="real"), "decoder_padding='real'"),
+        (lambda: small_vqgan(encoder=Zero()), "encoder_padding=Zero() cannot be written; allowed: Replicate()"),
+        (lambda: small_vqgan(decoder=Real()), "decoder_padding=Real()"),
         (lambda: small_vqgan(blocks=1), "decoder_blocks=1"),
         (lambda: small_vqgan(norm="frame_group"), "norm='frame_group'"),
         (lambda: small_vqgan(norm="group"), "norm='group'"),  # of fewer than 32 groups

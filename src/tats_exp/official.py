@@ -35,6 +35,7 @@ from tats_exp.transformer.masks import Mask
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.codebook import EMACodebook
 from tats_exp.vqgan.discriminators import PatchGAN, SpatialDiscriminator, TemporalDiscriminator
+from tats_exp.vqgan.padding import Replicate
 from tats_exp.vqgan.vqgan import VQGAN
 
 VQGAN_PARTS = ("encoder.", "decoder.", "pre_vq_conv.", "post_vq_conv.", "codebook.")
@@ -332,8 +333,8 @@ def _official_arguments(vqgan: VQGAN) -> dict[str, Any]:
     codebook, adversaries = cast(EMACodebook, vqgan.codebook), cast(list[PatchGAN], [*vqgan.discriminators.values()])
     norms = OFFICIAL_NORMS if 2 * vqgan.n_hiddens >= GROUPS else ("batch",)
     for name, value, allowed in (
-        ("encoder_padding", vqgan.encoder_padding, ("replicate",)),
-        ("decoder_padding", vqgan.decoder_padding, ("replicate",)),
+        ("encoder_padding", vqgan.encoder_padding, (Replicate(),)),
+        ("decoder_padding", vqgan.decoder_padding, (Replicate(),)),
         ("decoder_blocks", vqgan.decoder_blocks, (2,)),
         ("norm", vqgan.norm, norms),
         ("codebook", type(codebook).__name__, ("EMACodebook",)),
@@ -351,7 +352,7 @@ def _official_arguments(vqgan: VQGAN) -> dict[str, Any]:
         "n_hiddens": vqgan.n_hiddens,
         "downsample": vqgan.downsample,
         "norm_type": vqgan.norm,
-        "padding_type": vqgan.encoder_padding,
+        "padding_type": "replicate",
         "image_channels": vqgan.encoder.conv_first.conv.in_channels,
         "disc_channels": adversaries[0].width if adversaries else 64,
         "disc_layers": adversaries[0].layers if adversaries else 3,

@@ -21,6 +21,7 @@ from tats_exp import UserError
 from tats_exp.cli import disk_is_full, error_line
 from tats_exp.config.check import check
 from tats_exp.config.overrides import unquoted
+from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config
 from tats_exp.files import write_json
 from tats_exp.fit import LOSSES, by_step, read_losses
@@ -36,10 +37,12 @@ from tats_exp.stages.samples import read_samples
 logger = logging.getLogger(__name__)
 
 SPEED = "speed/seconds_per_1024_frames"
-NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
+NO_CHOICE = {"seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
     key.split(".")[0] for key in TOLD
 }
-"""Overrides that do not tell single runs apart, or that the padding and the seed tell already."""
+"""Overrides that do not tell single runs apart, or that the seed tells already."""
+PADDINGS = {"padding", "padding.encoder", "padding.decoder"}
+"""Overrides that the names of the paddings tell already; those of arguments are choices."""
 
 
 def run_job(cfg: DictConfig) -> None:
@@ -49,6 +52,7 @@ def run_job(cfg: DictConfig) -> None:
         cfg: the composed root config.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
+    cfg = with_halves(cfg)
     config = check(cfg)
     torch.set_num_threads(config.threads or torch.get_num_threads())
     warnings.filterwarnings("ignore", module="lightning.*")
@@ -153,7 +157,9 @@ def chosen(config: Config) -> dict[str, str]:
         return {**{key: overrides.get(key, "") for key in config.swept}, "seed": str(config.seed)}
     padding = config.padding
     halves = padding.encoder if padding.encoder == padding.decoder else f"{padding.encoder}/{padding.decoder}"
-    rest = {key: value for key, value in overrides.items() if key.split(".")[0] not in NO_CHOICE}
+    rest = {
+        key: value for key, value in overrides.items() if key.split(".")[0] not in NO_CHOICE and key not in PADDINGS
+    }
     return {"padding": halves, "seed": str(config.seed), **rest}
 
 

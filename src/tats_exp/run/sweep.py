@@ -18,6 +18,7 @@ from tats_exp import UserError
 from tats_exp.cli import one_line
 from tats_exp.config.compose import compose_run, configuration, refuse_taken
 from tats_exp.config.overrides import at_home, parse_overrides, refuse_several
+from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import allowed
 
 SEARCHED = "hydra.searchpath"
@@ -56,7 +57,7 @@ class Sweep:
 
     def runs(self) -> list[DictConfig]:
         """The configs as they are checked: what is settled for the whole sweep afterwards is filled in for that."""
-        runs = [without_hydra(config) for config in self.configs]
+        runs = [without_hydra(with_halves(config)) for config in self.configs]
         for run in runs:
             for key in ("training", "encoding"):
                 if isinstance(run.get("reserve"), DictConfig) and run.reserve.get(key, 0) is None:

@@ -3,6 +3,7 @@
 from tats_exp.vqgan.codebook import EMACodebook, Quantized
 from tats_exp.vqgan.discriminators import SpatialDiscriminator, TemporalDiscriminator
 from tats_exp.vqgan.fsq import FSQ
+from tats_exp.vqgan.padding import TimePadding
 from tats_exp.vqgan.vqgan import VQGAN, Reconstruction
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "Reconstruction",
     "SpatialDiscriminator",
     "TemporalDiscriminator",
+    "TimePadding",
 ]
