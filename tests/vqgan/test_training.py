@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tats_exp.data.clips import Clips, to_float
+from tats_exp.data.clips import Clips
+from tats_exp.data.pixels import to_float
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.step_sampler import StepSampler
 from tats_exp.fit import CHECKPOINT, Budget, fit, read_checkpoint

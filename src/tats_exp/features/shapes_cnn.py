@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tats_exp.data.clips import to_float
+from tats_exp.data.pixels import to_float
 from tats_exp.data.shapes import LABEL_NAMES
 
 WEIGHTS = Path(__file__).with_name("shapes_cnn.safetensors")

@@ -14,8 +14,8 @@ from tats_exp.config.build import build
 from tats_exp.config.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
 from tats_exp.config.networks import classifier, feature_network
 from tats_exp.config.schema import Config
-from tats_exp.data.clips import Videos, VideoSource
 from tats_exp.data.joined import JoinedVideos
+from tats_exp.data.videos import Videos, VideoSource
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.files import read_tensors
 from tats_exp.progress import Progress

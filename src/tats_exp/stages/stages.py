@@ -22,8 +22,12 @@ from tats_exp.config.schema import Config
 from tats_exp.config.sections import Training
 from tats_exp.config.transformer_checkpoint import read_transformer as transformer_of
 from tats_exp.config.vqgan_checkpoint import read_checkpoint
-from tats_exp.data.clips import Clips, Videos, Window, draw_windows, read_windows, to_float
+from tats_exp.data.clips import Clips
 from tats_exp.data.codes import gaps, key_frames
+from tats_exp.data.pixels import to_float
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import Window, draw_windows
 from tats_exp.files import atomic, load_tensors, save_tensors
 from tats_exp.fit import CHECKPOINT, Budget, Scalars, fit
 from tats_exp.metrics.evaluation import draw_real, look_at_windows, real_side
