@@ -93,7 +93,7 @@ class VQGANTraining(L.LightningModule):
     def on_fit_start(self) -> None:
         """Bring along what is no part of this module."""
         for network in self._perceptual:
-            if isinstance(network, torch.nn.Module):
+            if network is not None:
                 network.to(self.device)
 
     def training_step(self, batch: ClipItem, batch_idx: int) -> Tensor:
