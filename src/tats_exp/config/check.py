@@ -22,6 +22,9 @@ from tats_exp.config.sections import Node, Training
 from tats_exp.config.targets import INSTANTIATE_KEYS, check_target
 from tats_exp.config.transformer_checkpoint import filled_from_checkpoint as filled_transformer
 from tats_exp.config.vqgan_checkpoint import filled_from_checkpoint as filled_vqgan
+from tats_exp.data.videos import VideoSource
+from tats_exp.features.perceptual import Perceptual
+from tats_exp.features.video_network import VideoClassifier, VideoNetwork
 from tats_exp.sampling.sampler import Sampler
 from tats_exp.transformer.conditions import Condition
 from tats_exp.transformer.transformer import Transformer
@@ -86,7 +89,7 @@ def _with_transformers_of_checkpoints(config: Config) -> Config:
 
 def _check_targets(config: Config) -> None:
     """Hold every section with a target against that: whether it is of the right kind, and takes what is given."""
-    check_target("data", config.data)
+    check_target("data", config.data, VideoSource)
     check_target("condition", config.condition, Condition)
     for half in (config.padding.halves.encoder, config.padding.halves.decoder):
         check_target("padding", half, TimePadding)
@@ -99,7 +102,7 @@ def _check_targets(config: Config) -> None:
     for kind, node in config.vqgan.training.discriminators.nodes().items():
         check_target(f"vqgan.training.discriminators.{kind}", node, PatchGAN)
     if config.vqgan.training.perceptual is not None:
-        check_target("vqgan.training.perceptual", config.vqgan.training.perceptual)
+        check_target("vqgan.training.perceptual", config.vqgan.training.perceptual, Perceptual)
     for name, training in _trainings(config).items():
         check_target(f"{name}.training.optimizer", training.optimizer, Optimizer, ("params",))
         if training.scheduler is not None:
@@ -117,9 +120,9 @@ def check_networks(metrics: Metrics) -> None:
     Raises:
         UserError: in one line.
     """
-    check_target("metrics.network", metrics.network)
+    check_target("metrics.network", metrics.network, VideoNetwork)
     if metrics.classifier is not None:
-        check_target("metrics.classifier", metrics.classifier)
+        check_target("metrics.classifier", metrics.classifier, VideoClassifier)
 
 
 def _check_together(config: Config) -> None:

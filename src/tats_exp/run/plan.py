@@ -23,7 +23,9 @@ from tats_exp.config.overrides import parse_overrides
 from tats_exp.config.schema import Config, allowed
 from tats_exp.config.targets import check_target
 from tats_exp.config.transformer_checkpoint import check_condition
-from tats_exp.data.clips import Clips, Videos, draw_windows
+from tats_exp.data.clips import Clips
+from tats_exp.data.videos import Videos
+from tats_exp.data.windows import draw_windows
 from tats_exp.run.cost import seconds_per_clip, told_cost
 from tats_exp.run.flags import read_command_line
 from tats_exp.run.log import RunLog

@@ -18,8 +18,8 @@ from tats_exp.config.build import build
 from tats_exp.config.networks import classifier, feature_network, identities
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import Node, identity
-from tats_exp.data.clips import Videos, VideoSource
 from tats_exp.data.joined import JoinedVideos
+from tats_exp.data.videos import Videos, VideoSource
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.files import Stage
 from tats_exp.fit import Scalars, Steps

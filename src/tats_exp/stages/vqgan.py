@@ -11,7 +11,8 @@ from tats_exp.config.models import build_adversaries, build_vqgan
 from tats_exp.config.schema import Config, Halves
 from tats_exp.config.sections import Node, VQGANTrainingSection
 from tats_exp.config.vqgan_checkpoint import read_checkpoint
-from tats_exp.data.clips import Clips, Videos
+from tats_exp.data.clips import Clips
+from tats_exp.data.videos import Videos
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.files import Stage
 from tats_exp.fit import fit
