@@ -18,7 +18,7 @@ from tats_exp.run.walk import walk
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.order import stages_of
 
-QUICK = ("scale=smoke", "logger=csv", "trainer=cpu", "reserve.training=0", "reserve.encoding=0")
+QUICK = ("scale=smoke", "logger=csv", "trainer=cpu")
 ALL = ("sampler=hierarchical", "discriminators=both")
 
 
@@ -54,7 +54,7 @@ def keys(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> dict
 def test_what_changes_no_value_changes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = keys(tmp_path, monkeypatch, *ALL)
     housekeeping = (
-        *("name=other", "question=why", "threads=1", "workers=1", "swept=[seed]", "compile=true"),
+        *("name=other", "question=why", "threads=1", "workers=1", "compile=true"),
         *("metrics.batch_size=3", "codes.batch_size=5", "sampling.batch_size=2", "sampling.gaps_at_once=3"),
         *("sampling.decode_chunk=4", "vqgan.training.usage_window=7", "longest_frames=480", "trainer=auto"),
         *(

@@ -25,7 +25,7 @@ needs_reference = pytest.mark.skipif("TATS_EXP_REFERENCE" not in os.environ, rea
 
 
 def composed(*overrides: str) -> Config:
-    told = ["scale=smoke", "trainer=cpu", "reserve.training=0", "reserve.encoding=0", "threads=1", *overrides]
+    told = ["scale=smoke", "trainer=cpu", "threads=1", *overrides]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return check(compose("config", overrides=told))
 

@@ -65,4 +65,4 @@ def test_without_an_interpolation_transformer_nothing_is_drawn(tmp_path: Path) -
 def test_the_speed_of_sampling_is_a_value_like_others(tmp_path: Path) -> None:
     run(tmp_path / "a", "c", 0, leak=0.0, speed={"speed/seconds_per_1024_frames": 2.5})
     (found,) = load_runs(tmp_path)
-    assert found.values["speed/seconds_per_1024_frames"] == 2.5 and found.mask["mask"] == "c"
+    assert found.values["speed/seconds_per_1024_frames"] == 2.5 and found.mask.mask == "c"

@@ -12,7 +12,7 @@ from tats_exp.config.check import check
 from tats_exp.config.compose import compose_run
 from tats_exp.config.models import build_adversaries, build_vqgan, transformer_of
 from tats_exp.config.schema import Config, conf_dir
-from tats_exp.run.plan import make_plan
+from tats_exp.run.plan import Plan, make_plan
 from tats_exp.stages.order import stages_of
 from tats_exp.transformer.conditions import Unconditional
 from tats_exp.vqgan.adversaries import Schedule
@@ -198,13 +198,13 @@ def test_nothing_is_written_when_a_run_is_refused(tmp_path: Path) -> None:
 def test_every_experiment_composes_at_every_scale(experiment: str, scale: str) -> None:
     outside = ["perceptual=none"] if scale == "paper" else []  # its weights are not everywhere
     plan = make_plan([f"+experiment={experiment}", f"scale={scale}", *outside])
-    assert plan.jobs > 1 and "seed" in plan.swept
+    assert plan.jobs > 1 and "seed" in plan.record.swept
     assert plan.name == experiment
 
 
 def composed(*overrides: str) -> Config:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return check(compose("config", overrides=["reserve.training=0", "reserve.encoding=0", *overrides]))
+        return check(compose("config", overrides=[*overrides]))
 
 
 def test_what_is_off_leaves_no_trace_in_the_key_of_the_training() -> None:
@@ -264,19 +264,27 @@ def test_the_size_of_a_codebook_may_follow_from_its_levels() -> None:
     assert transformer_of(config, "transformer", 1, 1).video_codes == 125
 
 
+def reserve(plan: Plan) -> tuple[int, int]:
+    return plan.record.reserve_training, plan.record.reserve_encoding
+
+
 def test_the_reserve_is_the_largest_margin_of_the_sweep() -> None:
     alone = make_plan(["padding=replicate"])
-    assert (alone.reserve_training, alone.reserve_encoding) == (0, 0)
+    assert reserve(alone) == (0, 0)
     encoder = make_plan(["-m", "padding.encoder=replicate,real"])
-    assert (encoder.reserve_training, encoder.reserve_encoding) == (16, 16)
+    assert reserve(encoder) == (16, 16)
     both = make_plan(["-m", "padding=replicate,real"])
-    assert both.reserve_training == 16 + 4 * 3  # one ResBlock in the toy decoder: 3 latent frames of code margin
-    assert both.reserve_encoding == 16
+    # One ResBlock in the toy decoder: 3 latent frames of code margin.
+    assert reserve(both) == (16 + 4 * 3, 16)
+    at_least = make_plan(["-m", "padding=replicate,real", "reserve.training=40", "reserve.encoding=8"])
+    assert reserve(at_least) == (40, 16)
+    with pytest.raises(UserError, match=r"^reserve.training=0,4: all runs of a sweep keep the same frames free"):
+        make_plan(["-m", "reserve.training=0,4"])
 
 
 def test_paper_scale_has_the_sizes_of_the_original() -> None:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = compose("config", overrides=["scale=paper", "reserve.training=0", "reserve.encoding=0"])
+        cfg = compose("config", overrides=["scale=paper"])
     config = check(cfg)
     with torch.device("meta"):
         vqgan = build_vqgan(config.vqgan.model, config.padding.halves)
@@ -304,7 +312,7 @@ def test_settings_of_an_interpolation_that_is_not_there_are_said_and_change_noth
 
 def test_a_hierarchy_has_the_windows_of_the_paper() -> None:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        overrides = ["scale=paper", "sampler=hierarchical", "reserve.training=0", "reserve.encoding=0"]
+        overrides = ["scale=paper", "sampler=hierarchical"]
         config = check(compose("config", overrides=overrides))
         alone = check(compose("config", overrides=[*overrides, "sampler=sliding"]))
     with torch.device("meta"):

@@ -101,7 +101,7 @@ def test_processes_share_a_batch_without_overlap() -> None:
 
 
 def composed(*overrides: str) -> Config:
-    told = ["scale=smoke", "trainer=cpu", "reserve.training=0", "reserve.encoding=0", "threads=1", *overrides]
+    told = ["scale=smoke", "trainer=cpu", "threads=1", *overrides]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return check(compose("config", overrides=told))
 

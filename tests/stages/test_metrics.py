@@ -26,7 +26,7 @@ def test_a_run_and_evaluate_mean_the_same_by_one_key(tmp_path: Path) -> None:
     first |= {name: torch.rand(10, 4, generator=generator) for name in ("features", "probabilities")}
     evaluation = Evaluation("net", "net", real_side(first, 2, 2))
     sampled = {"features": torch.rand(4, 4, generator=generator)}
-    options = ["scale=smoke", "trainer=cpu", "reserve.training=0", "reserve.encoding=0"]
+    options = ["scale=smoke", "trainer=cpu"]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         parts = Parts(check(compose("config", overrides=options)), Progress(tmp_path, ""))
     of_run = _memorisation(parts, {**evaluation.real, "held_out": first["features"][:2]}, sampled["features"])

@@ -19,7 +19,7 @@ from tats_exp.stages.samples import SAMPLES_STAGE, Samples, read_samples
 from tats_exp.stages.trained import MODEL
 from tats_exp.stages.transformers import read_transformer
 
-QUICK = ("scale=smoke", "logger=csv", "trainer=cpu", "reserve.training=0", "reserve.encoding=0")
+QUICK = ("scale=smoke", "logger=csv", "trainer=cpu")
 
 
 def run_of(folder: Path, *overrides: str) -> RunContext:

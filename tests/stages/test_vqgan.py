@@ -15,7 +15,7 @@ from tats_exp.stages.vqgan import VQGAN_STAGE
 def test_a_first_batch_too_small_for_the_codebook_is_told(
     codes: int, told: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = ["scale=smoke", "trainer=cpu", "reserve.training=0", "reserve.encoding=0", "vqgan.training.steps=1"]
+    options = ["scale=smoke", "trainer=cpu", "vqgan.training.steps=1"]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = check(compose("config", overrides=[*options, f"vqgan.sizes.codes={codes}"]))
     run = RunContext(config)

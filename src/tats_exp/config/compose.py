@@ -28,11 +28,14 @@ SET_ELSEWHERE = {"vqgan.model.encoder_padding": "padding.encoder", "vqgan.model.
 
 
 @contextmanager
-def configuration(own: str | None = None) -> Iterator[None]:
+def configuration(own: str | None = None) -> Iterator[Hydra]:
     """A block in which configs are composed: from our groups and, where a user has some, from his own.
 
     Args:
         own: his folder, as `--config-dir` names it: laid out as ours, `<group>/<option>.yaml`.
+
+    Yields:
+        What composes them, and starts runs of them.
 
     Raises:
         UserError: there is no such folder, or it holds an option whose name is taken.
@@ -47,7 +50,9 @@ def configuration(own: str | None = None) -> Iterator[None]:
             search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
             GlobalHydra.instance().clear()
             Hydra.create_main_hydra2("tats_exp", search_path)
-        yield
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        yield hydra
 
 
 def refuse_taken(key: str, folder: Path) -> None:

@@ -45,7 +45,7 @@ class Padding(Section):
 
 
 class Reserve(Section):
-    """Frames kept free on either side of a clip: of a training clip, and of a window that is only encoded."""
+    """Frames kept free on either side of a clip, at least: of a training clip, of a window that is only encoded."""
 
     training: int = Field(ge=0)
     encoding: int = Field(ge=0)
@@ -56,7 +56,6 @@ class StoreSection(Section):
 
     root: str = Field(min_length=1)
     redo: list[str]
-    redo_before: float | None
 
 
 class Codes(Section):
@@ -113,7 +112,6 @@ class Config(Section):
     threads: int | None = Field(ge=1)
     compile: bool
     workers: int = Field(ge=0)
-    swept: list[str]
     reserve: Reserve
     store: StoreSection
     padding: Padding

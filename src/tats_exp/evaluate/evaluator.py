@@ -20,7 +20,7 @@ from tats_exp.data.video_writer import write_row
 from tats_exp.data.window_reading import read_along
 from tats_exp.data.windows import Window
 from tats_exp.evaluate.config import EvaluateConfig
-from tats_exp.files import load_tensors, save_tensors, write_json
+from tats_exp.files import load_tensors, save_tensors
 from tats_exp.metrics.evaluation import (
     Evaluation,
     Look,
@@ -33,10 +33,9 @@ from tats_exp.metrics.evaluation import (
 )
 from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.memorisation import nearest_of_repeats
-from tats_exp.metrics.protocol import Protocol
 from tats_exp.run.cost import seconds_per_clip, told_cost
-from tats_exp.run.log import write_metrics, write_table
 from tats_exp.run.store import Store, provenance
+from tats_exp.run_folder import CURVES, Protocol, Status, write_metrics, write_table
 
 VERSION = 2
 """Raised by hand when what is kept of real videos changes its meaning."""
@@ -120,31 +119,32 @@ class Evaluator:
         rows = evaluation.rows(seen)
         values = {**evaluation.values(rows, seen, metrics.resamples, config.seed), **memorisation(evaluation, seen[0])}
         out.mkdir(exist_ok=True)
-        write_table(out / "curves.csv", rows)
+        write_table(out / CURVES, rows)
         write_row(out / "videos" / "samples.mp4", self._shown(generated, chosen[:SHOWN]))
         write_row(out / "videos" / "real.mp4", read_along(self.real, SHOWN, SHOWN_FRAMES, config.seed))
         notes = [*evaluation.notes, *codec_notes(self.real, generated), *length_notes(generated, config.frames)]
         asked = metrics.videos, metrics.reference_videos
         notes += count_notes(asked, (evaluation.count, evaluation.real["reference"].shape[1]))
         notes += [*gif_notes("real", self.real), *gif_notes("generated", generated)]
-        write_metrics(out, values, {"real": evaluation.floors}, notes, self._protocol(evaluation, generated).as_dict())
-        self._write_status(folder, out, {"state": "finished", "seconds": {"total": round(time.time() - started, 1)}})
+        write_metrics(out, values, {"real": evaluation.floors}, notes, self._protocol(evaluation, generated))
+        seconds = {"total": round(time.time() - started, 1)}
+        self._status(folder).model_copy(update={"seconds": seconds}).write(out)
 
     def give_up(self, folder: str, out: Path, why: str) -> None:
         """Leave, in place of values, why a folder has none."""
         out.mkdir(exist_ok=True)
-        self._write_status(folder, out, {"state": "failed", "error": why})
+        self._status(folder).model_copy(update={"state": "failed", "error": why}).write(out)
 
-    def _write_status(self, folder: str, out: Path, said: dict[str, Any]) -> None:
-        status = {
-            "experiment": "evaluate",
-            "description": f"How far are generated videos from those of {self.config.real}?",
-            "choices": {"generated": folder},
-            "device": self.device.type,
-            "commit": provenance()["commit"],
-            "version": provenance()["versions"],
-        }
-        write_json(out / "status.json", status | said)
+    def _status(self, folder: str) -> Status:
+        return Status(
+            state="finished",
+            experiment="evaluate",
+            description=f"How far are generated videos from those of {self.config.real}?",
+            choices={"generated": folder},
+            device=self.device.type,
+            commit=provenance()["commit"],
+            version=provenance()["versions"],
+        )
 
     def _open(self, side: str, folder: str, frame_stride: int) -> VideoFolder | None:
         """Open a folder; what is wrong with it is noted, to be told with what is wrong with the others."""

@@ -14,7 +14,6 @@ from tats_exp.metrics.joints import PhaseMotion, joint_ratio
 from tats_exp.metrics.look import look, pixels
 from tats_exp.metrics.memorisation import nearest_distance, nearest_of_repeats
 from tats_exp.metrics.pixels import brightness, contrast, motion_energy, saturation
-from tats_exp.metrics.protocol import Protocol, same_protocol
 from tats_exp.metrics.time_agnosticity import place_probe, share_unchanged, shift_nll_gap
 from tats_exp.metrics.trend import (
     bootstrap_code_slope,
@@ -33,7 +32,6 @@ __all__ = [
     "KernelVideoDistance",
     "Leak",
     "PhaseMotion",
-    "Protocol",
     "bias_warning",
     "bootstrap_code_slope",
     "bootstrap_slope",
@@ -61,7 +59,6 @@ __all__ = [
     "place_probe",
     "polynomial_mmd",
     "relative_change",
-    "same_protocol",
     "saturation",
     "share_unchanged",
     "shift_nll_gap",

@@ -93,5 +93,5 @@ def _curve(axis: Axes, group: Group, key: str, place: int, ink: Ink) -> None:
 
 
 def _window_axis(runs: list[Run]) -> str:
-    frames = next((run.protocol["clip_length"] for run in runs if "clip_length" in run.protocol), None)
+    frames = next((run.protocol.clip_length for run in runs if run.protocol), None)
     return f"window of {frames} frames" if frames else "window"

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from tats_exp.report.runs import Group
 from tats_exp.report.style import Ink, panels
+from tats_exp.run_folder import MaskLeak
 
 
 def masks(groups: list[Group], ink: Ink) -> Figure | None:
@@ -22,13 +23,13 @@ def masks(groups: list[Group], ink: Ink) -> Figure | None:
     frame sees its own past. The right is the root mean square gradient, mean over runs, of the logits of a latent
     frame's codes (row) with respect to codes that they must not know (column).
     """
-    found: dict[tuple[str, int, tuple[int, ...]], list[dict]] = {}
-    for told in (run.mask for group in groups for run in group.runs if run.mask):
-        found.setdefault((told["mask"], told["condition_length"], tuple(told["window"])), []).append(told)
+    found: dict[tuple[str, int, tuple[int, int, int]], list[MaskLeak]] = {}
+    for one in (run.mask for group in groups for run in group.runs if run.mask):
+        found.setdefault((one.mask, one.condition_length, one.window), []).append(one)
     if not found:
         return None
     figure, axes = panels(2 * len(found), 2, 2.9)
-    leaks = {key: _leak(told) for key, told in found.items()}
+    leaks = {key: _leak(alike) for key, alike in found.items()}
     several = len(found) > len({mask for mask, *_ in found})
     most = max((np.nanmax(leak) for leak in leaks.values()), default=0.0)
     for row, key in enumerate(sorted(found)):
@@ -63,8 +64,8 @@ def visible_blocks(mask: str, condition_length: int, window: Sequence[int]) -> n
     return sums / np.outer(counts, counts)
 
 
-def _leak(told: list[dict]) -> np.ndarray:
-    values = np.array([[[np.nan if v is None else v for v in row] for row in one["leak"]] for one in told])
+def _leak(alike: list[MaskLeak]) -> np.ndarray:
+    values = np.array([[[np.nan if v is None else v for v in row] for row in one.leak] for one in alike])
     return reduce(values, "runs row column -> row column", "mean")
 
 

@@ -137,7 +137,7 @@ def _header(runs: list[Run], parts: list[Part], title: str) -> str:
         for key, value in run.choices.items():
             swept.setdefault(key, []).append(value)
     facts += [f"{escape(key)}: <b>{escape(', '.join(dict.fromkeys(values)))}</b>" for key, values in swept.items()]
-    generated = dict.fromkeys(str(run.protocol["n_generated"]) for run in finished if "n_generated" in run.protocol)
+    generated = dict.fromkeys(str(run.protocol.n_generated) for run in finished if run.protocol)
     facts += [f"<b>{escape(' or '.join(generated))}</b> videos scored per run"] if generated else []
     devices = list(dict.fromkeys(run.device for run in runs if run.device))
     facts += [f"on <b>{escape(', '.join(devices))}</b>"] if devices else []
@@ -238,8 +238,9 @@ def _figure(name: str, paths: tuple[Path, Path]) -> str:
 
 
 def _measured(groups: list[Group]) -> str:
-    protocol = next((run.protocol for group in groups for run in group.runs if run.protocol), {})
-    entries = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in protocol.items())
+    protocol = next((run.protocol for group in groups for run in group.runs if run.protocol), None)
+    fields = {} if protocol is None else protocol.as_dict()
+    entries = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in fields.items())
     return f"<section><h2>How it was measured</h2><dl>{entries}</dl></section>" if entries else ""
 
 

@@ -6,6 +6,7 @@ threads) is settled.
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from tats_exp.run.cost import seconds_per_clip, told_cost
 from tats_exp.run.flags import read_command_line
 from tats_exp.run.log import RunLog
 from tats_exp.run.sweep import Sweep, compose_sweep
+from tats_exp.run.sweep_record import SweepRecord
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.order import stages_of
 from tats_exp.vqgan.receptive_field import margins
@@ -43,11 +45,8 @@ class Plan:
         name: of the question.
         jobs: number of runs.
         joblib: whether the runs are started by the local launcher, which takes a number of runs side by side.
-        swept: keys whose values differ between the runs.
-        reserve_training: frames that every run keeps free on either side of a training clip.
-        reserve_encoding: the same for windows that are only encoded.
+        record: what every run must know of the sweep.
         side_by_side: runs at a time.
-        threads: CPU threads of each.
         stores: folders where they keep what their stages made.
         unused: lines about what was set and is not used.
         costs: lines about what the evaluation will cost, where that is worth a word.
@@ -56,11 +55,8 @@ class Plan:
     name: str
     jobs: int
     joblib: bool
-    swept: list[str]
-    reserve_training: int
-    reserve_encoding: int
+    record: SweepRecord
     side_by_side: int
-    threads: int
     stores: list[str]
     unused: list[str]
     costs: list[str]
@@ -96,11 +92,14 @@ def plan_of(sweep: Sweep) -> Plan:
         name=configs[0].name,
         jobs=len(configs),
         joblib=joblib,
-        swept=sweep.swept,
-        reserve_training=reserve_training,
-        reserve_encoding=reserve_encoding,
+        record=SweepRecord(
+            swept=tuple(sweep.swept),
+            reserve_training=reserve_training,
+            reserve_encoding=reserve_encoding,
+            threads=max(1, (os.cpu_count() or 1) // side_by_side),
+            started=time.time(),
+        ),
         side_by_side=side_by_side,
-        threads=configs[0].threads or max(1, (os.cpu_count() or 1) // side_by_side),
         stores=sorted({config.store.root for config in configs}),
         unused=_unused(configs, sweep.said, sweep.swept),
         costs=_costs(networks),

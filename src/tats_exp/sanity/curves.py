@@ -22,10 +22,10 @@ from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import Window, draw_windows
 from tats_exp.files import atomic, write_json
-from tats_exp.metrics.protocol import Protocol
 from tats_exp.metrics.sanity import DISTORTIONS, PASSES, sanity_curves
 from tats_exp.report.style import LIGHT, panels, save
 from tats_exp.run.folders import writable
+from tats_exp.run_folder import Protocol
 from tats_exp.sanity.config import SanityConfig
 
 FRAMES = 16

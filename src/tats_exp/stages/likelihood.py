@@ -13,9 +13,9 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp.data.codes import gaps, key_frames
-from tats_exp.files import write_json
 from tats_exp.metrics import hidden_nll, leak, shift_nll_gap
 from tats_exp.metrics.evaluation import Values
+from tats_exp.run_folder import MaskLeak
 from tats_exp.stages.parts import Parts
 from tats_exp.transformer.losses import code_nll
 from tats_exp.transformer.transformer import Transformer
@@ -54,8 +54,12 @@ def hierarchy_values(parts: Parts, folder: Path, inputs: Any) -> Values:
     found_leak = leak(interpolation, condition[:AUDITED_BY_GRADIENT], windows[:AUDITED_BY_GRADIENT])
     forced, hidden = hidden_nll(interpolation, condition, windows)
     blocks = [[None if math.isnan(value) else value for value in row] for row in found_leak.blocks.tolist()]
-    mask = {"mask": interpolation.mask, "window": list(interpolation.window), "leak": blocks}
-    write_json(folder / "mask.json", mask | {"condition_length": interpolation.condition_length})
+    MaskLeak(
+        mask=interpolation.mask,
+        window=interpolation.window,
+        condition_length=interpolation.condition_length,
+        leak=blocks,
+    ).write(folder)
     return {
         **_nlls(parts, "transformer", inputs.transformer.read().to(parts.device), codes, keys),
         **_nlls(parts, "interpolation", interpolation, codes, between),

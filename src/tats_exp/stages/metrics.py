@@ -19,7 +19,6 @@ from tats_exp.data.window_reading import read_along
 from tats_exp.data.windows import Window
 from tats_exp.files import Stage
 from tats_exp.metrics import (
-    Protocol,
     code_histograms,
     code_perplexity,
     js_divergence,
@@ -30,7 +29,7 @@ from tats_exp.metrics import (
 )
 from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, count_notes
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
-from tats_exp.run.log import write_metrics, write_table
+from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, Protocol, write_metrics, write_table
 from tats_exp.stages.codes import CODES_STAGE, LONG_CODES_STAGE, WindowCodes
 from tats_exp.stages.context import Earlier, NoMeaning, RunContext, Work
 from tats_exp.stages.decoded import decoded
@@ -166,10 +165,10 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
         "reconstruction": {key: statistics.fmean(found) for key, found in reconstruction.items()},
         "chance": {"codes/place_probe": 1 / parts.config.latent_grid[0]},
     }
-    write_table(folder / "curves.csv", rows)
-    _write_histogram(folder / "code_histogram.csv", codes["train"], inner, size)
+    write_table(folder / CURVES, rows)
+    _write_histogram(folder / CODE_HISTOGRAM, codes["train"], inner, size)
     _write_videos(parts, folder / "videos", decoded(parts, model, samples.codes[:SHOWN], samples.has_margin), pictures)
-    write_metrics(folder, values, floors, notes, _protocol(parts, evaluation).as_dict())
+    write_metrics(folder, values, floors, notes, _protocol(parts, evaluation))
 
 
 def _protocol(parts: Parts, evaluation: Evaluation) -> Protocol:
