@@ -150,7 +150,7 @@ def test_version_is_ours(asked: Any) -> None:
         (["-m", "seed=0,1", "hydra.sweep.subdir=../${seed}"], "subdir=../0: allowed: a folder inside hydra.sweep.dir"),
         (["swept=[seed]"], "swept: unknown key"),
         (["store.redo_before=1"], "store.redo_before: unknown key; did you mean 'redo'?"),
-        (["-m", "padding=glob(q*)"], "no option is meant; allowed: loop"),
+        (["-m", "padding=glob(q*)"], "no option is meant; allowed: alpha, loop"),
         (["-m", "seed=glob(*)"], "seed is no group"),
         (["-m", "seed=interval(0,1)"], "cannot sweep"),
         (["-m", "seed=range(0)"], "seed=range(0): no values, so no runs"),
@@ -170,7 +170,7 @@ def test_odd_flags_and_overrides_are_one_line(asked: Any, arguments: list[str], 
 def test_configs_of_a_sweep_are_shown_one_after_the_other(asked: Any) -> None:
     code, out, _ = asked("-m", "padding=glob([z*,r*],exclude=re*)", "--cfg", "job", "-p", "padding")
     assert code == 0 and out.count("---") == 2
-    assert "# padding=zero_space\nencoder: zero_space" in out
+    assert "# padding=zero_space\nencoder: ${padding.name}\ndecoder: ${padding.name}\nname: zero_space" in out
     assert asked("--cfg", "job", "--resolve", "-p", "vqgan.model")[1].count("${") == 0
     assert "dir: runs/mine/" in asked("name=mine", "--cfg=hydra", "--package=hydra.sweep", "--resolve")[1]
     code, out, _ = asked("--help", "-m", "padding=zero,real", "seed=5")

@@ -109,6 +109,7 @@ def test_a_classifier_is_known_the_same_way(tmp_path: Path, monkeypatch: pytest.
         ("metrics.windows=ends", "metrics"),
         ("metrics.resamples=0", "metrics"),
         ("padding=zero", "vqgan"),
+        ("padding.decoder=zero", "vqgan"),
         ("vqgan.training.l1_weight=1", "vqgan"),
         ("codes.train_windows=31", "codes"),
         ("transformer.model.layers=2", "transformer"),

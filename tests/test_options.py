@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from features.test_torchscript import Detector, archive
 from tats_exp import UserError
 from tats_exp.config.check import check
-from tats_exp.config.models import build_interpolation, build_transformer, build_vqgan
+from tats_exp.config.models import build_vqgan, transformer_of
 from tats_exp.config.schema import conf_dir
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.video_writer import VideoWriter
@@ -84,6 +84,7 @@ PAIRS = {
     "codes are those of the whole video with this norm, too": (REAL, "norm=frame_group"),
     "a margin in pixels, none in codes": ("padding.encoder=real", "padding.decoder=zero"),
     "a margin in codes, none in pixels": ("padding.encoder=zero", "padding.decoder=real"),
+    "half as much as replicate in one half, zeros in the other": ("padding=alpha", "padding.decoder=zero"),
     "a codebook without state against both adversaries": ("quantizer=fsq", "discriminators=both"),
     "both adversaries beside a perceptual term, as the paper": ("discriminators=both", *WITH["perceptual", "lpips"]),
     "labels of folders, which the classifier does not know": ("condition=label", *WITH["data", "video_files"]),
@@ -236,10 +237,10 @@ def test_the_scale_of_the_paper_composes_and_its_models_are_built_without_memory
         cfg = composed(*lpips, "scale=paper", "trainer=cpu", "logger=csv", *more)
         config = check(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]))
         with torch.device("meta"):
-            sizes = [sum(p.numel() for p in build_vqgan(config).parameters())]
-            sizes.append(sum(p.numel() for p in build_transformer(config, 101, 1).parameters()))
+            sizes = [sum(p.numel() for p in build_vqgan(config.vqgan.model, config.padding.halves).parameters())]
+            sizes.append(sum(p.numel() for p in transformer_of(config, "transformer", 101, 1).parameters()))
             if config.interpolates:
-                sizes.append(sum(p.numel() for p in build_interpolation(config, 101, 1).parameters()))
+                sizes.append(sum(p.numel() for p in transformer_of(config, "interpolation", 101, 1).parameters()))
         assert sizes[0] > 10_000_000 and min(sizes[1:]) > 300_000_000
 
 

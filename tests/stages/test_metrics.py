@@ -16,7 +16,8 @@ from tats_exp.stages.metrics import _inner, _memorisation
 from tats_exp.stages.parts import Parts
 from tats_exp.stages.samples import Samples
 from tats_exp.stages.windows import _generated
-from tats_exp.vqgan import VQGAN, EMACodebook
+from tats_exp.vqgan import VQGAN, EMACodebook, TimePadding
+from tats_exp.vqgan.padding import Real, Replicate
 
 
 def test_a_run_and_evaluate_mean_the_same_by_one_key(tmp_path: Path) -> None:
@@ -43,8 +44,8 @@ def test_frames_that_were_given_are_not_measured(given: int, pieces: list[int]) 
     assert torch.equal(found, video[:, given:])
 
 
-@pytest.mark.parametrize("padding, margin", [("replicate", 0), ("real", 3)])
-def test_codes_that_were_given_are_not_measured(padding: str, margin: int) -> None:
+@pytest.mark.parametrize("padding, margin", [(Replicate(), 0), (Real(), 3)])
+def test_codes_that_were_given_are_not_measured(padding: TimePadding, margin: int) -> None:
     vqgan = VQGAN(EMACodebook(16, 8), 4, (4, 4, 4), 1, "batch", padding, padding)
     codes = torch.arange(20)[None, :, None, None].expand(2, -1, 4, 4)
     samples = Samples(codes, torch.zeros(2, dtype=torch.int64), margin > 0, 2, None, 1.0)

@@ -9,7 +9,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from tats_exp.config.check import check
-from tats_exp.config.models import build_interpolation, build_transformer, build_vqgan
+from tats_exp.config.models import build_vqgan, transformer_of
 from tats_exp.config.schema import Config, conf_dir
 from tats_exp.files import save_tensors
 from tats_exp.sampling import SlidingWindow
@@ -32,10 +32,10 @@ def run_of(folder: Path, *overrides: str) -> RunContext:
         left.folder.mkdir(exist_ok=True)
     condition = (run.condition.vocabulary(16), run.condition.length)
     torch.manual_seed(0)
-    save_tensors(folder / "vqgan" / MODEL, build_vqgan(config).state_dict())
-    save_tensors(folder / "transformer" / MODEL, build_transformer(config, *condition).state_dict())
+    save_tensors(folder / "vqgan" / MODEL, build_vqgan(config.vqgan.model, config.padding.halves).state_dict())
+    save_tensors(folder / "transformer" / MODEL, transformer_of(config, "transformer", *condition).state_dict())
     if config.interpolates:
-        save_tensors(folder / "interpolation" / MODEL, build_interpolation(config, *condition).state_dict())
+        save_tensors(folder / "interpolation" / MODEL, transformer_of(config, "interpolation", *condition).state_dict())
     labels, held_out = torch.arange(32) % 16, torch.arange(8)
     codes = WindowCodes(
         torch.zeros(32, 4, 4, 4, dtype=torch.int64),

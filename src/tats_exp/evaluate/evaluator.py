@@ -15,9 +15,10 @@ from tqdm import tqdm
 from tats_exp import UserError
 from tats_exp.config.command import chosen_device
 from tats_exp.config.networks import classifier, feature_network, identities
-from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.data.video_writer import write_row
+from tats_exp.data.window_reading import read_along
+from tats_exp.data.windows import Window
 from tats_exp.evaluate.config import EvaluateConfig
 from tats_exp.files import load_tensors, save_tensors
 from tats_exp.metrics.evaluation import (

@@ -18,7 +18,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import Window, draw_windows
 from tats_exp.metrics.coherence import ccs, ics, inception_score
 from tats_exp.metrics.drift import first_window_past
 from tats_exp.metrics.frechet import FrechetReference, bias_warning, extrapolated_frechet, polynomial_mmd

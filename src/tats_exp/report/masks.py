@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from einops import reduce
@@ -10,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from tats_exp.names import Mask
 from tats_exp.report.runs import Group
 from tats_exp.report.style import Ink, panels
 from tats_exp.run_folder import MaskLeak
@@ -23,7 +23,7 @@ def masks(groups: list[Group], ink: Ink) -> Figure | None:
     frame sees its own past. The right is the root mean square gradient, mean over runs, of the logits of a latent
     frame's codes (row) with respect to codes that they must not know (column).
     """
-    found: dict[tuple[Mask, int, tuple[int, int, int]], list[MaskLeak]] = {}
+    found: dict[tuple[str, int, tuple[int, int, int]], list[MaskLeak]] = {}
     for one in (run.mask for group in groups for run in group.runs if run.mask):
         found.setdefault((one.mask, one.condition_length, one.window), []).append(one)
     if not found:
@@ -43,7 +43,7 @@ def masks(groups: list[Group], ink: Ink) -> Figure | None:
     return figure
 
 
-def visible_blocks(mask: Mask, condition_length: int, window: Sequence[int]) -> np.ndarray:
+def visible_blocks(mask: str, condition_length: int, window: Sequence[int]) -> np.ndarray:
     """Share of pairs of positions that see each other, by blocks: condition, then latent frames.
 
     Args:
@@ -54,9 +54,9 @@ def visible_blocks(mask: Mask, condition_length: int, window: Sequence[int]) -> 
     Returns:
         (1 + t, 1 + t), rows look at columns; the last code of a window, which is never read, is left out.
     """
-    from tats_exp.transformer.masks import attention_mask  # torch comes with it
+    from tats_exp.transformer.masks import Mask, attention_mask  # torch comes with them
 
-    visible = attention_mask(mask, condition_length, window).numpy().astype(float)
+    visible = attention_mask(cast(Mask, mask), condition_length, window).numpy().astype(float)
     frame = window[1] * window[2]
     edges = [0, *(condition_length + frame * place for place in range(window[0]))]
     counts = np.diff([*edges, len(visible)])

@@ -20,6 +20,7 @@ from tats_exp import UserError
 from tats_exp.cli import disk_is_full, error_line
 from tats_exp.config.check import check
 from tats_exp.config.overrides import unquoted
+from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config
 from tats_exp.fit import LOSSES, by_step, read_losses
 from tats_exp.progress import Progress
@@ -44,9 +45,11 @@ from tats_exp.stages.samples import read_samples
 logger = logging.getLogger(__name__)
 
 SPEED = "speed/seconds_per_1024_frames"
-NO_CHOICE = {"padding", "seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"}
+NO_CHOICE = {"seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"}
 NO_CHOICE |= {"threads", "reserve"}
-"""Overrides that do not tell single runs apart, or that the padding and the seed tell already."""
+"""Overrides that do not tell single runs apart, or that the seed tells already."""
+PADDINGS = {"padding", "padding.encoder", "padding.decoder"}
+"""Overrides that the names of the paddings tell already; those of arguments are choices."""
 
 
 Values = dict[str, float | None]
@@ -86,7 +89,7 @@ def run_job(cfg: DictConfig) -> None:
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     sweep = SweepRecord.of_run(folder)
-    cfg = sweep.settle(cfg)
+    cfg = sweep.settle(with_halves(cfg))
     config = check(cfg)
     torch.set_num_threads(config.threads or torch.get_num_threads())
     warnings.filterwarnings("ignore", module="lightning.*")
@@ -197,7 +200,9 @@ def chosen(config: Config, swept: Sequence[str]) -> dict[str, str]:
         return {**{key: overrides.get(key, "") for key in swept}, "seed": str(config.seed)}
     padding = config.padding
     halves = padding.encoder if padding.encoder == padding.decoder else f"{padding.encoder}/{padding.decoder}"
-    rest = {key: value for key, value in overrides.items() if key.split(".")[0] not in NO_CHOICE}
+    rest = {
+        key: value for key, value in overrides.items() if key.split(".")[0] not in NO_CHOICE and key not in PADDINGS
+    }
     return {"padding": halves, "seed": str(config.seed), **rest}
 
 

@@ -19,17 +19,22 @@ from tats_exp import UserError
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.check import check
 from tats_exp.config.checkpoints import INSIDE, refuse_training_keys
+from tats_exp.config.models import build_paddings
 from tats_exp.config.overrides import parse_overrides
 from tats_exp.config.schema import Config, allowed
+from tats_exp.config.targets import check_target
 from tats_exp.config.transformer_checkpoint import check_condition
-from tats_exp.data.clips import Clips, Videos, draw_windows
+from tats_exp.data.clips import Clips
+from tats_exp.data.videos import Videos
+from tats_exp.data.windows import draw_windows
 from tats_exp.run.cost import seconds_per_clip, told_cost
 from tats_exp.run.flags import read_command_line
+from tats_exp.run.log import RunLog
 from tats_exp.run.sweep import Sweep, compose_sweep
 from tats_exp.run.sweep_record import SweepRecord
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.order import stages_of
-from tats_exp.vqgan.padding import margins
+from tats_exp.vqgan.receptive_field import margins
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,7 @@ def _checked(cfg: DictConfig, job: list[str]) -> Config:
         if OmegaConf.select(cfg, f"{section}.checkpoint") is not None:
             refuse_training_keys(section, (o.key_or_group for o in parse_overrides(job)))
     config = check(cfg)
+    check_target("logger", config.logger, RunLog)
     names = [stage.name for stage in stages_of(config, build(config.condition, "condition"))]
     if unknown := [name for name in config.store.redo if name not in names]:
         raise UserError(f"store.redo=[{unknown[0]}]: no stage of this run; {allowed(unknown[0], names)}")
@@ -249,9 +255,7 @@ def _costs(networks: list[tuple[list[Config], Any, torch.device]]) -> list[str]:
 def _margins(config: Config) -> tuple[int, int]:
     """Frames that a run needs on either side of a training clip, and of a window that it only encodes."""
     model = config.vqgan.model
-    margin, code_margin = margins(
-        model["downsample"], model["decoder_blocks"], model["encoder_padding"], model["decoder_padding"]
-    )
+    margin, code_margin = margins(model["downsample"], model["decoder_blocks"], *build_paddings(config.padding.halves))
     reserve = config.reserve
     training = max(margin + model["downsample"][0] * code_margin, reserve.training)
     return training, max(margin, reserve.encoding)

@@ -18,6 +18,7 @@ from tats_exp import UserError
 from tats_exp.cli import one_line
 from tats_exp.config.compose import compose_run, configuration, refuse_taken
 from tats_exp.config.overrides import at_home, parse_overrides, refuse_several
+from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import allowed
 
 SEARCHED = "hydra.searchpath"
@@ -54,7 +55,7 @@ class Sweep:
 
     def runs(self) -> list[DictConfig]:
         """The configs as the runs get them, but for what is settled for the whole sweep."""
-        return [without_hydra(config) for config in self.configs]
+        return [without_hydra(with_halves(config)) for config in self.configs]
 
 
 def compose_sweep(given: Namespace) -> Sweep:

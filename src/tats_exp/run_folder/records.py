@@ -10,7 +10,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, Validati
 
 from tats_exp import UserError
 from tats_exp.files import write_json
-from tats_exp.names import Mask
 from tats_exp.run_folder.protocol import Protocol
 
 RecordType = TypeVar("RecordType", bound="Record")
@@ -129,7 +128,7 @@ class MaskLeak(Record):
 
     FILE = "mask.json"
 
-    mask: Mask
+    mask: str
     window: tuple[int, int, int]
     condition_length: int
     leak: list[list[float | None]]

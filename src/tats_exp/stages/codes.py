@@ -13,7 +13,10 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from tats_exp.data.clips import Videos, Window, draw_windows, read_windows, to_float
+from tats_exp.data.pixels import to_float
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import Window, draw_windows
 from tats_exp.files import Stage, load_tensors, save_tensors
 from tats_exp.fit import Steps
 from tats_exp.stages.context import Chosen, Earlier, Left, NoMeaning, RunContext, Work

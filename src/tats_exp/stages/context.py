@@ -18,8 +18,8 @@ from tats_exp.config.build import build
 from tats_exp.config.networks import classifier, feature_network, identities
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import Node, identity
-from tats_exp.data.clips import Videos, VideoSource
 from tats_exp.data.joined import JoinedVideos
+from tats_exp.data.videos import Videos, VideoSource
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.files import Stage
 from tats_exp.fit import Scalars, Steps
@@ -71,7 +71,8 @@ class Work:
         folder: to be filled.
         device: where models run.
         make_trainer: a partial of `lightning.pytorch.Trainer`.
-        workers: processes that read clips.
+        processes: that make a trained stage together.
+        workers: processes that read clips, of each of them.
         compile: whether training steps are compiled.
         progress: called with (done, total).
         losses: called with (step, values) whenever losses are logged.
@@ -80,6 +81,7 @@ class Work:
     folder: Path
     device: torch.device
     make_trainer: Callable[..., L.Trainer]
+    processes: int
     workers: int
     compile: bool
     progress: Steps
@@ -206,5 +208,5 @@ class RunContext:
 
     def work(self, folder: Path, progress: Steps, losses: Scalars) -> Work:
         """How a stage works in a folder."""
-        config = self.config
-        return Work(folder, self.device, self.make_trainer, config.workers, config.compile, progress, losses)
+        config, processes = self.config, int(self.config.trainer["devices"])
+        return Work(folder, self.device, self.make_trainer, processes, config.workers, config.compile, progress, losses)

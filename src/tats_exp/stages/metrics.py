@@ -14,8 +14,9 @@ from einops import rearrange, repeat
 from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_writer import write_row
+from tats_exp.data.window_reading import read_along
+from tats_exp.data.windows import Window
 from tats_exp.files import Stage
 from tats_exp.metrics import (
     code_histograms,

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tats_exp.data.clips import Videos, Window, draw_windows
+from tats_exp.data.videos import Videos
+from tats_exp.data.windows import Window, draw_windows
 from tats_exp.files import Stage, load_tensors, save_tensors
 from tats_exp.metrics.evaluation import draw_real, look_at_windows, real_side
 from tats_exp.stages.context import Chosen, NoMeaning, RunContext, Work

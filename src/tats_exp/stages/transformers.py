@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from tats_exp.config.models import build_interpolation, build_transformer
+from tats_exp.config.models import build_transformer, transformer_of
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import InterpolationSection, TransformerSection
 from tats_exp.config.transformer_checkpoint import read_transformer as read_checkpoint
@@ -20,7 +20,7 @@ from tats_exp.data.codes import gaps, key_frames
 from tats_exp.files import Stage, read_tensors
 from tats_exp.fit import fit
 from tats_exp.stages.codes import CODES_STAGE, LONG_CODES_STAGE, CodesInputs, WindowCodes
-from tats_exp.stages.context import Earlier, NoMeaning, RunContext, Work
+from tats_exp.stages.context import Earlier, RunContext, Work
 from tats_exp.stages.trained import MODEL, FromFile, budget, from_file, optimization, was_trained, write_model
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.transformer.transformer import Transformer, tokens_read
@@ -40,8 +40,9 @@ class TransformerInputs:
         precision: of the training.
         condition_codes: C.
         condition_length: c.
+        video_codes: K.
+        window: latent grid of its window.
         key_every: latent frames from one key frame to the next; 1 without a hierarchy.
-        config: what the model is built from; all of it that matters is in the other fields and in the codes.
     """
 
     codes: Earlier[WindowCodes]
@@ -50,8 +51,9 @@ class TransformerInputs:
     precision: str
     condition_codes: int
     condition_length: int
+    video_codes: int
+    window: Window
     key_every: int
-    config: NoMeaning[Config]
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,9 @@ def _inputs(run: RunContext, name: Name) -> TransformerInputs | TransformerFile:
         config.trainer["precision"],
         run.condition.vocabulary(len(run.train.label_names)),
         run.condition.length,
+        config.codebook_size,
+        config.window_of(name),
         config.key_every,
-        config,
     )
 
 
@@ -91,8 +94,9 @@ def _make(inputs: TransformerInputs | TransformerFile, work: Work, name: Name) -
     codes = inputs.codes.read()
     torch.manual_seed(inputs.seed)
     windows, condition = _learned(codes, inputs.key_every, name)
-    transformer = _build(name, inputs.config, inputs.condition_codes, inputs.condition_length)
     section = inputs.section
+    sizes = (inputs.condition_codes, inputs.condition_length, inputs.video_codes, inputs.window)
+    transformer = build_transformer(name, section.model, *sizes)
     anchors = isinstance(section, InterpolationSection) and section.anchors_in_loss
     module = TransformerTraining(transformer, *optimization(section.training), name=name, anchors_in_loss=anchors)
     if work.compile:
@@ -108,11 +112,6 @@ def _learned(codes: WindowCodes, key_every: int, name: Name) -> tuple[Int64[Tens
         return key_frames(codes.train, key_every), codes.train_condition
     windows = gaps(codes.train, key_every)
     return windows.flatten(0, 1), codes.train_condition.repeat_interleave(windows.shape[1], dim=0)
-
-
-def _build(name: Name, config: Config, condition_codes: int, condition_length: int) -> Transformer:
-    build = build_transformer if name == "transformer" else build_interpolation
-    return build(config, condition_codes, condition_length)
 
 
 def read_transformer(config: Config, folder: Path, name: Name) -> Transformer:
@@ -131,7 +130,7 @@ def read_transformer(config: Config, folder: Path, name: Name) -> Transformer:
     weights = read_tensors(folder / MODEL)
     condition_codes = len(weights["tok_emb.weight"]) - config.codebook_size
     condition_length = weights["pos_emb"].shape[1] - tokens_read(0, config.window_of(name))
-    transformer = _build(name, config, condition_codes, condition_length)
+    transformer = transformer_of(config, name, condition_codes, condition_length)
     transformer.load_state_dict(weights)
     return transformer.eval()
 

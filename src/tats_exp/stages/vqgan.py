@@ -8,14 +8,15 @@ from pathlib import Path
 import torch
 
 from tats_exp.config.models import build_adversaries, build_vqgan
-from tats_exp.config.schema import Config
-from tats_exp.config.sections import VQGANTrainingSection
+from tats_exp.config.schema import Config, Halves
+from tats_exp.config.sections import Node, VQGANTrainingSection
 from tats_exp.config.vqgan_checkpoint import read_checkpoint
-from tats_exp.data.clips import Clips, Videos
+from tats_exp.data.clips import Clips
+from tats_exp.data.videos import Videos
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.files import Stage
 from tats_exp.fit import fit
-from tats_exp.stages.context import Chosen, NoMeaning, RunContext, Work
+from tats_exp.stages.context import Chosen, RunContext, Work
 from tats_exp.stages.trained import (
     MODEL,
     FromFile,
@@ -47,22 +48,22 @@ class VQGANInputs:
         seed: of initialisation, order and random draws.
         precision: of the training.
         model: section of the config.
+        halves: sections of what pads its encoder and its decoder.
         training: section of the config.
         perceptual: the perceptual loss.
         frames: of a clip.
         reserve: frames kept free on either side of a clip.
-        config: what the models are built from; all of it that matters is in `model` and `training`.
     """
 
     train: Videos
     seed: int
     precision: str
-    model: dict[str, object]
+    model: Node
+    halves: Halves
     training: VQGANTrainingSection
     perceptual: Chosen[Perceptual | None]
     frames: int
     reserve: int
-    config: NoMeaning[Config]
 
 
 def _inputs(run: RunContext) -> VQGANInputs | FromFile:
@@ -72,11 +73,11 @@ def _inputs(run: RunContext) -> VQGANInputs | FromFile:
         config.seed,
         config.trainer["precision"],
         config.vqgan.model,
+        config.padding.halves,
         config.vqgan.training,
         run.perceptual,
         config.frames,
         config.reserve.training,
-        config,
     )
 
 
@@ -87,10 +88,10 @@ def _make(inputs: VQGANInputs | FromFile, work: Work) -> None:
     if was_trained(work.folder):
         return
     torch.manual_seed(inputs.seed)
-    vqgan = build_vqgan(inputs.config)
-    adversaries = build_adversaries(inputs.config)
+    vqgan = build_vqgan(inputs.model, inputs.halves)
+    adversaries = build_adversaries(inputs.training)
     clips = Clips(inputs.train, inputs.frames, vqgan.training_margin, inputs.reserve)
-    _warn_of_few_latents(inputs.config, vqgan)
+    _warn_of_few_latents(vqgan, inputs.training.batch_size // work.processes, clips)
     if work.compile:
         vqgan.compile()
     module = _module(inputs, vqgan, adversaries)
@@ -122,10 +123,10 @@ def _copy(vqgan: VQGAN, folder: Path) -> None:
     write_model(vqgan, folder)
 
 
-def _warn_of_few_latents(config: Config, vqgan: VQGAN) -> None:
+def _warn_of_few_latents(vqgan: VQGAN, batch_size: int, clips: Clips) -> None:
     """A codebook begins from latents of the first batch; where they are too few, the rest are noisy copies."""
-    processes = int(config.trainer["devices"])
-    latents = config.vqgan.training.batch_size // processes * math.prod(config.latent_grid)
+    side = clips.videos.resolution
+    latents = batch_size * clips.frames * side * side // math.prod(vqgan.downsample)
     if isinstance(vqgan.codebook, EMACodebook) and latents < vqgan.codebook.size:
         logger.warning(
             "vqgan: %d codes begin from the %d latents of the first batch and noisy copies of them, which may never be "
@@ -145,8 +146,8 @@ def read_vqgan(config: Config, folder: Path) -> VQGAN:
     Raises:
         UserError: a file is damaged.
     """
-    vqgan = with_weights(build_vqgan(config), folder / MODEL)
-    adversaries = build_adversaries(config)
+    vqgan = with_weights(build_vqgan(config.vqgan.model, config.padding.halves), folder / MODEL)
+    adversaries = build_adversaries(config.vqgan.training)
     if adversaries is not None:
         judges = with_weights(adversaries.discriminators, folder / DISCRIMINATORS)
         vqgan.discriminators = dict(judges.named_children())

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import draw_windows, read_windows
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import draw_windows
 from tats_exp.metrics import PhaseMotion, joint_ratio, windows
 from tats_exp.metrics.evaluation import Look, Values, joined
 from tats_exp.metrics.look import look, pixels

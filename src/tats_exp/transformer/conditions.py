@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from tats_exp.data.clips import Videos, Window
+from tats_exp.data.videos import Videos
+from tats_exp.data.windows import Window
 from tats_exp.files import Stage
 
 

@@ -12,14 +12,14 @@ latent frame; the frames between them are what is predicted.
 """
 
 from collections.abc import Callable, Sequence
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from tats_exp.names import Mask
-
+Mask = Literal["causal", "a", "b", "c"]
+"""Who sees whom in a window of codes."""
 Rule = Callable[[Tensor, Tensor], Tensor]
 """Takes positions of rows and of columns, of shapes that broadcast; True where the row may look at the column."""
 

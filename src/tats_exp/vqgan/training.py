@@ -15,7 +15,8 @@ from jaxtyping import Float, Int64
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from tats_exp.data.clips import ClipItem, to_float
+from tats_exp.data.clips import ClipItem
+from tats_exp.data.pixels import to_float
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.vqgan.adversaries import Adversaries, Terms, random_frames
 from tats_exp.vqgan.alarms import PREFIX, Alarms, CodeUsage
@@ -92,7 +93,7 @@ class VQGANTraining(L.LightningModule):
     def on_fit_start(self) -> None:
         """Bring along what is no part of this module."""
         for network in self._perceptual:
-            if isinstance(network, torch.nn.Module):
+            if network is not None:
                 network.to(self.device)
 
     def training_step(self, batch: ClipItem, batch_idx: int) -> Tensor:
