@@ -20,6 +20,7 @@ from torch import nn
 from tats_exp import UserError
 from tats_exp.cli import error_line, path_of
 from tats_exp.config.build import blamed_on, build
+from tats_exp.config.measures import build_measures
 from tats_exp.config.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
 from tats_exp.config.schema import Config, Metrics, allowed, validated
 from tats_exp.config.sections import Node, Training
@@ -94,7 +95,7 @@ def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
         ("transformer.model", config.transformer.model, COMPUTED),
         ("interpolation.model", config.interpolation.model, COMPUTED - {"mask"}),
         ("sampler", config.sampler, set()),
-        *_network_nodes(config.metrics),
+        *_metrics_nodes(config.metrics),
         ("trainer", config.trainer, set()),
         ("logger", config.logger, set()),
     ]
@@ -114,20 +115,22 @@ def _trainings(config: Config) -> dict[str, Training]:
     return dict(zip(("vqgan", "transformer", "interpolation"), (s.training for s in sections), strict=True))
 
 
-def check_networks(metrics: Metrics) -> None:
-    """Hold the networks of an evaluation against the parameters of what builds them.
+def check_metrics(metrics: Metrics) -> None:
+    """Hold the networks and measures of an evaluation against the parameters of what builds them.
 
     Raises:
         UserError: in one line.
     """
-    for path, node, supplied in _network_nodes(metrics):
+    for path, node, supplied in _metrics_nodes(metrics):
         _check_node(path, node, supplied)
+    build_measures(metrics.measures)
 
 
-def _network_nodes(metrics: Metrics) -> list[tuple[str, Node, set[str]]]:
-    """The networks of an evaluation: path, section, and the parameters that the code supplies."""
-    found: list[tuple[str, Node, set[str]]] = [("metrics.network", metrics.network, set())]
-    return found if metrics.classifier is None else [*found, ("metrics.classifier", metrics.classifier, set())]
+def _metrics_nodes(metrics: Metrics) -> list[tuple[str, Node, set[str]]]:
+    """Networks and measures of an evaluation: path, section, and the parameters that the code supplies."""
+    nodes = {"network": metrics.network} | ({} if metrics.classifier is None else {"classifier": metrics.classifier})
+    nodes |= {f"measures.{name}": node for name, node in metrics.measures.items()}
+    return [(f"metrics.{name}", node, set()) for name, node in nodes.items()]
 
 
 def _check_node(path: str, node: Node, supplied: set[str]) -> None:
@@ -187,6 +190,7 @@ def _takes_none(hint: Any) -> bool:
 def _check_together(config: Config) -> None:
     """What no section can tell alone; the models are built without memory, on the meta device."""
     _check_trainer(config.trainer)
+    build_measures(config.metrics.measures)
     if int(config.data.get("seed", 0)) < 0:
         raise UserError(f"data.seed={config.data['seed']} must be 0 or more")
     training = config.vqgan.training

@@ -10,6 +10,7 @@ import re
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,32 +18,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tats_exp.columns import Column
+from tats_exp.report.columns import curve_columns, table_columns
 from tats_exp.report.film_strip import film_strip, read_reconstructions, read_strips
-from tats_exp.report.headlines import Headline, headlines_in
 from tats_exp.report.masks import masks
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.style import DARK, LIGHT, Ink, panels, save
 from tats_exp.report.tables import floor_cell
 
-# Key of a curve -> title and unit. A ratio to real is best at 1.
-CURVES = {
-    "codes/js_divergence": ("Code histogram against real codes", "JS divergence, nats"),
-    "codes/perplexity": ("Code perplexity", "codes in use"),
-    "drift/motion": ("Motion energy", "ratio to real"),
-    "drift/contrast": ("Contrast", "ratio to real"),
-    "drift/brightness": ("Brightness", "ratio to real"),
-    "drift/saturation": ("Saturation", "ratio to real"),
-    "drift/frozen": ("Frozen videos", "share of videos"),
-}
-# The same for metrics that a network gives, whose key ends in its name.
-NETWORK_CURVES = {
-    "fvd": ("FVD", "Fréchet distance"),
-    "kvd": ("KVD", "MMD²"),
-    "is": ("Inception score,", "score"),
-    "ccs": ("Class of window 0 kept,", "share of videos"),
-    "ics": ("Inception coherence,", "KL to window 0, nats"),
-    "label": ("Class asked for kept,", "share of videos"),
-}
 FLOOR_NAMES = {"real": "real vs real", "reconstruction": "reconstruction vs real", "chance": "chance"}
 FLOOR_DASHES = {"real": (0, (4, 2)), "reconstruction": (0, (1, 1.5)), "chance": (0, (4, 2))}
 LOSS_PANELS = 12
@@ -68,9 +51,7 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
         "first_frames": lambda _, ink: film_strip(beginnings, ink),
         "curves": curves,
         "rebuilt_strip": lambda _, ink: film_strip(rebuilt, ink),
-        "reconstruction": reconstruction,
-        "frechet": frechet,
-        "time_agnosticity": time_agnosticity,
+        **{name: partial(bars, name=name) for name in _bar_figures(groups)},
         "masks": masks,
         "code_histogram": code_histogram,
         "losses": losses,
@@ -95,49 +76,22 @@ def _brief(text: str) -> str:
 def curves(groups: list[Group], ink: Ink) -> Figure | None:
     """Every metric over the windows of the sampled videos: thin lines seeds, bold their mean, band one std."""
     runs = [run for group in groups for run in group.runs]
-    keys = list(dict.fromkeys(key for run in runs for key in run.curves))
-    # Fréchet distances first: they are what the other curves explain.
-    keys.sort(key=lambda key: not key.startswith("fvd/"))
-    if not keys:
+    columns = curve_columns(runs)
+    if not columns:
         return None
-    figure, axes = panels(len(keys), 2, 2.5)
-    for axis, key in zip(axes, keys, strict=True):
+    figure, axes = panels(len(columns), 2, 2.5)
+    for axis, column in zip(axes, columns, strict=True):
         for place, group in enumerate(groups):
-            _curve(axis, group, key, place, ink)
-        _floor_lines(axis, key, runs, ink)
-        title, unit = _named(key)
-        if unit == "ratio to real":
+            _curve(axis, group, column.key, place, ink)
+        _floor_lines(axis, column.key, runs, ink)
+        if column.better == "one":
             axis.axhline(1, color=ink.floor, linewidth=1, zorder=1)
-        _label(axis, title, _window_axis(runs), unit)
+        _label(axis, " ".join(column.title).strip(), _window_axis(runs), column.unit)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if key.startswith("fvd/"):
+        if column.floored:
             axis.set_ylim(bottom=0)
     _legend(figure, axes)
     return figure
-
-
-def _named(key: str) -> tuple[str, str]:
-    """Title and unit of a curve; those of a network's metrics name the network."""
-    metric, _, network = key.partition("/")
-    if metric in NETWORK_CURVES:
-        title, unit = NETWORK_CURVES[metric]
-        return f"{title} {network}", unit
-    return CURVES.get(key, (key, ""))
-
-
-def frechet(groups: list[Group], ink: Ink) -> Figure | None:
-    """Fréchet distances as bars with a dot per seed, the floors as lines."""
-    return _bars(groups, "fvd/", ink)
-
-
-def reconstruction(groups: list[Group], ink: Ink) -> Figure | None:
-    """Errors of the VQGAN alone as bars with a dot per seed, and its error at every place of a window."""
-    return _bars(groups, "val/vqgan/", ink, beside=_error_by_frame)
-
-
-def time_agnosticity(groups: list[Group], ink: Ink) -> Figure | None:
-    """Metrics of the codes alone, as bars with a dot per seed."""
-    return _bars(groups, "codes/", ink)
 
 
 def code_histogram(groups: list[Group], ink: Ink) -> Figure | None:
@@ -215,28 +169,33 @@ def _curve(axis: Axes, group: Group, key: str, place: int, ink: Ink) -> None:
     )
 
 
-def _bars(
-    groups: list[Group], prefix: str, ink: Ink, beside: Callable[[Axes, list[Group], Ink], None] | None = None
-) -> Figure | None:
-    """One panel of bars per headline metric, and one more that is drawn otherwise."""
+def _bar_figures(groups: list[Group]) -> list[str]:
+    """Names of the figures of bars that the columns of the runs ask for."""
+    columns = table_columns([run for group in groups for run in group.runs])
+    return list(dict.fromkeys(column.figure for column in columns if column.figure))
+
+
+def bars(groups: list[Group], ink: Ink, name: str) -> Figure | None:
+    """Values as bars with a dot per seed, the floors as lines: one panel per column that asks for this figure."""
+    beside = BESIDE.get(name)
     runs = [run for group in groups for run in group.runs]
-    shown = [headline for headline in headlines_in(runs) if headline.key.startswith(prefix)]
+    shown = [column for column in table_columns(runs) if column.figure == name]
     if not shown:
         return None
     tall = max(len(group.short) for group in groups) > 12 or len(groups) > 5
     figure, axes = panels(len(shown) + (beside is not None), 3, 3.2 if tall else 2.7)
     if beside is not None:
         beside(axes[-1], groups, ink)
-    for axis, headline in zip(axes, shown, strict=False):
-        _bar_panel(axis, headline, groups, ink)
+    for axis, column in zip(axes, shown, strict=False):
+        _bar_panel(axis, column, groups, ink)
         axis.set_xticks(range(len(groups)), [group.short.replace(", ", "\n") for group in groups])
         if tall:
             axis.tick_params(axis="x", rotation=40)
             for tick in axis.get_xticklabels():
                 tick.set_horizontalalignment("right")
-        _floor_lines(axis, headline.key, runs, ink)
-        title = " ".join(headline.title)
-        _label(axis, f"{title}  {headline.arrow}".strip(), "", headline.unit)
+        _floor_lines(axis, column.key, runs, ink)
+        title = " ".join(column.title)
+        _label(axis, f"{title}  {column.arrow}".strip(), "", column.unit)
     _legend(figure, axes)
     return figure
 
@@ -257,9 +216,13 @@ def _by_frame(run: Run) -> list[float]:
     return [value for key in keys if (value := run.values.get(key)) is not None]
 
 
-def _bar_panel(axis: Axes, headline: Headline, groups: list[Group], ink: Ink) -> None:
+BESIDE = {"reconstruction": _error_by_frame}
+"""What one more panel of a figure of bars shows."""
+
+
+def _bar_panel(axis: Axes, column: Column, groups: list[Group], ink: Ink) -> None:
     for place, group in enumerate(groups):
-        numbers = [number for number in headline.numbers(group.values(headline.key)) if math.isfinite(number)]
+        numbers = [number for number in column.numbers(group.values(column.key)) if math.isfinite(number)]
         if not numbers:
             continue
         axis.bar(place, statistics.fmean(numbers), width=0.62, color=ink.colour(place), alpha=0.45, linewidth=0)
@@ -267,7 +230,7 @@ def _bar_panel(axis: Axes, headline: Headline, groups: list[Group], ink: Ink) ->
         dots = axis.scatter(place + spread, numbers, s=26, color=ink.colour(place), zorder=3)
         dots.set_edgecolor(ink.paper)
     axis.axhline(0, color=ink.floor, linewidth=0.8)
-    if headline.better == "one":
+    if column.better == "one":
         axis.axhline(1, color=ink.floor, linewidth=1, zorder=1)
     axis.set_xlim(-0.6, len(groups) - 0.4)
 

@@ -225,7 +225,8 @@ def _spread(text: str) -> str:
 
 
 def _figure(name: str, paths: tuple[Path, Path]) -> str:
-    heading, caption = CAPTIONS[name]
+    of_a_measure = (name.replace("_", " ").capitalize(), "Dots are seeds, bars their mean.")
+    heading, caption = CAPTIONS.get(name, of_a_measure)
     light, dark = (f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in paths)
     picture = (
         f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tats_exp.report.headlines import headlines_in
+from tats_exp.report.columns import table_columns
 from tats_exp.report.runs import Run
 
 WORDS = {
@@ -62,7 +62,7 @@ def measured_alike(runs: list[Run]) -> list[Alike]:
     apart: dict[str, list[Run]] = {}
     for run in finished:
         apart.setdefault(json.dumps(run.protocol, sort_keys=True), []).append(run)
-    if not any(_meet(column.key, finished) for column in headlines_in(finished) if column.protocol):
+    if not any(_meet(column.key, finished) for column in table_columns(finished) if column.protocol):
         return [Alike(finished, "")]
     protocols = [alike[0].protocol for alike in apart.values()]
     return [

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tats_exp import UserError
+from tats_exp.columns import Column
 
 State = Literal["finished", "running", "failed", "unreadable", "superseded"]
 Series = tuple[list[float], list[float]]
@@ -38,6 +39,7 @@ class Run:
         values: the final metrics; None where a metric is defined as "never happened".
         floors: kind ("real", "reconstruction", "chance") -> metric key -> value.
         notes: what a reader of the values has to know.
+        columns: what the measures of the run declared of values and curves.
         curves: metric key -> one value per window (nan where there is none).
         losses: (stage, key) -> (steps, values).
         code_histogram: column ("code", "real", "generated") -> one value per code.
@@ -59,6 +61,7 @@ class Run:
     values: dict[str, float | None] = field(default_factory=dict)
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
     curves: dict[str, list[float]] = field(default_factory=dict)
     losses: dict[tuple[str, str], Series] = field(default_factory=dict)
     code_histogram: dict[str, list[float]] = field(default_factory=dict)
@@ -189,8 +192,9 @@ def _load(folder: Path, root: Path) -> Run:
     name = folder.relative_to(root).as_posix() if folder != root else folder.resolve().name
     run = Run(folder, name, "unreadable")
     try:
-        run = _with_status(run, _json(folder / "status.json"))
-        return _with_results(run) if run.state == "finished" else run
+        status = _json(folder / "status.json")
+        run = _with_status(run, status)
+        return _with_results(run, str(status.get("commit") or "unknown")) if run.state == "finished" else run
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         return replace(run, state="unreadable", reason=" ".join(str(error).split()) or type(error).__name__)
 
@@ -215,8 +219,10 @@ def _with_status(run: Run, status: dict[str, Any]) -> Run:
     )
 
 
-def _with_results(run: Run) -> Run:
+def _with_results(run: Run, commit: str) -> Run:
     metrics = _json(run.folder / "metrics.json")
+    if "columns" not in metrics:
+        raise UserError(f"metrics.json: no columns, written by an older version, commit {commit}: report with that")
     values = {key: None if value is None else float(value) for key, value in metrics["values"].items()}
     return replace(
         run,
@@ -228,6 +234,7 @@ def _with_results(run: Run) -> Run:
             for kind, floor in (metrics.get("floors") or {}).items()
         },
         notes=tuple(str(note) for note in metrics.get("notes") or ()),
+        columns=tuple(Column.from_dict(column) for column in metrics["columns"]),
         curves={key: column for key, column in _columns(run.folder / "curves.csv").items() if key != "window"},
         losses=_losses(run.folder / "losses.csv"),
         code_histogram=_columns(run.folder / "code_histogram.csv"),

@@ -56,7 +56,7 @@ VERSIONS = {
     "transformer": 1,
     "interpolation": 1,
     "samples": 2,
-    "metrics": 7,
+    "metrics": 8,
 }
 """Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
 TRAINED = ("vqgan", "transformer", "interpolation")
@@ -168,6 +168,7 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[
     inputs = {"reference": reference.key, "samples": samples.key, "codes": codes.key}
     inputs |= {"reserve": config.reserve.training}
     inputs |= config.metrics.model_dump(include={"windows", "resamples"})
+    inputs |= {"measures": list(config.metrics.measures.values())}  # in their order, which is that of the table
     stage("metrics", inputs, lambda f: make_metrics(parts, f, found))
     return gather(store.used, folder, log, parts.device.type)
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from tats_exp.columns import Column
 from tats_exp.files import atomic, write_json
 
 logger = logging.getLogger(__name__)
@@ -181,8 +182,6 @@ class WandbLog:
         for stage in ("vqgan", "transformer", "interpolation"):
             self.run.define_metric(f"train/{stage}/*", step_metric=f"step/{stage}")
         self.run.define_metric("alarm/*", step_metric="step/vqgan")
-        for key in ("fvd/*", "kvd/*", "is/*", "ccs/*", "ics/*", "label/*", "drift/*", "codes/*"):
-            self.run.define_metric(key, step_metric="window")
 
     def losses(self, stage: str, step: int, values: Mapping[str, float]) -> None:
         """One W&B row over the step of the stage."""
@@ -190,6 +189,8 @@ class WandbLog:
 
     def curves(self, rows: list[dict[str, float]]) -> None:
         """One W&B row per window."""
+        for key in dict.fromkeys(key for row in rows for key in row if key != "window"):
+            self.run.define_metric(key, step_metric="window")
         for row in rows:
             self.run.log(row)
 
@@ -240,12 +241,19 @@ def write_metrics(
     folder: Path,
     values: Mapping[str, float | None],
     floors: Mapping[str, Mapping[str, float]],
-    notes: list[str],
+    notes: Sequence[str],
     protocol: Mapping[str, str | int],
+    columns: Sequence[Column],
 ) -> None:
     """Write `metrics.json`, what the report reads; values that are no numbers become null."""
-    finite = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
-    write_json(folder / "metrics.json", {"values": finite, "floors": floors, "notes": notes, "protocol": protocol})
+    content = {
+        "values": {k: value if value is None or math.isfinite(value) else None for k, value in values.items()},
+        "floors": floors,
+        "notes": list(notes),
+        "protocol": protocol,
+        "columns": [column.as_dict() for column in columns],
+    }
+    write_json(folder / "metrics.json", content)
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, int | float]]) -> None:

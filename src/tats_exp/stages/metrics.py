@@ -1,256 +1,183 @@
 """The metrics stage: what is measured of one run, from what the other stages left.
 
-Axes: N videos, T frames of a window, t h w latent grid, K codebook size, D features.
+Axes: N videos, t h w latent grid.
 """
 
-import math
-import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from einops import rearrange, repeat
-from jaxtyping import Float, Float64, Int64, UInt8
+from einops import repeat
+from jaxtyping import Int64
 from torch import Tensor
 
-from tats_exp.data.clips import Window, read_along
+from tats_exp.config.measures import build_measures
+from tats_exp.data.clips import read_along
 from tats_exp.data.video_writer import write_row
 from tats_exp.files import load_tensors
-from tats_exp.metrics import (
-    Protocol,
-    code_histograms,
-    code_perplexity,
-    js_divergence,
-    label_coherence,
-    nearest_of_repeats,
-    place_probe,
-    share_unchanged,
-)
-from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, count_notes
-from tats_exp.metrics.trend import bootstrap_code_slope, slope
+from tats_exp.metrics import Findings, Networks, Protocol, RealWindows, code_histograms
+from tats_exp.metrics.evaluation import Counts, Origin, count_notes, evaluate, make_protocol
+from tats_exp.metrics.findings import CodeFindings, JointFindings, LabelFindings, ReconstructionFindings, UnseenReal
+from tats_exp.metrics.networks import statistics_along, windows_looked_at
+from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.run.log import write_metrics, write_table
-from tats_exp.stages.likelihood import hierarchy_values, transformer_values
+from tats_exp.stages.decoder import Decoder
+from tats_exp.stages.likelihood import (
+    ConditionedCodes,
+    Likelihoods,
+    likelihoods_of_hierarchy,
+    likelihoods_of_windows,
+    write_mask,
+)
 from tats_exp.stages.parts import Parts
-from tats_exp.stages.reconstructions import held_out_windows, rebuild, rebuilt_errors, rebuilt_features
-from tats_exp.stages.samples import Samples, read_samples
-from tats_exp.stages.stages import CODES, SHOWN, decoded
-from tats_exp.stages.windows import look_along
-from tats_exp.vqgan.vqgan import VQGAN
+from tats_exp.stages.reconstructions import Reconstructor, held_out_windows, reconstruction_errors
+from tats_exp.stages.samples import SPEED_COLUMN, Samples, read_samples
+from tats_exp.stages.stages import CODES, REFERENCE, SHOWN
+from tats_exp.stages.windows import MotionOnTheWay, real_motion, sampled_codes, sampled_windows
 
 
 def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
     """Measure a run.
 
-    Leaves metrics.json (values, floors, protocol), curves.csv, code_histogram.csv, videos/ and, with an interpolation
-    transformer, mask.json.
+    Leaves metrics.json (values, floors, columns, protocol), curves.csv, code_histogram.csv, videos/ and, with an
+    interpolation transformer, mask.json.
 
     Args:
         parts: of the run.
         folder: where to leave it.
         found: folders of the earlier stages by name.
     """
-    model = parts.vqgan(found["vqgan"])
-    real = load_tensors(found["reference"] / "reference.safetensors")
-    codes = load_tensors(found["codes"] / CODES)
-    evaluation = Evaluation(parts.network.name, (parts.classifier or parts.network).name, real)
-    total = evaluation.repeats * evaluation.count
-    samples = read_samples(found["samples"]).first(total)
-    size = parts.config.codebook_size
+    config, metrics = parts.config, parts.config.metrics
+    decoder = Decoder(parts.vqgan(found["vqgan"]), config.sampling.decode_chunk, parts.device)
+    networks = Networks(parts.network, parts.classifier, parts.device)
+    real = RealWindows.load(found["reference"] / REFERENCE)
+    samples = read_samples(found["samples"]).first(real.total)
+    places = held_out_windows(parts.test, real.count, config.frames, config.reserve.training, parts.data_seed)
+    total = real.total + len(places) + len(samples.codes)
 
+    def progress(before: int) -> Callable[[int], None]:
+        return lambda done: parts.progress("metrics", before + done, total)
+
+    reconstruct = Reconstructor(decoder, config.frames, metrics.batch_size)
     # The floor was drawn together with the reference, which knows no margin: near the ends of a video it has none, and
     # end frames are repeated there.
-    floor = [Window(*place) for place in real["floor_windows"].tolist()]
-    held_out = held_out_windows(
-        parts.test, evaluation.count, parts.config.frames, parts.config.reserve.training, parts.data_seed
-    )
-    looks = len(floor) + len(held_out) + len(samples.codes)
-
-    def told(before: int) -> Callable[[int], None]:
-        return lambda done: parts.progress("metrics", before + done, looks)
-
-    rebuilt = rebuilt_features(parts, rebuild(parts, model, parts.real, floor, told(0)))
-    reconstruction = evaluation.distances(rebuilt)
-    errors, pictures = rebuilt_errors(rebuild(parts, model, parts.test, held_out, told(len(floor))), SHOWN)
-    seen, joints = look_along(parts, model, samples, told(len(floor) + len(held_out)))
-    inner = _inner(model, samples)
-    same_count = min(total, len(codes["train"]))  # divergences of histograms compare at equal counts only
-    train_histogram = code_histograms(codes["train"][:same_count], size)
-    held_out_histogram = code_histograms(codes["held_out"][:same_count], size)
-    rows = evaluation.rows(seen)
-    for row, more in zip(rows, _code_rows(parts, train_histogram, inner[:same_count], len(rows)), strict=True):
-        row |= more
-    labels = _label_floor(parts, real, evaluation)
-    for key in labels:
-        for row, window in zip(rows, seen, strict=True):
-            row[key] = _label_share(window, samples.labels)
-    values = {
-        **_code_use(codes, size),
-        **evaluation.values(rows, seen, parts.config.metrics.resamples, parts.data_seed),
-        **{f"{key}/{place}": rows[t][key] for key in labels for place, t in (("window_0", 0), ("last", -1))},
-        **{f"{key}/reconstruction": statistics.fmean(found) for key, found in reconstruction.items()},
-        **_code_slope(parts, train_histogram, inner[:same_count], [row["codes/js_divergence"] for row in rows]),
-        **errors,
-        **_memorisation(parts, real, seen[0]["features"]),
-        **_code_values(parts, codes),
-        **joints,
-    }
-    asked = parts.config.metrics.videos, parts.config.metrics.reference_videos
-    notes = [*evaluation.notes, *count_notes(asked, (evaluation.count, real["reference"].shape[1]))]
-    if parts.config.interpolates:
-        values |= hierarchy_values(parts, folder, found)
-        notes.append(f"codes/shift_nll_gap: not measured, the transformer models every {_nth(parts)} latent frame")
-    else:
-        values |= transformer_values(parts, parts.transformer(found["transformer"]), codes)
-    floors = {
-        "real": {
-            **evaluation.floors,
-            **labels,
-            "codes/js_divergence": float(js_divergence(train_histogram, held_out_histogram).mean()),
-        },
-        "reconstruction": {key: statistics.fmean(found) for key, found in reconstruction.items()},
-        "chance": {"codes/place_probe": 1 / parts.config.latent_grid[0]},
-    }
-    write_table(folder / "curves.csv", rows)
-    _write_histogram(folder / "code_histogram.csv", codes["train"], inner, size)
-    _write_videos(parts, folder / "videos", decoded(parts, model, samples.codes[:SHOWN], samples.has_margin), pictures)
-    write_metrics(folder, values, floors, notes, _protocol(parts, evaluation).as_dict())
-
-
-def _protocol(parts: Parts, evaluation: Evaluation) -> Protocol:
-    metrics, judge = parts.config.metrics, parts.classifier or parts.network
-    return Protocol(
-        features=parts.network.name,
-        checksum=parts.network.checksum,
-        precision=parts.network.precision,
-        classifier=f"{judge.name} {judge.checksum}",
-        n_real=evaluation.real["reference"].shape[1],
-        n_generated=evaluation.count,
-        repeats=evaluation.repeats,
-        split=metrics.split,
-        clip_length=parts.config.frames,
-        windows=parts.config.sampled_frames // parts.config.frames,
-        frame_stride=parts.train.frame_stride,
-        resolution=f"{parts.train.resolution}x{parts.train.resolution}",
-        resize_real=parts.real.resize,
-        resize_generated="none",
-        codec_real=parts.real.codec,
-        codec_generated="none",
-        decoder_real=parts.real.decoder,
-        decoder_generated="none",
-        data=parts.real.fingerprint(),
+    rebuilt = [networks.features(pair[1]) for pair in reconstruct(parts.real, real.floor_places, progress(0))]
+    errors, pictures = reconstruction_errors(reconstruct(parts.test, places, progress(real.total)), SHOWN)
+    windows, joints = _along_samples(parts, decoder, networks, samples, progress(real.total + len(places)))
+    codes = _codes(parts, found, sampled_codes(decoder.vqgan, samples))
+    likelihoods = _likelihoods(parts, folder, found)
+    findings = Findings(
+        network=networks.network.name,
+        classifier=networks.judge.name,
+        real=real,
+        windows=windows,
+        resamples=metrics.resamples,
         seed=parts.data_seed,
-        given_frames=parts.config.sampling.given_frames,
+        unseen=_unseen(real) if metrics.split == "train" else None,  # else held-out windows may be in the reference
+        codes=codes,
+        reconstructions=ReconstructionFindings(torch.cat(rebuilt), errors),
+        nll=likelihoods.nll,
+        shift_gap=likelihoods.shift_gap,
+        leak=likelihoods.leak,
+        labels=_labels(parts, real, samples),
+        joints=joints,
+    )
+    evaluation = evaluate(build_measures(metrics.measures), findings)
+    notes = count_notes((metrics.videos, metrics.reference_videos), (real.count, real.reference_count))
+    write_metrics(
+        folder,
+        evaluation.values,
+        evaluation.floors,
+        [*evaluation.notes, *notes],
+        _protocol(parts, networks, real).as_dict(),
+        [*evaluation.columns, SPEED_COLUMN],
+    )
+    write_table(folder / "curves.csv", evaluation.rows)
+    _write_histogram(folder / "code_histogram.csv", codes)
+    videos = folder / "videos"
+    write_row(videos / "samples.mp4", decoder(samples.codes[:SHOWN], samples.has_margin))
+    write_row(videos / "real.mp4", read_along(parts.train, SHOWN, config.sampled_frames, parts.data_seed))
+    write_row(videos / "reconstruction.mp4", [pictures])
+
+
+def _along_samples(
+    parts: Parts, decoder: Decoder, networks: Networks, samples: Samples, progress: Callable[[int], None]
+) -> tuple[list[WindowStatistics], JointFindings | None]:
+    """Statistics of every window of the sampled videos, and their motion at key frames where there are any."""
+    config, metrics, stride = parts.config, parts.config.metrics, decoder.vqgan.time_stride
+    looked_at = windows_looked_at(metrics.windows, config.sampled_frames // config.frames)
+    batches = sampled_windows(decoder, samples, config.frames, metrics.batch_size, progress)
+    if samples.first_anchor is None:
+        return statistics_along(batches, networks, looked_at), None
+    period = config.key_every * stride
+    motion = MotionOnTheWay(period, samples.first_anchor * stride)
+    windows = statistics_along(motion.watch(batches), networks, looked_at)
+    real = real_motion(parts.real, metrics.videos, period, metrics.batch_size, parts.data_seed)
+    return windows, JointFindings(motion.means(), real, stride)
+
+
+def _codes(parts: Parts, found: Mapping[str, Path], sampled: Int64[Tensor, "N time h w"]) -> CodeFindings:
+    codes, config = load_tensors(found["codes"] / CODES), parts.config
+    return CodeFindings(
+        size=config.codebook_size,
+        frames=config.latent_grid[0],
+        train=codes["train"],
+        held_out=codes["held_out"],
+        held_out_shifted=codes["held_out_shifted"],
+        held_out_videos=codes["held_out_videos"],
+        sampled=sampled,
+        key_every=config.key_every,
     )
 
 
-def _code_rows(
-    parts: Parts, real_histogram: Float64[Tensor, "t K"], sampled: Int64[Tensor, "N time h w"], count: int
-) -> list[dict[str, float]]:
-    """What the codes of every window of the sampled videos say."""
-    size, frames = parts.config.codebook_size, parts.config.latent_grid[0]
-    rows = []
-    for t in range(count):
-        histogram = code_histograms(sampled[:, t * frames : (t + 1) * frames], size)
-        rows.append(
-            {
-                "codes/js_divergence": float(js_divergence(real_histogram, histogram).mean()),
-                "codes/perplexity": float(code_perplexity(histogram.mean(dim=0))),
-            }
-        )
-    return rows
+def _likelihoods(parts: Parts, folder: Path, found: Mapping[str, Path]) -> Likelihoods:
+    """What the transformers expect of the codes that they learned from, and of held-out ones; leaves mask.json."""
+    config = parts.config
+    codes = load_tensors(found[config.learned_from] / CODES)
+    train, held_out = (
+        ConditionedCodes(codes[split], parts.condition.codes(codes[f"{split}_labels"]))
+        for split in ("train", "held_out")
+    )
+    transformer, how = parts.transformer(found["transformer"]), (config.metrics.batch_size, parts.device)
+    if not config.interpolates:
+        return likelihoods_of_windows(transformer, train, held_out, codes["held_out_shifted"], *how)
+    interpolation = parts.interpolation(found["interpolation"])
+    likelihoods = likelihoods_of_hierarchy(transformer, interpolation, train, held_out, config.key_every, *how)
+    if likelihoods.leak is not None:
+        write_mask(folder / "mask.json", interpolation, likelihoods.leak.gradient)
+    return likelihoods
 
 
-def _code_use(codes: dict[str, Tensor], size: int) -> dict[str, float | None]:
-    """Share of the codebook that real videos use, and perplexity of that use, over all kept codes of each split."""
-    values: dict[str, float | None] = {}
-    for split in ("train", "held_out"):
-        shares = code_histograms(codes[split], size).mean(dim=0)
-        values[f"codes/usage/{split}"] = float((shares > 0).double().mean())
-        values[f"codes/perplexity/{split}"] = float(code_perplexity(shares))
-    return values
-
-
-def _code_slope(
-    parts: Parts, real_histogram: Float64[Tensor, "t K"], sampled: Int64[Tensor, "N time h w"], curve: list[float]
-) -> Values:
-    """How fast the codes of the sampled videos move away from real ones, nats a window."""
-    if len(curve) < FEW_WINDOWS:
-        return {}
-    key, resamples = "codes/js_divergence/slope", parts.config.metrics.resamples
-    values: Values = {key: slope(curve)}
-    if resamples:
-        windows = sampled.split(parts.config.latent_grid[0], dim=1)[: len(curve)]
-        low, high = bootstrap_code_slope(real_histogram, windows, resamples, parts.data_seed)
-        values |= {f"{key}/low": low, f"{key}/high": high}
-    return values
-
-
-def _memorisation(parts: Parts, real: dict[str, Tensor], sampled: Float[Tensor, "N D"]) -> Values:
-    """How near samples, and held-out windows, come to the windows of the train split; a copy is much nearer."""
-    if parts.config.metrics.split != "train":  # the held-out windows may be among the reference
-        return {}
-    reference = real["reference"]
-    held_out = repeat(real["held_out"], "n d -> r n d", r=len(reference))
-    sides = {"sample": rearrange(sampled, "(r n) d -> r n d", r=len(reference)), "held_out": held_out}
-    return nearest_of_repeats(sides, reference)
-
-
-def _code_values(parts: Parts, codes: dict[str, Tensor]) -> dict[str, float | None]:
-    """What codes of real video tell of the VQGAN: its time-agnosticity."""
-    held_out, videos = codes["held_out"], codes["held_out_videos"]
-    first = torch.isin(videos, videos.unique()[: len(videos.unique()) // 2])
-    probe = place_probe(held_out[first], held_out[~first], parts.config.codebook_size) if first.any() else None
-    return {
-        "codes/unchanged": share_unchanged(held_out, codes["held_out_shifted"]),
-        "codes/place_probe": probe,  # None: a single held-out video, which cannot be both trained and tested on
-    }
-
-
-def _label_floor(parts: Parts, real: Look, evaluation: Evaluation) -> dict[str, float]:
-    """Share of real windows that are put in their class, by the key of the metric; {} where there is no such share.
-
-    There is where videos were asked for a class, or go on from one that has it, and the classifier's classes are those
-    of the data.
-    """
+def _labels(parts: Parts, real: RealWindows, samples: Samples) -> LabelFindings | None:
+    """Classes of videos that were asked for one or go on from one, where the classifier's classes are the data's."""
     known = parts.condition_codes > 0 or parts.config.given_latents > 0
-    if not known or real["probabilities"].shape[1] != len(parts.real.label_names):
-        return {}
-    labels = torch.tensor([parts.real.labels[video] for video, _ in real["floor_windows"].tolist()])
-    share = float(label_coherence(real["probabilities"][:, None], labels)[0])
-    return {f"label/{evaluation.classifier}": share}
+    if not known or real.probabilities.shape[1] != len(parts.real.label_names):
+        return None
+    return LabelFindings(samples.labels, torch.tensor([parts.real.labels[place.video] for place in real.floor_places]))
 
 
-def _label_share(window: Look, labels: Int64[Tensor, " N"]) -> float:
-    """Share of videos whose window is put in the class asked for; nan where no network looked."""
-    if "probabilities" not in window:
-        return math.nan
-    return float(label_coherence(window["probabilities"][:, None], labels)[0])
+def _unseen(real: RealWindows) -> UnseenReal:
+    assert real.held_out is not None, "the reference stage stores them"
+    return UnseenReal("held_out", repeat(real.held_out, "n d -> r n d", r=real.repeats))
 
 
-def _nth(parts: Parts) -> str:
-    every = parts.config.key_every
-    return {2: "2nd", 3: "3rd"}.get(every, f"{every}th")
+def _protocol(parts: Parts, networks: Networks, real: RealWindows) -> Protocol:
+    config = parts.config
+    return make_protocol(
+        networks,
+        Counts.of(real, config.sampled_frames // config.frames),
+        parts.real,
+        Origin(),
+        split=config.metrics.split,
+        clip_length=config.frames,
+        size=(parts.real.resolution, parts.real.resolution),
+        seed=parts.data_seed,
+        given_frames=config.sampling.given_frames,
+    )
 
 
-def _inner(vqgan: VQGAN, samples: Samples) -> Int64[Tensor, "N u h w"]:
-    """The sampled codes that are measured: without margins, and without those given."""
-    margin = vqgan.code_margin if samples.has_margin else 0
-    return samples.codes[:, margin + samples.given : samples.codes.shape[1] - margin]
-
-
-def _write_histogram(
-    path: Path, real: Int64[Tensor, "N t h w"], generated: Int64[Tensor, "M u h w"], size: int
-) -> None:
+def _write_histogram(path: Path, codes: CodeFindings) -> None:
     """Share of each code among the real and the sampled ones."""
-    shares: list[Float64[Tensor, " K"]] = [code_histograms(codes, size).mean(dim=0) for codes in (real, generated)]
-    rows = [{"code": k, "real": float(shares[0][k]), "generated": float(shares[1][k])} for k in range(size)]
-    write_table(path, rows)
-
-
-def _write_videos(
-    parts: Parts, folder: Path, sampled: Iterable[UInt8[Tensor, "N _ H W C"]], rebuilt: UInt8[Tensor, "n T two_H W C"]
-) -> None:
-    """Rows of a few videos: sampled ones, with what was given, real ones, and real windows above reconstructions."""
-    write_row(folder / "samples.mp4", sampled)
-    write_row(folder / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed))
-    write_row(folder / "reconstruction.mp4", [rebuilt])
+    real, generated = (code_histograms(side, codes.size).mean(dim=0).tolist() for side in (codes.train, codes.sampled))
+    shares = enumerate(zip(real, generated, strict=True))
+    write_table(path, [{"code": code, "real": share, "generated": other} for code, (share, other) in shares])

@@ -16,6 +16,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp import UserError
+from tats_exp.columns import Column
 from tats_exp.files import load_tensors, save_tensors, write_json
 from tats_exp.sampling.sampler import Progress, Sampler
 from tats_exp.stages.parts import Parts
@@ -24,6 +25,15 @@ from tats_exp.stages.stages import CODES
 SAMPLES = "samples.safetensors"
 TOLD = "samples.json"
 SPEED = "speed/seconds_per_1024_frames"
+# Runs share a machine with one another: their times are shown, never compared.
+SPEED_COLUMN = Column(
+    SPEED,
+    ("sampling, s", "1,024 frames"),
+    "Wall seconds of the sampler for 1,024 frames, videos side by side; decoding not included.",
+    unit="s",
+    phrase="sampling time",
+    in_table=True,
+)
 
 
 @dataclass(frozen=True)

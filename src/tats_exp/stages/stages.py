@@ -6,13 +6,14 @@ Axes: N windows, T frames, t h w latent grid, K codebook size, D features.
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from hydra.utils import instantiate
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save
 from torch import Tensor
@@ -26,8 +27,9 @@ from tats_exp.data.clips import Clips, Videos, Window, draw_windows, read_window
 from tats_exp.data.codes import gaps, key_frames
 from tats_exp.files import atomic, load_tensors, save_tensors
 from tats_exp.fit import CHECKPOINT, Budget, Scalars, fit
-from tats_exp.metrics.evaluation import draw_real, look_at_windows, real_side
-from tats_exp.sampling.decoding import decode_videos
+from tats_exp.metrics.networks import Networks, statistics_of_windows
+from tats_exp.metrics.real_windows import RealWindows, draw_real, places_of
+from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.stages.parts import DISCRIMINATORS, MODEL, Parts
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.vqgan.alarms import warn_once
@@ -37,6 +39,7 @@ from tats_exp.vqgan.vqgan import VQGAN
 
 logger = logging.getLogger(__name__)
 
+REFERENCE = "reference.safetensors"
 CODES = "codes.safetensors"
 SHOWN = 4  # videos of each kind that are written as mp4
 
@@ -55,17 +58,18 @@ def make_reference(parts: Parts, folder: Path) -> None:
     windows = [window for repeat in drawn for window in repeat]
     total = len(windows) + len(held_out)
 
-    def look_at(videos: Videos, places: list[Window], before: int) -> dict[str, Tensor]:
-        def told(done: int) -> None:
+    networks = Networks(parts.network, parts.classifier, parts.device)
+
+    def statistics(videos: Videos, places: list[Window], before: int) -> WindowStatistics:
+        def progress(done: int) -> None:
             parts.progress("reference", before + done, total)
 
-        networks, batch = (parts.network, parts.classifier), metrics.batch_size
-        return look_at_windows(*networks, videos, places, config.frames, batch, parts.device, told)
+        return statistics_of_windows(networks, videos, places, config.frames, metrics.batch_size, progress)
 
-    seen = real_side(look_at(parts.real, windows, 0), metrics.repeats, count)
-    seen["held_out"] = look_at(parts.test, held_out, len(windows))["features"]
-    seen["floor_windows"] = torch.tensor([[w.video, w.start] for repeat in drawn for w in repeat[:count]])
-    save_tensors(folder / "reference.safetensors", seen)
+    real = RealWindows.of(statistics(parts.real, windows, 0), metrics.repeats, count)
+    features = statistics(parts.test, held_out, len(windows)).features
+    places = places_of([window for repeat in drawn for window in repeat[:count]])
+    replace(real, held_out=features, floor_windows=places).save(folder / REFERENCE)
 
 
 def make_vqgan(parts: Parts, folder: Path, scalars: Scalars) -> None:
@@ -220,14 +224,6 @@ def _train(
     steps = _steps(parts, module.name)
     fit(module, dataset, _budget(config, training), folder, parts.make_trainer, config.seed, scalars, steps)
     _keep(module.transformer, folder)
-
-
-def decoded(
-    parts: Parts, vqgan: VQGAN, codes: Int64[Tensor, "N t h w"], has_margin: bool
-) -> Iterator[UInt8[Tensor, "N f H W C"]]:
-    """Stream the frames of videos, chunk after chunk, to the CPU."""
-    chunks = decode_videos(vqgan, codes.to(parts.device), parts.config.sampling.decode_chunk, has_margin)
-    return (chunk.cpu() for chunk in chunks)
 
 
 def _optimization(training: Training) -> tuple[Any, Any]:
