@@ -53,9 +53,7 @@ class IndependentWindows(Sampler):
         while done < latent_frames:
             new = min(transformer.window[0], latent_frames - done)
             steps = new * transformer.codes_per_frame
-            made.append(
-                sample_codes(transformer, condition, steps, top_k=self.top_k, top_p=self.top_p, seeds=streams)
-            )
+            made.append(sample_codes(transformer, condition, steps, top_k=self.top_k, top_p=self.top_p, seeds=streams))
             done += new
             if progress is not None:
                 progress(done, latent_frames)

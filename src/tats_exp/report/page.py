@@ -141,7 +141,8 @@ def _pieces(text: str, labels: list[Chip]) -> list[str | Chip]:
 
 
 def _figure(name: str, light: Path, dark: Path) -> dict[str, str]:
-    heading, caption = CAPTIONS[name]
+    of_a_measure = (name.replace("_", " ").capitalize(), "Dots are seeds, bars their mean.")
+    heading, caption = CAPTIONS.get(name, of_a_measure)
     data = {ink: base64.b64encode(path.read_bytes()).decode() for ink, path in (("light", light), ("dark", dark))}
     return {"heading": heading, "caption": caption, **data}
 
