@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from tats_exp import UserError, load_run
 from tats_exp.config.models import build_interpolation, build_transformer, build_vqgan
 from tats_exp.config.schema import Config, conf_dir, validated
-from tats_exp.data.clips import to_uint8
+from tats_exp.data.pixels import to_uint8
 from tats_exp.export import main as export
 from tats_exp.files import save_tensors
 from tats_exp.official import load_vqgan

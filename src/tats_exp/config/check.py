@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tats_exp import UserError
 from tats_exp.cli import path_of
 from tats_exp.config.build import blamed_on, build
+from tats_exp.config.measures import build_measures
 from tats_exp.config.models import build_adversaries, build_paddings, build_vqgan, transformer_of
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, Metrics, allowed, validated
@@ -25,6 +26,7 @@ from tats_exp.config.vqgan_checkpoint import filled_from_checkpoint as filled_vq
 from tats_exp.data.videos import VideoSource
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.features.video_network import VideoClassifier, VideoNetwork
+from tats_exp.metrics.measure import Measure
 from tats_exp.sampling.sampler import Sampler
 from tats_exp.transformer.conditions import Condition
 from tats_exp.transformer.transformer import Transformer
@@ -97,7 +99,7 @@ def _check_targets(config: Config) -> None:
     check_target("transformer.model", config.transformer.model, Transformer, COMPUTED)
     check_target("interpolation.model", config.interpolation.model, Transformer, COMPUTED - {"mask"})
     check_target("sampler", config.sampler, Sampler)
-    check_networks(config.metrics)
+    check_metrics(config.metrics)
     check_target("trainer", config.trainer, Trainer)
     for kind, node in config.vqgan.training.discriminators.nodes().items():
         check_target(f"vqgan.training.discriminators.{kind}", node, PatchGAN)
@@ -114,8 +116,8 @@ def _trainings(config: Config) -> dict[str, Training]:
     return dict(zip(("vqgan", "transformer", "interpolation"), (s.training for s in sections), strict=True))
 
 
-def check_networks(metrics: Metrics) -> None:
-    """Hold the networks of an evaluation against what builds them.
+def check_metrics(metrics: Metrics) -> None:
+    """Hold the networks and measures of an evaluation against the parameters of what builds them.
 
     Raises:
         UserError: in one line.
@@ -123,11 +125,15 @@ def check_networks(metrics: Metrics) -> None:
     check_target("metrics.network", metrics.network, VideoNetwork)
     if metrics.classifier is not None:
         check_target("metrics.classifier", metrics.classifier, VideoClassifier)
+    for name, node in metrics.measures.items():
+        check_target(f"metrics.measures.{name}", node, Measure)
+    build_measures(metrics.measures)
 
 
 def _check_together(config: Config) -> None:
     """What no section can tell alone; the models are built without memory, on the meta device."""
     _check_trainer(config.trainer)
+    build_measures(config.metrics.measures)
     if int(config.data.get("seed", 0)) < 0:
         raise UserError(f"data.seed={config.data['seed']} must be 0 or more")
     training = config.vqgan.training

@@ -77,10 +77,11 @@ class Sampling(Section):
 
 
 class Metrics(Section):
-    """How videos are measured: the networks that look at them, counts and repeats."""
+    """How videos are measured: the networks that look at them, the measures, counts and repeats."""
 
     network: Node
     classifier: Node | None
+    measures: dict[str, Node] = Field(min_length=1)
     videos: int = Field(ge=2)
     reference_videos: int = Field(ge=2)
     repeats: int = Field(ge=1)

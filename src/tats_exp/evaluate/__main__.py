@@ -24,11 +24,12 @@ def run(overrides: list[str]) -> None:
             anything is measured; or, once the others are measured and reported, about those that turned out bad.
     """
     config = read_config("evaluate", overrides, EvaluateConfig)
-    from tats_exp.config.check import check_networks  # torch comes with these
-    from tats_exp.evaluate.evaluator import Evaluator, several
+    from tats_exp.config.check import check_metrics  # torch comes with these
+    from tats_exp.evaluate.evaluator import Evaluator
+    from tats_exp.evaluate.folders import several
     from tats_exp.report import make_report
 
-    check_networks(config.metrics)
+    check_metrics(config.metrics)
     out = Path(config.out or f"runs/evaluate/{datetime.now():%Y-%m-%d_%H-%M-%S}")
     if any(out.glob("*/status.json")):
         raise UserError(f"out={out}: holds an evaluation already; name another folder")

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from tats_exp.report.bars import frechet, reconstruction, time_agnosticity
+from tats_exp.report.bars import bar_figures, bars
 from tats_exp.report.curves import curves
 from tats_exp.report.film_strip import film_strip, read_reconstructions, read_strips
 from tats_exp.report.masks import masks
@@ -44,9 +45,7 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
         "first_frames": lambda _, ink: film_strip(beginnings, ink),
         "curves": curves,
         "rebuilt_strip": lambda _, ink: film_strip(rebuilt, ink),
-        "reconstruction": reconstruction,
-        "frechet": frechet,
-        "time_agnosticity": time_agnosticity,
+        **{name: partial(bars, name=name) for name in bar_figures(groups)},
         "masks": masks,
         "code_histogram": code_histogram,
         "losses": losses,

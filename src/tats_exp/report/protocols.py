@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tats_exp.report.headlines import headlines_in
+from tats_exp.report.columns import table_columns
 from tats_exp.report.runs import Run
 from tats_exp.run_folder import Protocol
 
@@ -61,7 +61,7 @@ def measured_alike(runs: list[Run]) -> list[Alike]:
     apart: dict[Protocol | None, list[Run]] = {}
     for run in finished:
         apart.setdefault(run.protocol, []).append(run)
-    if not any(_meet(column.key, finished) for column in headlines_in(finished) if column.protocol):
+    if not any(_meet(column.key, finished) for column in table_columns(finished) if column.protocol):
         return [Alike(finished, "")]
     names = differing(list(apart))
     return [

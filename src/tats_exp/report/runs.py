@@ -19,6 +19,7 @@ from tats_exp.run_folder import (
     CODE_HISTOGRAM,
     CURVES,
     VIDEOS,
+    Column,
     Columns,
     Losses,
     MaskLeak,
@@ -50,6 +51,7 @@ class Run:
         values: the final metrics; None where a metric is defined as "never happened".
         floors: kind ("real", "reconstruction", "chance") -> metric key -> value.
         notes: what a reader of the values has to know.
+        columns: what the measures of the run declared of values and curves.
         curves: metric key -> one value per window (nan where there is none).
         losses: (stage, key) -> (steps, values).
         code_histogram: column ("code", "real", "generated") -> one value per code.
@@ -71,6 +73,7 @@ class Run:
     values: dict[str, float | None] = field(default_factory=dict)
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
     curves: Columns = field(default_factory=dict)
     losses: Losses = field(default_factory=dict)
     code_histogram: Columns = field(default_factory=dict)
@@ -232,6 +235,7 @@ def _with_results(run: Run) -> Run:
         values=run.values | metrics.values,
         floors=metrics.floors,
         notes=metrics.notes,
+        columns=metrics.columns,
         curves={key: column for key, column in curves.items() if key != "window"},
         losses=read_losses(run.folder),
         code_histogram=read_columns(run.folder / CODE_HISTOGRAM),

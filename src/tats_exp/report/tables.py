@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tats_exp import UserError
-from tats_exp.report.headlines import Headline, headlines_in
+from tats_exp.report.columns import table_columns
 from tats_exp.report.runs import Group, Run
 from tats_exp.run_folder import ResultRow, results_csv, same_protocol
+from tats_exp.run_folder.columns import Column
 
 MISSING = "–"
 LABEL_WIDTH = 71
@@ -82,7 +83,7 @@ class Row:
 class Table:
     """Columns, rows, and how many decimals each column is shown with."""
 
-    columns: list[Headline]
+    columns: list[Column]
     rows: list[Row]
     decimals: list[int]
 
@@ -102,7 +103,7 @@ def make_table(groups: list[Group]) -> Table:
     """
     runs = [run for group in groups for run in group.runs]
     # What all choices share, such as measures of one VQGAN under several samplers, is read last.
-    columns = sorted(headlines_in(runs), key=lambda column: shared(column, groups))
+    columns = sorted(table_columns(runs), key=lambda column: shared(column, groups))
     for column in columns:
         _check_protocol(column, runs)
     rows: list[Row] = []
@@ -120,7 +121,7 @@ def make_table(groups: list[Group]) -> Table:
     return Table(columns, rows, decimals)
 
 
-def shared(column: Headline, groups: list[Group]) -> bool:
+def shared(column: Column, groups: list[Group]) -> bool:
     """Whether all choices with values of a metric, two or more, have the very same ones, seed by seed."""
     values = [numbers for group in groups if (numbers := column.numbers(group.values(column.key)))]
     return len(values) > 1 and all(one == values[0] for one in values)
@@ -207,7 +208,7 @@ def _text_part(
     return "\n".join([*lines, rule]) + "\n"
 
 
-def _check_protocol(column: Headline, runs: list[Run]) -> None:
+def _check_protocol(column: Column, runs: list[Run]) -> None:
     if not column.protocol:
         return
     try:
@@ -216,7 +217,7 @@ def _check_protocol(column: Headline, runs: list[Run]) -> None:
         raise UserError(f"report: {column.key} cannot stand in one column: {error}") from error
 
 
-def _cell(column: Headline, runs: list[Run]) -> Cell:
+def _cell(column: Column, runs: list[Run]) -> Cell:
     numbers = column.numbers([run.values[column.key] for run in runs if column.key in run.values])
     if not numbers:
         return Cell(None)
@@ -226,7 +227,7 @@ def _cell(column: Headline, runs: list[Run]) -> Cell:
     return Cell(mean, std, len(numbers), never, column.within_floor(mean, real_floor(column.key, runs)))
 
 
-def _decimals(column: Headline, cells: list[Cell]) -> int:
+def _decimals(column: Column, cells: list[Cell]) -> int:
     """Three significant digits of a column's largest value, one decimal at least: floors are small beside it."""
     means = [abs(cell.mean) for cell in cells if cell.mean is not None and math.isfinite(cell.mean)]
     if column.never:

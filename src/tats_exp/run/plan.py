@@ -20,6 +20,7 @@ from tats_exp.config.build import blamed_on, build
 from tats_exp.config.check import check
 from tats_exp.config.checkpoints import INSIDE, refuse_training_keys
 from tats_exp.config.models import build_paddings
+from tats_exp.config.networks import classifier, feature_network
 from tats_exp.config.overrides import parse_overrides
 from tats_exp.config.schema import Config, allowed
 from tats_exp.config.targets import check_target
@@ -211,9 +212,9 @@ def _check_networks(configs: list[Config]) -> list[tuple[list[Config], Any, torc
     for group in alike.values():
         run = RunContext(group[0])
         with _gathered(faults):
-            found.append((group, run.network, run.device))
+            found.append((group, feature_network(run.config.metrics.network, run.device), run.device))
         with _gathered(faults):
-            _ = run.classifier
+            classifier(run.config.metrics.classifier, run.device)
     if faults:
         raise UserError("; ".join(dict.fromkeys(faults)))
     return found

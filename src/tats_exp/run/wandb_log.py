@@ -47,8 +47,6 @@ class WandbLog(RunLog):
         for stage in ("vqgan", "transformer", "interpolation"):
             self.run.define_metric(f"train/{stage}/*", step_metric=f"step/{stage}")
         self.run.define_metric("alarm/*", step_metric="step/vqgan")
-        for key in ("fvd/*", "kvd/*", "is/*", "ccs/*", "ics/*", "label/*", "drift/*", "codes/*"):
-            self.run.define_metric(key, step_metric="window")
 
     def losses(self, stage: str, step: int, values: Mapping[str, float]) -> None:
         """One W&B row over the step of the stage."""
@@ -56,6 +54,8 @@ class WandbLog(RunLog):
 
     def curves(self, rows: list[dict[str, float]]) -> None:
         """One W&B row per window."""
+        for key in dict.fromkeys(key for row in rows for key in row if key != "window"):
+            self.run.define_metric(key, step_metric="window")
         for row in rows:
             self.run.log(row)
 

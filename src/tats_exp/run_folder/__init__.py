@@ -13,6 +13,7 @@ A report leaves a table of several runs: `report/table.csv`, kept as `experiment
 Nothing here imports torch or the science.
 """
 
+from tats_exp.run_folder.columns import Column
 from tats_exp.run_folder.protocol import Protocol, same_protocol
 from tats_exp.run_folder.records import MaskLeak, Metrics, Record, Status, write_metrics
 from tats_exp.run_folder.results import ResultRow, read_results, results_csv
@@ -38,6 +39,7 @@ __all__ = [
     "CURVES",
     "LOSSES",
     "VIDEOS",
+    "Column",
     "Columns",
     "Losses",
     "MaskLeak",

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
 
 from tats_exp import UserError
 from tats_exp.files import write_json
+from tats_exp.run_folder.columns import Column
 from tats_exp.run_folder.protocol import Protocol
 
 RecordType = TypeVar("RecordType", bound="Record")
@@ -93,7 +94,7 @@ class Metrics(Record):
         floors: kind (`real`, `reconstruction`, `chance`) -> key -> value.
         notes: what a reader of the values has to know.
         protocol: how they were measured; None where nothing was compared.
-        columns: what the measures say of their columns.
+        columns: what the measures say of their columns, in the order of the table.
     """
 
     FILE = "metrics.json"
@@ -102,7 +103,7 @@ class Metrics(Record):
     floors: dict[str, dict[str, float]] = {}
     notes: tuple[str, ...] = ()
     protocol: Annotated[Protocol | None, BeforeValidator(lambda read: _protocol(read))] = None
-    columns: tuple[dict[str, JsonValue], ...] = ()
+    columns: tuple[Column, ...]
 
     @field_validator("values")
     @classmethod
@@ -140,11 +141,12 @@ def write_metrics(
     floors: Mapping[str, Mapping[str, float]],
     notes: Sequence[str],
     protocol: Protocol,
+    columns: Sequence[Column],
 ) -> None:
     """Write `metrics.json`; values that are no finite numbers become null."""
     finite = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
     known = {kind: dict(floor) for kind, floor in floors.items()}
-    Metrics(values=finite, floors=known, notes=tuple(notes), protocol=protocol).write(folder)
+    Metrics(values=finite, floors=known, notes=tuple(notes), protocol=protocol, columns=tuple(columns)).write(folder)
 
 
 def _protocol(read: object) -> object:

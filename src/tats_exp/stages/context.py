@@ -17,12 +17,13 @@ import torch
 from tats_exp.config.build import build
 from tats_exp.config.networks import classifier, feature_network, identities
 from tats_exp.config.schema import Config
-from tats_exp.config.sections import Node, identity
+from tats_exp.config.sections import identity
 from tats_exp.data.joined import JoinedVideos
 from tats_exp.data.videos import Videos, VideoSource
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.files import Stage
 from tats_exp.fit import Scalars, Steps
+from tats_exp.metrics.networks import Networks
 from tats_exp.transformer.conditions import Condition
 
 # Lightning announces hardware and products at every trainer it makes; errors still come through.
@@ -60,7 +61,7 @@ class Chosen(Generic[Object]):
     """An object that the config describes, and what of its description changes what it does."""
 
     object: Object
-    identity: Node | None
+    identity: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _meaning(value: object) -> Json:
     if isinstance(value, Earlier):
         return value.key
     if isinstance(value, Chosen):
-        return value.identity
+        return None if value.identity is None else dict(value.identity)
     if callable(told := getattr(value, "meaning", None)):
         return told()
     if callable(fingerprint := getattr(value, "fingerprint", None)):
@@ -172,20 +173,12 @@ class RunContext:
         return build(self.config.condition, "condition")
 
     @cached_property
-    def network(self) -> Any:
-        """The feature network of the evaluation, in eval mode on the device."""
-        return feature_network(self.config.metrics.network, self.device)
-
-    @cached_property
-    def classifier(self) -> Any:
-        """The network whose opinions are asked for, None where it is the feature network."""
-        return classifier(self.config.metrics.classifier, self.device)
-
-    @property
-    def looking(self) -> tuple[Chosen[Any], Chosen[Any]]:
-        """Both networks of the evaluation, with what changes what they see."""
-        known = identities(self.config.metrics, self.network, self.classifier)
-        return Chosen(self.network, known["network"]), Chosen(self.classifier, known["classifier"])
+    def networks(self) -> Chosen[Networks]:
+        """The networks of the evaluation, in eval mode on the device."""
+        metrics = self.config.metrics
+        network = feature_network(metrics.network, self.device)
+        judge = classifier(metrics.classifier, self.device)
+        return Chosen(Networks(network, judge, self.device), identities(metrics, network, judge))
 
     @cached_property
     def perceptual(self) -> Chosen[Perceptual | None]:

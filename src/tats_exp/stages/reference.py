@@ -4,16 +4,15 @@ Axes: N windows, R repeats, D features.
 """
 
 import logging
-from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tats_exp.data.videos import Videos
 from tats_exp.data.windows import Window, draw_windows
-from tats_exp.files import Stage, load_tensors, save_tensors
-from tats_exp.metrics.evaluation import draw_real, look_at_windows, real_side
+from tats_exp.files import Stage
+from tats_exp.metrics.networks import Networks, statistics_of_windows
+from tats_exp.metrics.real_windows import RealWindows, draw_real, places_of
+from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.stages.context import Chosen, NoMeaning, RunContext, Work
 
 logger = logging.getLogger(__name__)
@@ -33,8 +32,7 @@ class ReferenceInputs:
         videos: windows of a floor, as many as there are videos to measure.
         reference_videos: windows of the reference.
         repeats: R.
-        network: gives features.
-        classifier: gives opinions; None for the network itself.
+        networks: look at them.
         batch_size: windows looked at side by side.
     """
 
@@ -45,8 +43,7 @@ class ReferenceInputs:
     videos: int
     reference_videos: int
     repeats: int
-    network: Chosen[Any]
-    classifier: Chosen[Any]
+    networks: Chosen[Networks]
     batch_size: NoMeaning[int]
 
 
@@ -60,7 +57,7 @@ def _inputs(run: RunContext) -> ReferenceInputs:
         metrics.videos,
         metrics.reference_videos,
         metrics.repeats,
-        *run.looking,
+        run.networks,
         metrics.batch_size,
     )
 
@@ -75,26 +72,26 @@ def _make(inputs: ReferenceInputs, work: Work) -> None:
     windows = [window for repeat in drawn for window in repeat]
     total = len(windows) + len(held_out)
 
-    def look_at(videos: Videos, places: list[Window], before: int) -> dict[str, Tensor]:
-        networks = (inputs.network.object, inputs.classifier.object)
-        return look_at_windows(
-            *networks,
-            videos,
-            places,
-            inputs.frames,
-            inputs.batch_size,
-            work.device,
-            lambda done: work.progress(before + done, total),
-        )
+    def statistics(videos: Videos, places: list[Window], before: int) -> WindowStatistics:
+        def progress(done: int) -> None:
+            work.progress(before + done, total)
 
-    seen = real_side(look_at(inputs.real, windows, 0), inputs.repeats, count)
-    seen["held_out"] = look_at(inputs.test, held_out, len(windows))["features"]
-    seen["floor_windows"] = torch.tensor([[w.video, w.start] for repeat in drawn for w in repeat[:count]])
-    save_tensors(work.folder / REFERENCE, seen)
+        networks = inputs.networks.object
+        return statistics_of_windows(networks, videos, places, inputs.frames, inputs.batch_size, progress)
+
+    real = RealWindows.of(statistics(inputs.real, windows, 0), inputs.repeats, count)
+    features = statistics(inputs.test, held_out, len(windows)).features
+    places = places_of([window for repeat in drawn for window in repeat[:count]])
+    replace(real, held_out=features, floor_windows=places).save(work.folder / REFERENCE)
 
 
-def _read(_config: object, folder: Any) -> dict[str, Tensor]:
-    return load_tensors(folder / REFERENCE)
+def read_reference(_config: object, folder: Path) -> RealWindows:
+    """What a finished stage left.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    return RealWindows.load(folder / REFERENCE)
 
 
-REFERENCE_STAGE = Stage("reference", 4, _inputs, _make, _read)
+REFERENCE_STAGE = Stage("reference", 4, _inputs, _make, read_reference)

@@ -30,6 +30,16 @@ from tats_exp.vqgan.vqgan import VQGAN
 SAMPLES = "samples.safetensors"
 ABOUT = "samples.json"
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+SPEED = "speed/seconds_per_1024_frames"
+# Runs share a machine with one another: their times are shown, never compared.
+SPEED_COLUMN = Column(
+    SPEED,
+    ("sampling, s", "1,024 frames"),
+    "Wall seconds of the sampler for 1,024 frames, videos side by side; decoding not included.",
+    unit="s",
+    phrase="sampling time",
+    in_table=True,
+)
 
 
 @dataclass(frozen=True)
