@@ -11,7 +11,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from tats_exp import UserError, load_run
-from tats_exp.config.models import build_interpolation, build_transformer, build_vqgan
+from tats_exp.config.models import build_vqgan, transformer_of
+from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, conf_dir, validated
 from tats_exp.data.pixels import to_uint8
 from tats_exp.export import main as export
@@ -31,13 +32,13 @@ def finished(folder: Path, *overrides: str) -> Path:
     store = folder / "store"
     options = ["scale=smoke", "logger=csv", "trainer=gpu", f"store.root={store}", *overrides]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = compose("config", overrides=options)
+        cfg = with_halves(compose("config", overrides=options))
     config = validated(cfg, Config)
     condition = (CLASSES if "condition=label" in overrides else 0, 1)
     torch.manual_seed(0)
-    models = {"vqgan": build_vqgan(config), "transformer": build_transformer(config, *condition)}
-    if config.interpolates:
-        models["interpolation"] = build_interpolation(config, *condition)
+    names = ("transformer", "interpolation") if config.interpolates else ("transformer",)
+    models = {name: transformer_of(config, name, *condition) for name in names}
+    models["vqgan"] = build_vqgan(config.vqgan.model, config.padding.halves)
     for name, model in models.items():
         (store / name / "key").mkdir(parents=True)
         save_tensors(store / name / "key" / MODEL, model.state_dict())
