@@ -149,7 +149,7 @@ def test_version_is_ours(asked: Any) -> None:
         (["-m", "seed=0,1", "hydra.sweep.subdir=same"], "would share the folder same"),
         (["-m", "seed=0,1", "hydra.sweep.subdir=../${seed}"], "subdir=../0: allowed: a folder inside hydra.sweep.dir"),
         (["swept=[seed]"], "swept: unknown key"),
-        (["store.redo_before=1"], "store.redo_before: unknown key; did you mean 'redo'?"),
+        (["store.redo_before=1"], "store.redo_before: unknown key; allowed: redo, root"),
         (["-m", "padding=glob(q*)"], "no option is meant; allowed: alpha, loop"),
         (["-m", "seed=glob(*)"], "seed is no group"),
         (["-m", "seed=interval(0,1)"], "cannot sweep"),
