@@ -24,7 +24,7 @@ STATUS = Status(
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    mask = MaskLeak(mask="b", window=(3, 2, 2), condition_length=1, leak=[[None, 0.5], [0.25, None]])
+    mask = MaskLeak(mask="b", window=(3, 2, 2), condition_length=1, visible=[[1.0]], leak=[[None, 0.5], [0.25, None]])
     metrics = Metrics(
         values={"a": 0.1, "never": None},
         floors={"real": {"a": 1.7}},

@@ -124,6 +124,7 @@ class MaskLeak(Record):
         mask: which.
         window: latent grid (t, h, w) of its window.
         condition_length: c, codes of the condition.
+        visible: (1 + t, 1 + t), share of pairs of positions in which a row may look at a column; condition first.
         leak: (t, t), rows hear of columns that they must not know; None where they may.
     """
 
@@ -132,6 +133,7 @@ class MaskLeak(Record):
     mask: str
     window: tuple[int, int, int]
     condition_length: int
+    visible: list[list[float]]
     leak: list[list[float | None]]
 
 

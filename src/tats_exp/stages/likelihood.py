@@ -16,6 +16,7 @@ from tats_exp.metrics import Leak, hidden_nll, leak, shift_nll_gap
 from tats_exp.metrics.findings import LeakFindings, SplitNLL
 from tats_exp.run_folder import MaskLeak
 from tats_exp.transformer.losses import code_nll
+from tats_exp.transformer.masks import visible_blocks
 from tats_exp.transformer.transformer import Transformer
 
 AUDITED = 16
@@ -153,6 +154,7 @@ def write_mask(folder: Path, interpolation: Transformer, found: Leak) -> None:
         mask=interpolation.mask,
         window=interpolation.window,
         condition_length=interpolation.condition_length,
+        visible=visible_blocks(interpolation.mask, interpolation.condition_length, interpolation.window).tolist(),
         leak=[[None if math.isnan(value) else value for value in row] for row in found.blocks.tolist()],
     ).write(folder)
 

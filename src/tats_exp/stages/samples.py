@@ -19,6 +19,7 @@ from tats_exp.config.build import build
 from tats_exp.config.sections import Node
 from tats_exp.files import Stage, load_tensors, save_tensors, write_json
 from tats_exp.fit import Steps
+from tats_exp.run_folder import Column
 from tats_exp.sampling.sampler import Progress, Sampler
 from tats_exp.stages.codes import CODES_STAGE, WindowCodes
 from tats_exp.stages.context import Earlier, NoMeaning, RunContext, Work
