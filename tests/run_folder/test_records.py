@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tats_exp import UserError
-from tats_exp.run_folder import MaskLeak, Metrics, Protocol, Status, write_metrics
+from tats_exp.run_folder import Column, MaskLeak, Metrics, Protocol, Status, write_metrics
 from tests.report.sweep import PROTOCOL
 
 STATUS = Status(
@@ -30,7 +30,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         floors={"real": {"a": 1.7}},
         notes=("one",),
         protocol=Protocol.from_dict(PROTOCOL),
-        columns=({"key": "a", "arrow": "up"},),
+        columns=(Column("a", ("a", ""), "What a is."),),
     )
     for record in (STATUS, metrics, mask):
         record.write(tmp_path)
@@ -39,7 +39,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 def test_values_that_are_no_numbers_are_written_as_null(tmp_path: Path) -> None:
     values = {"a": 1.0, "b": float("nan"), "c": float("inf"), "d": None}
-    write_metrics(tmp_path, values, {"real": {"a": 1.0}}, ["note"], Protocol.from_dict(PROTOCOL))
+    write_metrics(tmp_path, values, {"real": {"a": 1.0}}, ["note"], Protocol.from_dict(PROTOCOL), [])
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert written["values"] == {"a": 1.0, "b": None, "c": None, "d": None}
     assert written["protocol"] == {**PROTOCOL, "given_frames": 0}
