@@ -9,7 +9,8 @@ from runs import run_folders, tats_exp
 from tats_exp.sampling import Hierarchical, SlidingWindow
 from tats_exp.transformer import Transformer, attention_mask, code_nll
 from tats_exp.transformer.attention import BlockMask, visible_pairs
-from tats_exp.vqgan import VQGAN, EMACodebook
+from tats_exp.vqgan import VQGAN, EMACodebook, TimePadding
+from tests.vqgan.models import PADDINGS
 
 pytestmark = pytest.mark.gpu
 
@@ -21,8 +22,8 @@ def exact_matmuls() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
-@pytest.mark.parametrize("padding", ["zero", "replicate", "real", "loop", "reflect", "zero_space"])
-def test_vqgan_equals_the_cpu(padding: str) -> None:
+@pytest.mark.parametrize("padding", PADDINGS, ids=repr)
+def test_vqgan_equals_the_cpu(padding: TimePadding) -> None:
     torch.manual_seed(0)
     vqgan = VQGAN(EMACodebook(32, 8), 8, (4, 4, 4), 1, "batch", padding, padding)
     video = torch.rand(2, 3, 16 + 2 * vqgan.training_margin, 16, 16) - 0.5

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tats_exp.data.clips import to_float
+from tats_exp.data.pixels import to_float
 from tats_exp.features import perceptual
 from tats_exp.features.i3d import I3D
 from tats_exp.features.i3d_blocks import max_pool

@@ -9,11 +9,11 @@ from omegaconf import OmegaConf
 
 from metrics.made_findings import a_window, of_folders, of_run
 from tats_exp import UserError
-from tats_exp.columns import Column
 from tats_exp.config.measures import build_measures
 from tats_exp.config.schema import conf_dir
 from tats_exp.metrics import Findings, Measure, Measurement
 from tats_exp.metrics.evaluation import count_notes, evaluate
+from tats_exp.run_folder.columns import Column
 
 BUILT_IN = build_measures(OmegaConf.to_container(OmegaConf.load(conf_dir() / "metrics" / "shapes_cnn.yaml").measures))
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tats_exp.data.clips import draw_windows, read_windows
 from tats_exp.data.shapes import Shapes
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import draw_windows
 from tats_exp.features import ShapesCNN
 from tats_exp.metrics import Networks, frechet_distance, polynomial_mmd
 from tats_exp.metrics.distortions import add_noise

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from omegaconf import OmegaConf
 
-from tats_exp.columns import Column
 from tats_exp.config.measures import build_measures
 from tats_exp.config.schema import conf_dir
+from tats_exp.run_folder.columns import Column
 from tats_exp.stages.samples import SPEED_COLUMN
 
 _NODES = OmegaConf.to_container(OmegaConf.load(conf_dir() / "metrics" / "shapes_cnn.yaml").measures)

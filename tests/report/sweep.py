@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tats_exp.columns import Column
+from tats_exp.run_folder.columns import Column
 from tests.report.declared import columns_of
 
 PROTOCOL = {

@@ -4,10 +4,10 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-from tats_exp.columns import Column
 from tats_exp.report import make_report
 from tats_exp.report.columns import curve_columns, table_columns
 from tats_exp.report.runs import load_runs
+from tats_exp.run_folder.columns import Column
 from tests.report.sweep import write_curves, write_run
 
 MINE = Column(

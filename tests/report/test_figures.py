@@ -8,7 +8,9 @@ import pytest
 from tats_exp.report import figures
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.style import DARK, LIGHT, panels
+from tats_exp.run_folder import Protocol
 from tests.report.declared import columns_of
+from tests.report.sweep import PROTOCOL
 
 
 def group(name: str, curves: list[list[float]], values: list[float] | None = None) -> Group:
@@ -21,7 +23,7 @@ def group(name: str, curves: list[list[float]], values: list[float] | None = Non
             curves={"fvd/net": curve},
             values={"fvd/net/last": values[seed]} if values else {},
             floors={"real": {"fvd/net": 1.5}},
-            protocol={"clip_length": 16},
+            protocol=Protocol.from_dict(PROTOCOL),
             columns=columns_of(["fvd/net"]),
         )
         for seed, curve in enumerate(curves)

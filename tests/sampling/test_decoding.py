@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from tats_exp.data.clips import to_uint8
+from tats_exp.data.pixels import to_uint8
 from tats_exp.sampling import decode_chunks, decode_stream, decode_videos, decoding
-from tats_exp.vqgan import VQGAN, EMACodebook
+from tats_exp.vqgan import VQGAN, EMACodebook, TimePadding
+from tats_exp.vqgan.padding import Loop, Real, Replicate
+from tests.vqgan.models import PADDINGS
 
-PADDINGS = ["zero", "replicate", "loop", "reflect", "zero_space", "real"]
 
-
-def model(padding: str, norm: str = "batch", downsample=(4, 4, 4), blocks: int = 1) -> VQGAN:
+def model(padding: TimePadding, norm: str = "batch", downsample=(4, 4, 4), blocks: int = 1) -> VQGAN:
     torch.manual_seed(0)
     vqgan = VQGAN(EMACodebook(16, 6), 4, downsample, blocks, norm, encoder_padding=padding, decoder_padding=padding)
     vqgan.codebook.embeddings.normal_()
@@ -33,7 +33,7 @@ def whole(vqgan: VQGAN, codes: torch.Tensor) -> torch.Tensor:
     return vqgan.decode(torch.cat([before.repeat(margin), codes, after.repeat(margin)], dim=1))
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("padding", PADDINGS, ids=repr)
 @pytest.mark.parametrize("latent_frames, chunk", [(1, 4), (3, 1), (21, 4), (16, 8), (23, 16)])
 def test_streamed_equals_whole(padding, latent_frames, chunk):
     vqgan, codes = model(padding), draw(latent_frames)
@@ -45,13 +45,13 @@ def test_streamed_equals_whole(padding, latent_frames, chunk):
 @pytest.mark.parametrize("norm", ["group", "frame_group"])
 @pytest.mark.parametrize("downsample, blocks", [((4, 4, 4), 2), ((2, 4, 4), 1)])
 def test_streamed_equals_whole_for_other_norms_and_sizes(norm, downsample, blocks):
-    vqgan, codes = model("replicate", norm, downsample, blocks), draw(13, batch=1)
+    vqgan, codes = model(Replicate(), norm, downsample, blocks), draw(13, batch=1)
     pieces = list(decode_chunks(vqgan, codes, chunk=3))
     assert len(pieces) == (1 if norm == "group" else 5)
     torch.testing.assert_close(torch.cat(pieces, dim=2), whole(vqgan, codes), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("padding", ["replicate", "loop"])
+@pytest.mark.parametrize("padding", [Replicate(), Loop()], ids=repr)
 def test_one_latent_frame_less_of_overlap_would_show(padding, monkeypatch):
     vqgan, codes = model(padding), draw(21)
     reach = decoding._reach(vqgan)
@@ -61,7 +61,7 @@ def test_one_latent_frame_less_of_overlap_would_show(padding, monkeypatch):
 
 
 def test_true_margins_are_used_and_dropped():
-    vqgan, codes = model("real"), draw(15)
+    vqgan, codes = model(Real()), draw(15)
     margin = vqgan.code_margin
     streamed = torch.cat(list(decode_chunks(vqgan, codes, 4, has_margin=True)), dim=2)
     with torch.no_grad():
@@ -72,12 +72,12 @@ def test_true_margins_are_used_and_dropped():
 
 
 def test_a_margin_of_nothing_changes_nothing():
-    vqgan, codes = model("replicate"), draw(9)
+    vqgan, codes = model(Replicate()), draw(9)
     for one, other in zip(decode_chunks(vqgan, codes, 4), decode_chunks(vqgan, codes, 4, has_margin=True), strict=True):
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("padding", PADDINGS, ids=repr)
 def test_what_is_decoded_at_once_does_not_grow_with_length(padding, monkeypatch):
     vqgan = model(padding)
     decode, sizes = vqgan.decode, []
@@ -89,7 +89,7 @@ def test_what_is_decoded_at_once_does_not_grow_with_length(padding, monkeypatch)
 
 
 def test_pixels_are_the_rounded_floats():
-    vqgan, codes = model("replicate"), draw(6)
+    vqgan, codes = model(Replicate()), draw(6)
     floats = to_uint8(whole(vqgan, codes)).int()
     together = torch.cat(list(decode_videos(vqgan, codes, 4)), dim=1)
     apart = torch.cat(list(decode_stream(vqgan, codes[1], 4)), dim=0)
@@ -103,7 +103,7 @@ def test_pixels_are_the_rounded_floats():
 
 
 def test_what_cannot_be_decoded_is_refused_before_the_first_frame():
-    vqgan = model("real")
+    vqgan = model(Real())
     with pytest.raises(ValueError, match="chunk=0 must be at least 1"):
         decode_stream(vqgan, draw(4)[0], chunk=0)
     with pytest.raises(ValueError, match=f"more than {2 * vqgan.code_margin} are needed"):

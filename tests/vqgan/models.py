@@ -2,11 +2,20 @@
 
 import torch
 
-from tats_exp.vqgan import VQGAN, EMACodebook
+from tats_exp.vqgan import VQGAN, EMACodebook, TimePadding
+from tats_exp.vqgan.padding import Alpha, Loop, Real, Reflect, Replicate, Zero, ZeroSpace
+
+ENDS_GUESSED = [Zero(), Alpha(0.5), Replicate(), Loop(), Reflect(), ZeroSpace()]
+"""Paddings that make up what lies beyond the ends."""
+PADDINGS = [*ENDS_GUESSED, Real()]
 
 
 def small_vqgan(
-    encoder: str = "replicate", decoder: str = "replicate", downsample=(4, 4, 4), norm: str = "batch", blocks: int = 2
+    encoder: TimePadding = Replicate(),
+    decoder: TimePadding = Replicate(),
+    downsample=(4, 4, 4),
+    norm: str = "batch",
+    blocks: int = 2,
 ) -> VQGAN:
     torch.manual_seed(0)
     vqgan = VQGAN(EMACodebook(32, 4), 4, downsample, blocks, norm, encoder, decoder)

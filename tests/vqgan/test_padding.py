@@ -1,42 +1,72 @@
-"""Padding against numpy, and the receptive-field arithmetic against gradients."""
+"""Each padding against numpy, and `Alpha` between the two that it lies between."""
+
+import pickle
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tats_exp.vqgan.conv3d import SamePadConvTranspose3d
-from tats_exp.vqgan.padding import (
-    check_padding,
-    decoder_needs,
-    encoder_needs,
-    level_strides,
-    margins,
-    pad,
-    same_widths,
-    transposed_gives,
-    transposed_needs,
-)
-from tests.vqgan.models import noise_video, small_vqgan
+from tats_exp.vqgan import TimePadding
+from tats_exp.vqgan.losses import vqgan_losses
+from tats_exp.vqgan.padding import Alpha, Loop, Real, Reflect, Replicate, Zero, ZeroSpace, same_widths
+from tests.vqgan.models import PADDINGS, noise_video, small_vqgan
 
-NUMPY_MODE = {"zero": "constant", "replicate": "edge", "loop": "wrap", "reflect": "reflect", "zero_space": "edge"}
+NUMPY_MODE = {Zero(): "constant", Replicate(): "edge", Loop(): "wrap", Reflect(): "reflect", ZeroSpace(): "edge"}
+WIDTHS = ((2, 1), (1, 1), (2, 1))
 
 
-@pytest.mark.parametrize("padding", NUMPY_MODE)
+@pytest.mark.parametrize("padding", NUMPY_MODE, ids=repr)
 @pytest.mark.parametrize("frames", [1, 2, 5])
-def test_pad_is_numpys_in_time_and_repeats_the_edge_in_space(padding: str, frames: int) -> None:
+def test_pad_is_numpys_in_time_and_repeats_the_edge_in_space(padding: TimePadding, frames: int) -> None:
     x = torch.randn(2, 3, frames, 4, 5)
-    time, height, width = (2, 1), (1, 1), (2, 1)
-    space = "constant" if padding == "zero_space" else "edge"
+    time, height, width = WIDTHS
+    space = "constant" if padding == ZeroSpace() else "edge"
     expected = np.pad(x.numpy(), ((0, 0), (0, 0), (0, 0), height, width), mode=space)
     expected = np.pad(expected, ((0, 0), (0, 0), time, (0, 0), (0, 0)), mode=NUMPY_MODE[padding])
-    assert np.array_equal(pad(x, time, height, width, padding).numpy(), expected)
+    assert np.array_equal(padding.pad(x, *WIDTHS).numpy(), expected)
 
 
 def test_real_adds_nothing_in_time() -> None:
     x = torch.randn(1, 2, 3, 4, 4)
-    padded = pad(x, (2, 1), (1, 1), (1, 1), "real")
+    padded = Real().pad(x, (2, 1), (1, 1), (1, 1))
     assert torch.equal(padded[..., 1:-1, 1:-1], x)
     assert torch.equal(padded[..., 0, 1:-1], x[..., 0, :])
+
+
+@given(alpha=st.floats(0, 1), frames=st.integers(1, 4))
+def test_alpha_adds_that_much_of_the_repeated_frames_and_leaves_the_others_alone(alpha: float, frames: int) -> None:
+    x = torch.randn(2, 3, frames, 4, 5, generator=torch.Generator().manual_seed(frames))
+    padded, whole = (padding.pad(x, *WIDTHS) for padding in (Alpha(alpha), Replicate()))
+    inside = slice(2, 2 + frames)
+    assert torch.equal(padded[:, :, inside], whole[:, :, inside])
+    for end in (slice(0, 2), slice(2 + frames, None)):
+        torch.testing.assert_close(padded[:, :, end], alpha * whole[:, :, end], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("alpha, end", [(0.0, Zero()), (1.0, Replicate())])
+def test_alpha_at_its_ends_trains_as_the_padding_that_lies_there_to_the_bit(alpha: float, end: TimePadding) -> None:
+    video, steps = noise_video(8, batch=2), []
+    for padding in (Alpha(alpha), end):
+        vqgan = small_vqgan(padding, padding).train()
+        vqgan_losses(vqgan(video), video)["total"].backward()
+        steps.append({name: weight.grad for name, weight in vqgan.named_parameters()})
+    assert all(torch.equal(steps[0][name], gradient) for name, gradient in steps[1].items())
+
+
+@pytest.mark.parametrize("alpha", [-0.1, 1.5, float("nan")])
+def test_alpha_lies_between_zeros_and_repeated_frames(alpha: float) -> None:
+    with pytest.raises(ValueError, match=rf"alpha={alpha} is out of range; allowed: 0"):
+        Alpha(alpha)
+
+
+def test_paddings_are_values() -> None:
+    """They travel to other processes, and two are one where class and arguments are."""
+    again = pickle.loads(pickle.dumps(PADDINGS))
+    assert again == PADDINGS and len({*again, *PADDINGS}) == len(PADDINGS)
+    assert Alpha(0.5) != Alpha(0.25) and Alpha(0.0) != Zero()
+    assert repr(Alpha(0.5)) == "Alpha(alpha=0.5)" and repr(Zero()) == "Zero()"
 
 
 def test_same_widths_puts_the_larger_half_first() -> None:
@@ -46,62 +76,3 @@ def test_same_widths_puts_the_larger_half_first() -> None:
         (2, 1),
         (0, 0),
     ]
-
-
-def test_strides_shrink_each_axis_by_what_was_asked() -> None:
-    assert level_strides((4, 8, 8)) == [(2, 2, 2), (2, 2, 2), (1, 2, 2)]
-    for downsample in [(1, 2, 4), (8, 4, 2), (2, 2, 2)]:
-        assert tuple(np.prod(level_strides(downsample), axis=0)) == downsample
-
-
-@pytest.mark.parametrize("downsample", [(3, 4, 4), (0, 2, 2), (1, 1, 1), (4, 4)])
-def test_downsample_must_be_powers_of_two(downsample) -> None:
-    with pytest.raises(ValueError, match="downsample="):
-        level_strides(downsample)
-
-
-def test_margins_of_the_official_layout() -> None:
-    assert margins((4, 4, 4), 2, "real", "real") == (16, 4)
-    assert margins((4, 8, 8), 2, "real", "real") == (32, 6)
-    assert margins((4, 8, 8), 2, "real", "zero") == (32, 0)
-    assert margins((4, 8, 8), 2, "loop", "real") == (0, 6)
-
-
-def test_an_unknown_padding_is_named_with_the_allowed_ones() -> None:
-    with pytest.raises(ValueError, match=r"padding\.decoder='mirror'.*reflect"):
-        check_padding("padding.decoder", "mirror")
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("start,end", [(0, 1), (-3, 4), (5, 7), (-4, 1)])
-def test_transposed_interval_holds_whole_sums_only(stride: int, start: int, end: int) -> None:
-    # All-ones weights on an input of ones: an output is k / stride where every tap falls on a frame, less elsewhere.
-    needed = transposed_needs((start, end), 4, stride)
-    given = transposed_gives(needed, 4, stride)
-    assert given[0] <= start and end <= given[1]
-    smaller = transposed_gives((needed[0] + 1, needed[1]), 4, stride)
-    assert smaller[0] > start, "every frame asked for is needed"
-    conv = SamePadConvTranspose3d(1, 1, 4, (stride, 1, 1), "real")
-    torch.nn.init.ones_(conv.convt.weight)
-    torch.nn.init.zeros_(conv.convt.bias)
-    out = conv(torch.ones(1, 1, needed[1] - needed[0], 2, 2)) / 16
-    assert out.shape[2] == given[1] - given[0]
-    assert torch.allclose(out, torch.full_like(out, 4 / stride))
-
-
-def frames_with_gradient(output: torch.Tensor, source: torch.Tensor) -> list[int]:
-    (gradient,) = torch.autograd.grad(output.square().sum(), source)
-    return gradient.abs().sum((0, 1, 3, 4)).nonzero().flatten().tolist()
-
-
-@pytest.mark.parametrize("downsample", [(4, 4, 4), (2, 4, 4), (4, 2, 2), (1, 2, 2)])
-def test_needs_are_exactly_the_frames_a_gradient_reaches(downsample) -> None:
-    vqgan = small_vqgan("real", "real", downsample)
-    strides = [s[0] for s in level_strides(downsample)]
-    video = noise_video(2 * vqgan.margin + vqgan.time_stride, seed=3).requires_grad_()
-    first, end = encoder_needs(1, strides)
-    assert frames_with_gradient(vqgan.latents(video), video) == list(range(vqgan.margin + first, vqgan.margin + end))
-    quantized = torch.randn(1, 4, 2 * vqgan.code_margin + 1, 2, 2, requires_grad=True)
-    (first, end), _ = decoder_needs(vqgan.time_stride, strides, blocks=2)
-    reached = frames_with_gradient(vqgan.decode_latents(quantized), quantized)
-    assert reached == list(range(vqgan.code_margin + first, vqgan.code_margin + end))

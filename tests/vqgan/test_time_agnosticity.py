@@ -3,21 +3,21 @@
 import pytest
 import torch
 
-from tats_exp.vqgan import VQGAN
-from tats_exp.vqgan.padding import margins
-from tests.vqgan.models import noise_video, small_vqgan
+from tats_exp.vqgan import VQGAN, TimePadding
+from tats_exp.vqgan.padding import Alpha, Loop, Real, Replicate, Zero
+from tats_exp.vqgan.receptive_field import encoder_margin
+from tests.vqgan.models import ENDS_GUESSED, noise_video, small_vqgan
 
 CLOSE = {"rtol": 0, "atol": 1e-5}
-PADDINGS = ["zero", "replicate", "loop", "reflect", "zero_space"]
 SHAPES = [((4, 4, 4), 2), ((2, 4, 4), 1), ((4, 2, 2), 1), ((4, 8, 8), 1)]
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("padding", ENDS_GUESSED, ids=repr)
 @torch.no_grad()
-def test_codes_move_with_the_video_inside_and_not_at_the_edge(padding: str) -> None:
+def test_codes_move_with_the_video_inside_and_not_at_the_edge(padding: TimePadding) -> None:
     vqgan = small_vqgan(padding, padding)
     s = vqgan.time_stride
-    margin, _ = margins(vqgan.downsample, 2, "real", "real")
+    margin = encoder_margin(vqgan.downsample)
     video = noise_video(2 * margin + 4 * s)
     early, late = vqgan.latents(video[:, :, :-s])[:, :, 1:], vqgan.latents(video[:, :, s:])[:, :, :-1]
     edge = margin // s
@@ -25,12 +25,12 @@ def test_codes_move_with_the_video_inside_and_not_at_the_edge(padding: str) -> N
     assert (early[:, :, -1] - late[:, :, -1]).abs().max() > 1e-3, "noise has no edge that padding could guess"
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("padding", ENDS_GUESSED, ids=repr)
 @torch.no_grad()
-def test_only_zero_padding_shows_the_place_of_a_frame_in_a_still_video(padding: str) -> None:
+def test_only_zeros_in_time_show_the_place_of_a_frame_in_a_still_video(padding: TimePadding) -> None:
     vqgan = small_vqgan(padding, padding)
     moves = change(vqgan.latents(noise_video(1).expand(-1, -1, 32, -1, -1)))
-    assert moves > 1e-3 if padding == "zero" else moves < 1e-5
+    assert moves > 1e-3 if isinstance(padding, Zero | Alpha) else moves < 1e-5
 
 
 def change(x: torch.Tensor, period: int = 1) -> float:
@@ -38,21 +38,21 @@ def change(x: torch.Tensor, period: int = 1) -> float:
     return (x[:, :, period:] - x[:, :, :-period]).abs().max().item()
 
 
-@pytest.mark.parametrize("padding", ["real", "loop", "replicate", "zero"])
+@pytest.mark.parametrize("padding", [Real(), Loop(), Replicate(), Alpha(0.5), Zero()], ids=repr)
 @torch.no_grad()
-def test_still_latents_decode_alike_everywhere_only_with_frames_beyond_the_ends(padding: str) -> None:
+def test_still_latents_decode_alike_everywhere_only_with_frames_beyond_the_ends(padding: TimePadding) -> None:
     # Up-sampling makes every s-th frame alike, no more, so repeating the last frame of a level does not continue it.
     vqgan = small_vqgan(padding, padding)
     still = torch.randn(1, 4, 1, 2, 2, generator=torch.Generator().manual_seed(5)).expand(-1, -1, 12, -1, -1)
     moves = change(vqgan.decode_latents(still), vqgan.time_stride)
-    assert moves < 1e-5 if padding in ("real", "loop") else moves > 1e-3
+    assert moves < 1e-5 if isinstance(padding, Real | Loop) else moves > 1e-3
 
 
 @torch.no_grad()
 def test_halves_are_padded_apart() -> None:
     # The same weights in all of them: a half must equal that of the model which has its padding on both sides.
     video, codes = noise_video(16), torch.arange(16).view(1, 4, 2, 2)
-    mixed, zero, loop = small_vqgan("zero", "loop"), small_vqgan("zero", "zero"), small_vqgan("loop", "loop")
+    mixed, zero, loop = (small_vqgan(*halves) for halves in ((Zero(), Loop()), (Zero(), Zero()), (Loop(), Loop())))
     torch.testing.assert_close(mixed.latents(video), zero.latents(video), **CLOSE)
     torch.testing.assert_close(mixed.decode(codes), loop.decode(codes), **CLOSE)
     assert (zero.latents(video) - loop.latents(video)).abs().max() > 1e-3
@@ -61,7 +61,7 @@ def test_halves_are_padded_apart() -> None:
 
 @torch.no_grad()
 def test_loop_is_blind_to_where_the_cycle_is_cut() -> None:
-    vqgan = small_vqgan("loop", "loop")
+    vqgan = small_vqgan(Loop(), Loop())
     video = noise_video(24)
     latents = vqgan.latents(video)
     torch.testing.assert_close(vqgan.latents(video.roll(8, 2)), latents.roll(2, 2), **CLOSE)
@@ -86,7 +86,7 @@ def spread_codebook(vqgan: VQGAN, video: torch.Tensor) -> None:
 @pytest.mark.parametrize("downsample,blocks", SHAPES)
 @torch.no_grad()
 def test_real_gives_every_window_the_codes_of_the_whole_video(downsample, blocks: int, norm: str) -> None:
-    vqgan = small_vqgan("real", "real", downsample, norm, blocks)
+    vqgan = small_vqgan(Real(), Real(), downsample, norm, blocks)
     s, m = vqgan.time_stride, vqgan.margin
     video = noise_video(2 * m + 5 * s, size=2 * downsample[1])
     spread_codebook(vqgan, video)
@@ -101,7 +101,7 @@ def test_real_gives_every_window_the_codes_of_the_whole_video(downsample, blocks
 @pytest.mark.parametrize("downsample,blocks", SHAPES)
 @torch.no_grad()
 def test_real_decodes_every_window_as_within_the_whole(downsample, blocks: int, norm: str) -> None:
-    vqgan = small_vqgan("real", "real", downsample, norm, blocks)
+    vqgan = small_vqgan(Real(), Real(), downsample, norm, blocks)
     s, m = vqgan.time_stride, vqgan.code_margin
     codes = torch.randint(32, (1, 2 * m + 5, 2, 2), generator=torch.Generator().manual_seed(2))
     whole = vqgan.decode(codes)
@@ -113,7 +113,7 @@ def test_real_decodes_every_window_as_within_the_whole(downsample, blocks: int, 
 @torch.no_grad()
 def test_real_equals_other_paddings_far_from_the_ends() -> None:
     # The weights are the same for every padding, so the inside of a long clip must be too: no frame is shifted.
-    real, zero = small_vqgan("real", "real"), small_vqgan("zero", "zero")
+    real, zero = small_vqgan(Real(), Real()), small_vqgan(Zero(), Zero())
     video = noise_video(2 * real.margin + 8)
     edge = real.margin // 4
     torch.testing.assert_close(real.latents(video), zero.latents(video)[:, :, edge:-edge], **CLOSE)
@@ -125,7 +125,7 @@ def test_real_equals_other_paddings_far_from_the_ends() -> None:
 @pytest.mark.parametrize("norm,leaks", [("group", True), ("frame_group", False), ("batch", False)])
 @torch.no_grad()
 def test_only_group_norm_carries_a_frame_beyond_the_receptive_field(norm: str, leaks: bool) -> None:
-    vqgan = small_vqgan("replicate", "replicate", norm=norm)
+    vqgan = small_vqgan(norm=norm)
     video = noise_video(32)
     changed = video.clone()
     changed[:, :, -1] = 0.5
@@ -133,15 +133,15 @@ def test_only_group_norm_carries_a_frame_beyond_the_receptive_field(norm: str, l
     assert ((first[0] - first[1]).abs().max() > 1e-6) == leaks
 
 
-@pytest.mark.parametrize("halves", [("real", "zero"), ("zero", "real"), ("real", "real")])
-def test_group_norm_with_real_is_refused(halves: tuple[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"norm=group.*real"):
+@pytest.mark.parametrize("halves", [(Real(), Zero()), (Zero(), Real()), (Real(), Real())])
+def test_group_norm_with_real_is_refused(halves: tuple[TimePadding, TimePadding]) -> None:
+    with pytest.raises(ValueError, match=r"norm=group.*Real"):
         small_vqgan(*halves, norm="group")
 
 
 def test_batch_norm_trains_on_true_frames_alone() -> None:
     # In `real`, a training clip cut from a still video must look still to every layer: no padded frame in between.
-    vqgan: VQGAN = small_vqgan("real", "real").train()
+    vqgan: VQGAN = small_vqgan(Real(), Real()).train()
     video = noise_video(1, batch=2).expand(-1, -1, 8 + 2 * vqgan.training_margin, -1, -1)
     reconstruction = vqgan(video).video
     assert change(reconstruction, vqgan.time_stride) < 1e-5

@@ -5,12 +5,11 @@ import inspect
 import pytest
 import torch
 
-from tats_exp.vqgan import VQGAN, EMACodebook
+from tats_exp.vqgan import VQGAN, EMACodebook, TimePadding
 from tats_exp.vqgan.encoder_decoder import normalize
 from tats_exp.vqgan.losses import vqgan_losses
-from tests.vqgan.models import noise_video, small_vqgan
-
-PADDINGS = ["zero", "replicate", "real", "loop", "reflect", "zero_space"]
+from tats_exp.vqgan.padding import Real, Replicate
+from tests.vqgan.models import PADDINGS, noise_video, small_vqgan
 
 
 def train_step(vqgan: VQGAN, optimizer: torch.optim.Optimizer, video: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -21,15 +20,15 @@ def train_step(vqgan: VQGAN, optimizer: torch.optim.Optimizer, video: torch.Tens
     return terms
 
 
-def toy(padding: str, device: str = "cpu") -> tuple[VQGAN, torch.optim.Optimizer]:
+def toy(padding: TimePadding, device: str = "cpu") -> tuple[VQGAN, torch.optim.Optimizer]:
     torch.manual_seed(0)
     with torch.device(device):
         vqgan = VQGAN(EMACodebook(16, 4), 4, (4, 4, 4), 1, encoder_padding=padding, decoder_padding=padding)
     return vqgan.train(), torch.optim.Adam(vqgan.parameters(), lr=3e-3)
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
-def test_a_step_runs_on_the_meta_device_and_reaches_every_weight(padding: str) -> None:
+@pytest.mark.parametrize("padding", PADDINGS, ids=repr)
+def test_a_step_runs_on_the_meta_device_and_reaches_every_weight(padding: TimePadding) -> None:
     vqgan, optimizer = toy(padding, "meta")
     terms = train_step(vqgan, optimizer, torch.empty(2, 3, 8 + 2 * vqgan.training_margin, 8, 8, device="meta"))
     assert terms["total"].device.type == "meta"
@@ -43,8 +42,8 @@ def test_paper_scale_has_the_parameters_of_the_original() -> None:
     assert [round(m, 2) for m in millions] == [7.40, 16.12]
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
-def test_training_learns_a_clip(padding: str) -> None:
+@pytest.mark.parametrize("padding", PADDINGS, ids=repr)
+def test_training_learns_a_clip(padding: TimePadding) -> None:
     vqgan, optimizer = toy(padding)
     frames = torch.arange(8.0 + 2 * vqgan.training_margin)
     wave = 0.4 * torch.sin(frames[:, None, None] * 0.8 + torch.arange(8.0) * 0.5)
@@ -54,12 +53,12 @@ def test_training_learns_a_clip(padding: str) -> None:
 
 
 def test_saved_and_resumed_equals_uninterrupted() -> None:
-    vqgan, optimizer = toy("replicate")
+    vqgan, optimizer = toy(Replicate())
     clips = [noise_video(8, seed=seed, batch=2) for seed in range(4)]
     for clip in clips[:2]:
         train_step(vqgan, optimizer, clip)
     saved = {name: value.clone() for name, value in vqgan.state_dict().items()}, optimizer.state_dict()
-    resumed, optimizer_again = toy("replicate")
+    resumed, optimizer_again = toy(Replicate())
     resumed.load_state_dict(saved[0])
     optimizer_again.load_state_dict(torch.utils._pytree.tree_map(copy_tensor, saved[1]))
     for clip in clips[2:]:
@@ -75,7 +74,7 @@ def copy_tensor(x: object) -> object:
 
 @torch.no_grad()
 def test_forward_is_decode_of_encode() -> None:
-    for padding in ("replicate", "real"):
+    for padding in (Replicate(), Real()):
         vqgan = small_vqgan(padding, padding)
         clip = noise_video(8 + 2 * vqgan.training_margin)
         result = vqgan(clip)
@@ -87,7 +86,7 @@ def test_forward_is_decode_of_encode() -> None:
 
 
 def test_autocast_trains() -> None:
-    vqgan, optimizer = toy("replicate")
+    vqgan, optimizer = toy(Replicate())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         terms = train_step(vqgan, optimizer, noise_video(8, batch=2))
     assert terms["total"].isfinite()
@@ -95,7 +94,7 @@ def test_autocast_trains() -> None:
 
 
 def test_losses_add_up() -> None:
-    vqgan, _ = toy("replicate")
+    vqgan, _ = toy(Replicate())
     clip = noise_video(8, batch=2)
     result = vqgan(clip)
     terms = vqgan_losses(result, clip, l1_weight=3.0)
@@ -120,7 +119,7 @@ def test_videos_that_do_not_fit_are_refused(shape: tuple[int, int, int]) -> None
 
 
 def test_real_refuses_a_clip_that_is_all_margin() -> None:
-    vqgan = small_vqgan("real", "real")
+    vqgan = small_vqgan(Real(), Real())
     with pytest.raises(ValueError, match="margin"):
         vqgan.latents(noise_video(2 * vqgan.margin))
     with pytest.raises(ValueError, match="latent frames"):

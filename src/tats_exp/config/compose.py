@@ -23,13 +23,19 @@ from tats_exp.config.schema import allowed, conf_dir
 OVER_OVERRIDES = (HydraException, OmegaConfBaseException, ValueError, AssertionError, AttributeError)
 """What Hydra raises over overrides; the last two where a key below null is set."""
 
+SET_ELSEWHERE = {"vqgan.model.encoder_padding": "padding.encoder", "vqgan.model.decoder_padding": "padding.decoder"}
+"""Parameters of models that other keys decide."""
+
 
 @contextmanager
-def configuration(own: str | None = None) -> Iterator[None]:
+def configuration(own: str | None = None) -> Iterator[Hydra]:
     """A block in which configs are composed: from our groups and, where a user has some, from his own.
 
     Args:
         own: his folder, as `--config-dir` names it: laid out as ours, `<group>/<option>.yaml`.
+
+    Yields:
+        What composes them, and starts runs of them.
 
     Raises:
         UserError: there is no such folder, or it holds an option whose name is taken.
@@ -44,7 +50,9 @@ def configuration(own: str | None = None) -> Iterator[None]:
             search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
             GlobalHydra.instance().clear()
             Hydra.create_main_hydra2("tats_exp", search_path)
-        yield
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        yield hydra
 
 
 def refuse_taken(key: str, folder: Path) -> None:
@@ -72,6 +80,9 @@ def compose_run(overrides: list[str], with_hydra: bool = False, root: str = "con
     Raises:
         UserError: they name an option or a key that there is not.
     """
+    for override in parse_overrides(overrides):
+        if (key := SET_ELSEWHERE.get(override.key_or_group)) is not None:
+            raise UserError(f"{override.input_line}: not to be set here; allowed: {key}=NAME")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="provider=.* is not available")
@@ -96,7 +107,8 @@ def _one_line(error: Exception, root: str, overrides: list[str]) -> str:
         path = unknown_key.group(1) or getattr(error.__cause__, "full_key", None) or unknown_key.group(2)
         if path == "experiment":
             return "experiment: write +experiment=NAME, with a plus"
-        return unknown_key_line(str(path), _with_groups(root, overrides, str(path)))
+        line = unknown_key_line(str(path), _with_groups(root, overrides, str(path)))
+        return f"{line}, or arguments of the option chosen as padding=NAME" if path.startswith("padding.") else line
     cause = error.__cause__
     return f"{text}: {one_line(cause)}" if isinstance(cause, OmegaConfBaseException) else text
 

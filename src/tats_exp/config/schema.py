@@ -8,34 +8,44 @@ import typing
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tats_exp import UserError
 from tats_exp.config.build import build
 from tats_exp.config.overrides import expanded
 from tats_exp.config.sections import InterpolationSection, Node, Section, TransformerSection, VQGANSection
-from tats_exp.names import TimePadding
 
-StageName = Literal["reference", "vqgan", "codes", "long_codes", "transformer", "interpolation", "samples", "metrics"]
-STAGES: tuple[StageName, ...] = typing.get_args(StageName)
 ModelName = Literal["vqgan", "transformer", "interpolation"]
 SectionType = typing.TypeVar("SectionType", bound=Section)
 
 
-class Padding(Section):
-    """How frames are padded in time, for each half of the VQGAN."""
+class Halves(Section):
+    """What pads each half of the VQGAN."""
 
-    encoder: TimePadding
-    decoder: TimePadding
+    encoder: Node
+    decoder: Node
+
+
+class Padding(Section):
+    """How frames are padded in time: names of options, and what they are.
+
+    The rest of the composed section, the option chosen as `padding=NAME`, is in `halves`; see `config/padding.py`.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    encoder: str
+    decoder: str
+    halves: Halves
 
 
 class Reserve(Section):
-    """Frames kept free on either side of a clip: of a training clip, and of a window that is only encoded."""
+    """Frames kept free on either side of a clip, at least: of a training clip, of a window that is only encoded."""
 
     training: int = Field(ge=0)
     encoding: int = Field(ge=0)
@@ -45,8 +55,7 @@ class StoreSection(Section):
     """Where stages keep what they made."""
 
     root: str = Field(min_length=1)
-    redo: list[StageName]
-    redo_before: float | None
+    redo: list[str]
 
 
 class Codes(Section):
@@ -104,7 +113,6 @@ class Config(Section):
     threads: int | None = Field(ge=1)
     compile: bool
     workers: int = Field(ge=0)
-    swept: list[str]
     reserve: Reserve
     store: StoreSection
     padding: Padding
@@ -140,26 +148,16 @@ class Config(Section):
         return bool(getattr(get_object(self.sampler["_target_"]), "interpolates", False))
 
     @property
-    def stages(self) -> tuple[StageName, ...]:
-        """The stages that this run goes through, in their order."""
-        return STAGES if self.interpolates else tuple(s for s in STAGES if s not in ("long_codes", "interpolation"))
-
-    @property
     def checkpoints(self) -> dict[ModelName, str]:
         """Files of the models that are read instead of trained, by section; only of those that the run needs."""
         needed: tuple[ModelName, ...] = ("vqgan", "transformer") + (("interpolation",) if self.interpolates else ())
         paths = {name: getattr(self, name).checkpoint for name in needed}
         return {name: path for name, path in paths.items() if path is not None}
 
-    def window_of(self, name: Literal["transformer", "interpolation"]) -> tuple[int, int, int]:
+    def window_of(self, name: ModelName) -> tuple[int, int, int]:
         """Latent grid of a transformer's window: the VQGAN's, or a gap with both its anchors."""
         frames, height, width = self.latent_grid
         return (self.key_every + 1 if name == "interpolation" else frames), height, width
-
-    @property
-    def learned_from(self) -> StageName:
-        """The stage whose codes the transformers learn from."""
-        return "long_codes" if self.interpolates else "codes"
 
     @property
     def key_every(self) -> int:
@@ -202,19 +200,27 @@ def validated(cfg: DictConfig, model: type[SectionType]) -> SectionType:
         UserError: in one line, naming the key, what was given and what is allowed.
     """
     try:
-        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
-    try:
-        return model.model_validate(expanded(values))
+        return model.model_validate(expanded(plain(cfg)))
     except ValidationError as error:
         raise UserError(_first_line(error, model)) from None
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The values of a config, or of a section of one, its interpolations resolved.
+
+    Raises:
+        UserError: a value is missing, or an interpolation leads nowhere; one line.
+    """
+    try:
+        return typing.cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
+    except OmegaConfBaseException as error:
+        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
 
 
 def allowed(given: str, names: list[str]) -> str:
     """The end of an error line: the nearest allowed name, if one is near, and all of them."""
     close = difflib.get_close_matches(given, names, n=1)
-    return (f"did you mean {close[0]!r}? " if close else "") + f"allowed: {', '.join(sorted(names))}"
+    return (f"did you mean {close[0]!r}? " if close else "") + f"allowed: {', '.join(sorted(names)) or 'none'}"
 
 
 def _first_line(error: ValidationError, model: type[BaseModel]) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from tats_exp import UserError
-from tats_exp.names import DiscriminatorLoss
 
 Node = dict[str, Any]
 """A section with `_target_`, checked against the parameters of its target."""
@@ -29,6 +28,10 @@ class Section(BaseModel):
     """A section without `_target_`: unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def meaning(self) -> dict[str, Any]:
+        """The values that change what is made with them: all, unless a section says otherwise."""
+        return self.model_dump()
 
 
 class Training(Section):
@@ -92,7 +95,7 @@ class Discriminators(Section):
 class Adversarial(Section):
     """How VQGAN and discriminators are trained against each other; without discriminators it says nothing."""
 
-    loss: DiscriminatorLoss
+    loss: str
     matching_layers: list[float] | None
     start_step: int = Field(ge=0)
     ramp_steps: int = Field(ge=0)

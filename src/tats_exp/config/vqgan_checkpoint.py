@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from tats_exp import UserError
+from tats_exp.config.build import build
 from tats_exp.config.checkpoints import refuse_other
+from tats_exp.config.schema import Padding
 from tats_exp.config.sections import Node, VQGANSection
 from tats_exp.official import load_vqgan
 from tats_exp.vqgan.codebook import EMACodebook
 from tats_exp.vqgan.discriminators import PatchGAN
 from tats_exp.vqgan.vqgan import VQGAN
+
+PADDING = "replicate"
+"""The option of `padding` that those files have, as it is called on the command line."""
 
 
 def read_checkpoint(path: str) -> VQGAN:
@@ -35,11 +40,12 @@ def _read(path: str, _changed: int) -> VQGAN:
     return load_vqgan(path)
 
 
-def filled_from_checkpoint(section: VQGANSection) -> VQGANSection:
+def filled_from_checkpoint(section: VQGANSection, padding: Padding) -> VQGANSection:
     """The section as it would have to be to build what is in its checkpoint.
 
     Args:
         section: as composed, with a `checkpoint`.
+        padding: what the config says that pads it.
 
     Returns:
         The same with model and discriminators of the file, no perceptual network, and no weight for any adversary.
@@ -51,9 +57,10 @@ def filled_from_checkpoint(section: VQGANSection) -> VQGANSection:
     vqgan = read_checkpoint(section.checkpoint)
     model = _model(vqgan)
     asked = section.model
+    for half in ("encoder", "decoder"):
+        if build(getattr(padding.halves, half), "padding") != getattr(vqgan, f"{half}_padding"):
+            refuse_other("vqgan", f"padding.{half}", getattr(padding, half), PADDING)
     for group, there, given in (
-        ("padding.encoder", model["encoder_padding"], asked.get("encoder_padding")),
-        ("padding.decoder", model["decoder_padding"], asked.get("decoder_padding")),
         ("norm", model["norm"], asked.get("norm")),
         ("vqgan.model.codebook._target_", *(node["codebook"]["_target_"] for node in (model, asked))),
     ):
@@ -78,8 +85,6 @@ def _model(vqgan: VQGAN) -> Node:
     return node | {
         "_target_": "tats_exp.vqgan.VQGAN",
         "downsample": list(vqgan.downsample),
-        "encoder_padding": vqgan.encoder_padding,
-        "decoder_padding": vqgan.decoder_padding,
         "codebook": {
             "_target_": "tats_exp.vqgan.EMACodebook",
             "size": codebook.size,

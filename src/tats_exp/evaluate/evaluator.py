@@ -15,20 +15,20 @@ from tats_exp import UserError
 from tats_exp.config.command import chosen_device
 from tats_exp.config.measures import build_measures
 from tats_exp.config.networks import classifier, feature_network, identities
-from tats_exp.data.clips import Window, read_along
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.data.video_writer import write_row
+from tats_exp.data.window_reading import read_along
+from tats_exp.data.windows import Window
 from tats_exp.evaluate.config import EvaluateConfig
 from tats_exp.evaluate.folders import open_folder, reading_notes, several, unfit
-from tats_exp.files import write_json
-from tats_exp.metrics import Findings, Networks, Protocol, RealWindows, WindowStatistics
+from tats_exp.metrics import Findings, Networks, RealWindows, WindowStatistics
 from tats_exp.metrics.evaluation import Counts, Origin, count_notes, evaluate, make_protocol
 from tats_exp.metrics.findings import UnseenReal
 from tats_exp.metrics.networks import statistics_along, statistics_of_windows, windows_looked_at
 from tats_exp.metrics.real_windows import draw_real
 from tats_exp.run.cost import seconds_per_clip, told_cost
-from tats_exp.run.log import write_metrics, write_table
 from tats_exp.run.store import Store, provenance
+from tats_exp.run_folder import CURVES, Protocol, Status, write_metrics, write_table
 
 VERSION = 2
 """Raised by hand when what is kept of real videos changes its meaning."""
@@ -122,28 +122,29 @@ class Evaluator:
         notes = [*evaluation.notes, *reading_notes(self.real, generated, config.frames)]
         notes += count_notes((metrics.videos, metrics.reference_videos), (real.count, real.reference_count))
         out.mkdir(exist_ok=True)
-        write_table(out / "curves.csv", evaluation.rows)
+        write_table(out / CURVES, evaluation.rows)
         write_row(out / "videos" / "samples.mp4", self._shown(generated, chosen[:SHOWN]))
         write_row(out / "videos" / "real.mp4", read_along(self.real, SHOWN, SHOWN_FRAMES, config.seed))
-        protocol = self._protocol(real, generated).as_dict()
+        protocol = self._protocol(real, generated)
         write_metrics(out, evaluation.values, evaluation.floors, notes, protocol, evaluation.columns)
-        self._write_status(folder, out, {"state": "finished", "seconds": {"total": round(time.time() - started, 1)}})
+        seconds = {"total": round(time.time() - started, 1)}
+        self._status(folder).model_copy(update={"seconds": seconds}).write(out)
 
     def give_up(self, folder: str, out: Path, why: str) -> None:
         """Leave, in place of values, why a folder has none."""
         out.mkdir(exist_ok=True)
-        self._write_status(folder, out, {"state": "failed", "error": why})
+        self._status(folder).model_copy(update={"state": "failed", "error": why}).write(out)
 
-    def _write_status(self, folder: str, out: Path, said: dict[str, Any]) -> None:
-        status = {
-            "experiment": "evaluate",
-            "description": f"How far are generated videos from those of {self.config.real}?",
-            "choices": {"generated": folder},
-            "device": self.device.type,
-            "commit": provenance()["commit"],
-            "version": provenance()["versions"],
-        }
-        write_json(out / "status.json", status | said)
+    def _status(self, folder: str) -> Status:
+        return Status(
+            state="finished",
+            experiment="evaluate",
+            description=f"How far are generated videos from those of {self.config.real}?",
+            choices={"generated": folder},
+            device=self.device.type,
+            commit=provenance()["commit"],
+            version=provenance()["versions"],
+        )
 
     def _open(self, side: str, folder: str, frame_stride: int) -> VideoFolder | None:
         """Open a folder; what is wrong with it is noted, to be told with what is wrong with the others."""

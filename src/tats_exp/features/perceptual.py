@@ -4,10 +4,10 @@ Axes: B C T H W pixels in [-0.5, 0.5], N = B*T images.
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +21,8 @@ from tats_exp.features.i3d_blocks import max_pool
 from tats_exp.features.vgg16 import TAP_WIDTHS, VGG16, read_weights
 
 
-@runtime_checkable
-class Perceptual(Protocol):
-    """What the training asks of a perceptual loss, a fixed module.
+class Perceptual(nn.Module, ABC):
+    """A perceptual loss: a fixed network and a distance between what it makes of two clips.
 
     Attributes:
         checksum: SHA-256 of its weights.
@@ -33,11 +32,12 @@ class Perceptual(Protocol):
     checksum: str
     sees_time: bool
 
-    def __call__(self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"]) -> Float[Tensor, ""]:
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"]) -> Float[Tensor, ""]:
         """Distance of reconstructions from their clips, both in [-0.5, 0.5]; gradient for `x_hat` alone."""
 
 
-class VGG16L1(nn.Module):
+class VGG16L1(Perceptual):
     """L1 between the activations of VGG16, summed over its five levels: the formula of the paper.
 
     Source: Ge et al. 2022, section 3.1 (Johnson et al. 2016).
@@ -60,7 +60,7 @@ class VGG16L1(nn.Module):
         return sum_of_l1(*look_at_both(self.network, _images(x), _images(x_hat)))
 
 
-class LPIPS(nn.Module):
+class LPIPS(Perceptual):
     """LPIPS v0.1 on VGG16: squared distances of unit features, weighed by channel with learned heads.
 
     Source: Zhang et al. 2018. What the official code of TATS does, except that it feeds [-0.5, 0.5] where the network
@@ -117,7 +117,7 @@ class LPIPS(nn.Module):
         return torch.stack(distances).sum()
 
 
-class I3DEarly(nn.Module):
+class I3DEarly(Perceptual):
     """L1 between the first activations of the Kinetics I3D: convolutions over time and space, so it sees motion.
 
     Clips keep their size: these layers are convolutional, and 224 pixels are not needed to tell edges and movement.

@@ -16,7 +16,6 @@ from tats_exp.metrics.measure import Measure, Measurement
 from tats_exp.metrics.memorisation import nearest_distance, nearest_of_repeats
 from tats_exp.metrics.networks import Networks
 from tats_exp.metrics.pixels import brightness, contrast, motion_energy, saturation
-from tats_exp.metrics.protocol import Protocol, same_protocol
 from tats_exp.metrics.real_windows import RealWindows
 from tats_exp.metrics.time_agnosticity import place_probe, share_unchanged, shift_nll_gap
 from tats_exp.metrics.trend import (
@@ -30,6 +29,7 @@ from tats_exp.metrics.trend import (
 from tats_exp.metrics.video_distance import FrechetVideoDistance, KernelVideoDistance
 from tats_exp.metrics.window_statistics import WindowStatistics, pixel_statistics
 from tats_exp.metrics.windows import windows
+from tats_exp.run_folder import Protocol, same_protocol
 
 __all__ = [
     "Findings",

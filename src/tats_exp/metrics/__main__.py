@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from tats_exp.cli import guarded
-from tats_exp.columns import Column
 from tats_exp.config.compose import compose_run, configuration
+from tats_exp.run_folder.columns import Column
 
 _HEAD = """\
 # What is measured

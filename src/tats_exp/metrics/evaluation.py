@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tats_exp import UserError
-from tats_exp.columns import Column
-from tats_exp.data.clips import Videos
+from tats_exp.data.videos import Videos
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement, Values
 from tats_exp.metrics.networks import Networks
-from tats_exp.metrics.protocol import Protocol
 from tats_exp.metrics.real_windows import RealWindows
+from tats_exp.run_folder import Protocol
+from tats_exp.run_folder.columns import Column
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tats_exp.columns import Column
 from tats_exp.metrics.findings import Findings
+from tats_exp.run_folder.columns import Column
 
 Values = dict[str, float | None]
 FloorKind = Literal["real", "reconstruction", "chance"]

@@ -5,46 +5,16 @@ Axes: N videos, T H W C pixels of a window, D features.
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import Videos, Window, read_windows
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import Window
+from tats_exp.features.video_network import VideoClassifier, VideoNetwork
 from tats_exp.metrics.window_statistics import WindowStatistics, joined_by_window, pixel_statistics
-
-
-@runtime_checkable
-class Classifier(Protocol):
-    """A network that is asked for its opinion of videos.
-
-    Attributes:
-        name: as in `is/<name>`.
-        checksum: SHA-256 of its weights.
-    """
-
-    name: str
-    checksum: str
-
-    def __call__(self, video: Tensor, /) -> Tensor:
-        """Logits (N, classes) of uint8 video (N, T, H, W, C)."""
-        ...
-
-
-@runtime_checkable
-class FeatureNetwork(Classifier, Protocol):
-    """A network in whose features distances are taken. Where it has `features_and_logits(video)`, one pass gives both.
-
-    Attributes:
-        precision: how it computes, "fp32" or "bf16".
-    """
-
-    precision: str
-
-    def features(self, video: Tensor) -> Tensor:
-        """Features (N, D) of uint8 video (N, T, H, W, C)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -57,12 +27,12 @@ class Networks:
         device: where they are.
     """
 
-    network: FeatureNetwork
-    classifier: Classifier | None
+    network: VideoNetwork
+    classifier: VideoClassifier | None
     device: torch.device
 
     @property
-    def judge(self) -> Classifier:
+    def judge(self) -> VideoClassifier:
         """The network that is asked for opinions."""
         return self.classifier or self.network
 

@@ -13,7 +13,8 @@ from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from tats_exp.data.clips import Videos, Window, draw_windows
+from tats_exp.data.videos import Videos
+from tats_exp.data.windows import Window, draw_windows
 from tats_exp.files import load_tensors, save_tensors
 from tats_exp.metrics.frechet import FrechetReference
 from tats_exp.metrics.window_statistics import PIXELS, WindowStatistics

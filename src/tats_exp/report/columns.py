@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tats_exp.columns import Column
 from tats_exp.report.runs import Run
+from tats_exp.run_folder.columns import Column
 
 
 def table_columns(runs: list[Run]) -> list[Column]:

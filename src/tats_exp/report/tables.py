@@ -6,8 +6,6 @@ text for a terminal. The page lays out the same rows itself.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import statistics
 import unicodedata
@@ -15,9 +13,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tats_exp import UserError
-from tats_exp.columns import Column
 from tats_exp.report.columns import table_columns
 from tats_exp.report.runs import Group, Run
+from tats_exp.run_folder import ResultRow, results_csv, same_protocol
+from tats_exp.run_folder.columns import Column
 
 MISSING = "–"
 LABEL_WIDTH = 71
@@ -146,23 +145,20 @@ def floor_cell(kind: str, key: str, runs: list[Run]) -> Cell:
 
 
 def to_csv(table: Table, failed: list[Run]) -> str:
-    """The table with full precision; the runs that do not count follow with their reason.
-
-    Columns: kind, choices, seed, n, then each metric and its `:std`. `inf` means never, empty means not measured.
-    """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    names = [name for column in table.columns for name in (column.key, f"{column.key}:std")]
-    writer.writerow(["kind", "choices", "seed", "n", *names, "reason"])
-    for row in table.rows:
-        numbers = [
-            "" if number is None else repr(float(number)) for cell in row.cells for number in (cell.mean, cell.std)
-        ]
-        writer.writerow([row.kind, row.label, row.seed, row.n, *numbers, ""])
+    """The table with full precision; the runs that do not count follow with their reason."""
+    keys = [column.key for column in table.columns]
+    rows = [_result(row, keys) for row in table.rows]
     for run in failed:
         label = " ".join(f"{key}={value}" for key, value in run.swept) or run.name
-        writer.writerow([run.state, label, run.seed, 0, *[""] * len(names), run.reason or ""])
-    return buffer.getvalue()
+        rows.append(ResultRow(run.state, label, run.seed, 0, reason=run.reason or ""))
+    return results_csv(keys, rows)
+
+
+def _result(row: Row, keys: list[str]) -> ResultRow:
+    cells = list(zip(keys, row.cells, strict=True))
+    values = {key: cell.mean for key, cell in cells if cell.mean is not None}
+    std = {key: cell.std for key, cell in cells if cell.std is not None}
+    return ResultRow(row.kind, row.label, row.seed, row.n, values, std)
 
 
 def to_markdown(table: Table) -> str:
@@ -213,16 +209,11 @@ def _text_part(
 
 
 def _check_protocol(column: Column, runs: list[Run]) -> None:
-    # Imported here: the metrics need torch, and a report of runs without such a column does not.
-    from tats_exp.metrics.protocol import Protocol, same_protocol
-
     if not column.protocol:
         return
-    measured = [run for run in runs if column.key in run.values and run.protocol]
-    protocols = [Protocol.from_dict(run.protocol) for run in measured]
     try:
-        same_protocol(protocols)
-    except ValueError as error:
+        same_protocol(run.protocol for run in runs if column.key in run.values and run.protocol)
+    except UserError as error:
         raise UserError(f"report: {column.key} cannot stand in one column: {error}") from error
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from tats_exp.columns import Column
 from tats_exp.report.columns import table_columns
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.tables import real_floor, shared
+from tats_exp.run_folder.columns import Column
 
 Outcome = Literal["apart", "same", "floor", "one seed"]
 

@@ -4,13 +4,14 @@ import time
 
 import torch
 
-from tats_exp.metrics.networks import FeatureNetwork, Networks
+from tats_exp.features.video_network import VideoNetwork
+from tats_exp.metrics.networks import Networks
 
 WORTH_TELLING = 60.0
 """Seconds below which nobody needs to be warned."""
 
 
-def seconds_per_clip(network: FeatureNetwork, frames: int, height: int, width: int, device: torch.device) -> float:
+def seconds_per_clip(network: VideoNetwork, frames: int, height: int, width: int, device: torch.device) -> float:
     """Time a feature network on clips of noise, once it is warm.
 
     Args:

@@ -10,10 +10,9 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-from tats_exp.data.clips import to_uint8
+from tats_exp.data.pixels import to_uint8
 from tats_exp.vqgan import VQGAN
-from tats_exp.vqgan.encoder_decoder import ResBlock
-from tats_exp.vqgan.padding import margins
+from tats_exp.vqgan.receptive_field import decoder_margin
 
 
 def decode_stream(
@@ -48,7 +47,7 @@ def decode_chunks(
         codes: codes of whole videos, 0..K-1.
         chunk: latent frames per piece. A decoder with `norm=group` sees all frames at once and gives one piece.
         has_margin: the codes hold `vqgan.code_margin` more latent frames at both ends, made to be dropped (true
-            neighbours for padding `real`). Without them its decoder gets the end latents repeated.
+            neighbours for a padding that needs them). Without them its decoder gets the end latents repeated.
 
     Returns:
         The video piece after piece, `chunk` latent frames' worth of it, fewer at the end; about [-0.5, 0.5].
@@ -93,7 +92,7 @@ def _latent_frames_for(vqgan: VQGAN, start: int, end: int, length: int) -> tuple
     if vqgan.code_margin:
         return torch.arange(start - vqgan.code_margin, end + vqgan.code_margin), 0
     reach = _reach(vqgan)
-    if vqgan.decoder.conv_last.padding == "loop" and end - start < length:
+    if vqgan.decoder_padding.wraps and end - start < length:
         return torch.arange(start - reach, end + reach) % length, reach
     before = min(reach, start)
     return torch.arange(start - before, min(end + reach, length)), before
@@ -101,8 +100,7 @@ def _latent_frames_for(vqgan: VQGAN, start: int, end: int, length: int) -> tuple
 
 def _reach(vqgan: VQGAN) -> int:
     """Latent frames on each side that a latent frame's worth of video depends on, padding left aside."""
-    blocks = sum(isinstance(module, ResBlock) for module in vqgan.decoder.conv_blocks[0].modules())
-    return margins(vqgan.downsample, blocks, "real", "real")[1]
+    return decoder_margin(vqgan.downsample, vqgan.decoder_blocks)
 
 
 def _sees_all_frames(vqgan: VQGAN) -> bool:

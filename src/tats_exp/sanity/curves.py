@@ -18,8 +18,10 @@ from tats_exp.cli import path_of
 from tats_exp.config.check import check_metrics
 from tats_exp.config.command import chosen_device
 from tats_exp.config.networks import feature_network
-from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
 from tats_exp.data.video_folder import VideoFolder
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import Window, draw_windows
 from tats_exp.files import atomic, write_json
 from tats_exp.metrics import Networks, Protocol
 from tats_exp.metrics.evaluation import Counts, Origin, make_protocol

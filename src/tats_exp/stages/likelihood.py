@@ -12,10 +12,11 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from tats_exp.data.codes import gaps, key_frames
-from tats_exp.files import write_json
 from tats_exp.metrics import Leak, hidden_nll, leak, shift_nll_gap
 from tats_exp.metrics.findings import LeakFindings, SplitNLL
+from tats_exp.run_folder import MaskLeak
 from tats_exp.transformer.losses import code_nll
+from tats_exp.transformer.masks import visible_blocks
 from tats_exp.transformer.transformer import Transformer
 
 AUDITED = 16
@@ -147,11 +148,15 @@ def leak_through_mask(interpolation: Transformer, held_out: ConditionedCodes, de
     return LeakFindings(by_gradient, forced, hidden)
 
 
-def write_mask(path: Path, interpolation: Transformer, found: Leak) -> None:
+def write_mask(folder: Path, interpolation: Transformer, found: Leak) -> None:
     """Write the mask of an interpolation transformer, its window, and the measured leak by frame blocks."""
-    blocks = [[None if math.isnan(value) else value for value in row] for row in found.blocks.tolist()]
-    mask = {"mask": interpolation.mask, "window": list(interpolation.window), "leak": blocks}
-    write_json(path, mask | {"condition_length": interpolation.condition_length})
+    MaskLeak(
+        mask=interpolation.mask,
+        window=interpolation.window,
+        condition_length=interpolation.condition_length,
+        visible=visible_blocks(interpolation.mask, interpolation.condition_length, interpolation.window).tolist(),
+        leak=[[None if math.isnan(value) else value for value in row] for row in found.blocks.tolist()],
+    ).write(folder)
 
 
 def split_nll(

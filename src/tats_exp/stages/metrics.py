@@ -1,26 +1,29 @@
-"""The metrics stage: what is measured of one run, from what the other stages left.
+"""The metrics: what is measured of one run, from what the other stages left.
 
 Axes: N videos, t h w latent grid.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from einops import repeat
-from jaxtyping import Int64
-from torch import Tensor
 
 from tats_exp.config.measures import build_measures
-from tats_exp.data.clips import read_along
+from tats_exp.config.sections import Node
 from tats_exp.data.video_writer import write_row
-from tats_exp.files import load_tensors
-from tats_exp.metrics import Findings, Networks, Protocol, RealWindows, code_histograms
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_along
+from tats_exp.files import Stage
+from tats_exp.metrics import Findings, Networks, RealWindows, code_histograms
 from tats_exp.metrics.evaluation import Counts, Origin, count_notes, evaluate, make_protocol
 from tats_exp.metrics.findings import CodeFindings, JointFindings, LabelFindings, ReconstructionFindings, UnseenReal
 from tats_exp.metrics.networks import statistics_along, windows_looked_at
 from tats_exp.metrics.window_statistics import WindowStatistics
-from tats_exp.run.log import write_metrics, write_table
+from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, write_metrics, write_table
+from tats_exp.stages.codes import CODES_STAGE, WindowCodes
+from tats_exp.stages.context import Chosen, Earlier, NoMeaning, RunContext, Work
 from tats_exp.stages.decoder import Decoder
 from tats_exp.stages.likelihood import (
     ConditionedCodes,
@@ -29,131 +32,207 @@ from tats_exp.stages.likelihood import (
     likelihoods_of_windows,
     write_mask,
 )
-from tats_exp.stages.parts import Parts
 from tats_exp.stages.reconstructions import Reconstructor, held_out_windows, reconstruction_errors
-from tats_exp.stages.samples import SPEED_COLUMN, Samples, read_samples
-from tats_exp.stages.stages import CODES, REFERENCE, SHOWN
+from tats_exp.stages.reference import REFERENCE_STAGE
+from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples
+from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
+from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.stages.windows import MotionOnTheWay, real_motion, sampled_codes, sampled_windows
+from tats_exp.transformer.transformer import Transformer
+from tats_exp.vqgan.vqgan import VQGAN
+
+SHOWN = 4  # videos of each kind that are written as mp4
 
 
-def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
-    """Measure a run.
+@dataclass(frozen=True)
+class MetricsInputs:
+    """What the metrics depend on.
 
-    Leaves metrics.json (values, floors, columns, protocol), curves.csv, code_histogram.csv, videos/ and, with an
-    interpolation transformer, mask.json.
-
-    Args:
-        parts: of the run.
-        folder: where to leave it.
-        found: folders of the earlier stages by name.
+    Attributes:
+        reference: real windows.
+        vqgan: of the run.
+        codes: real windows as long as a clip.
+        learned: real windows that the transformers learned from.
+        transformer: of the run.
+        interpolation: of a hierarchy, else None.
+        samples: what is measured.
+        train: shown beside the samples.
+        test: held-out windows are reconstructed.
+        real: where the reference comes from.
+        data_seed: of draws and bootstraps.
+        split: name of what `real` is.
+        networks: look at videos.
+        measures: by name, sections of the config, in the order of the table.
+        frames: of a window.
+        sampled_frames: of a sampled video.
+        given_frames: that a sampled video went on from.
+        known_labels: whether each sampled video was asked for a class or goes on from a video that has one.
+        key_every: latent frames from one key frame to the next.
+        reserve: frames that held-out windows have on either side.
+        wanted: sampled videos and real windows that were asked for.
+        windows: which windows the networks look at.
+        resamples: of the bootstrap.
+        batch_size: videos looked at side by side.
+        decode_chunk: latent frames decoded at a time.
     """
-    config, metrics = parts.config, parts.config.metrics
-    decoder = Decoder(parts.vqgan(found["vqgan"]), config.sampling.decode_chunk, parts.device)
-    networks = Networks(parts.network, parts.classifier, parts.device)
-    real = RealWindows.load(found["reference"] / REFERENCE)
-    samples = read_samples(found["samples"]).first(real.total)
-    places = held_out_windows(parts.test, real.count, config.frames, config.reserve.training, parts.data_seed)
+
+    reference: Earlier[RealWindows]
+    vqgan: Earlier[VQGAN]
+    codes: Earlier[WindowCodes]
+    learned: Earlier[WindowCodes]
+    transformer: Earlier[Transformer]
+    interpolation: Earlier[Transformer] | None
+    samples: Earlier[Samples]
+    train: Videos
+    test: Videos
+    real: Videos
+    data_seed: int
+    split: str
+    networks: Chosen[Networks]
+    measures: tuple[tuple[str, Node], ...]
+    frames: int
+    sampled_frames: int
+    given_frames: int
+    known_labels: bool
+    key_every: int
+    reserve: int
+    wanted: tuple[int, int]
+    windows: str
+    resamples: int
+    batch_size: NoMeaning[int]
+    decode_chunk: NoMeaning[int]
+
+
+def _inputs(run: RunContext) -> MetricsInputs:
+    config, metrics, given = run.config, run.config.metrics, run.config.sampling.given_frames
+    return MetricsInputs(
+        run.earlier(REFERENCE_STAGE),
+        run.earlier(VQGAN_STAGE),
+        run.earlier(CODES_STAGE),
+        run.earlier(learned_from(config)),
+        run.earlier(TRANSFORMER_STAGE),
+        run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
+        run.earlier(SAMPLES_STAGE),
+        run.train,
+        run.test,
+        run.real,
+        run.data_seed,
+        metrics.split,
+        run.networks,
+        tuple(metrics.measures.items()),
+        config.frames,
+        config.sampled_frames,
+        given,
+        given > 0 or run.condition.vocabulary(len(run.train.label_names)) > 0,
+        config.key_every,
+        config.reserve.training,
+        (metrics.videos, metrics.reference_videos),
+        metrics.windows,
+        metrics.resamples,
+        metrics.batch_size,
+        config.sampling.decode_chunk,
+    )
+
+
+def _make(inputs: MetricsInputs, work: Work) -> None:
+    """Leaves metrics.json, curves.csv, code_histogram.csv, videos/ and, of a hierarchy, mask.json."""
+    decoder = Decoder(inputs.vqgan.read().to(work.device), inputs.decode_chunk, work.device)
+    networks, real = inputs.networks.object, inputs.reference.read()
+    samples = inputs.samples.read().first(real.total)
+    places = held_out_windows(inputs.test, real.count, inputs.frames, inputs.reserve, inputs.data_seed)
     total = real.total + len(places) + len(samples.codes)
 
     def progress(before: int) -> Callable[[int], None]:
-        return lambda done: parts.progress("metrics", before + done, total)
+        return lambda done: work.progress(before + done, total)
 
-    reconstruct = Reconstructor(decoder, config.frames, metrics.batch_size)
+    reconstruct = Reconstructor(decoder, inputs.frames, inputs.batch_size)
     # The floor was drawn together with the reference, which knows no margin: near the ends of a video it has none, and
     # end frames are repeated there.
-    rebuilt = [networks.features(pair[1]) for pair in reconstruct(parts.real, real.floor_places, progress(0))]
-    errors, pictures = reconstruction_errors(reconstruct(parts.test, places, progress(real.total)), SHOWN)
-    windows, joints = _along_samples(parts, decoder, networks, samples, progress(real.total + len(places)))
-    codes = _codes(parts, found, sampled_codes(decoder.vqgan, samples))
-    likelihoods = _likelihoods(parts, folder, found)
+    rebuilt = [networks.features(pair[1]) for pair in reconstruct(inputs.real, real.floor_places, progress(0))]
+    errors, pictures = reconstruction_errors(reconstruct(inputs.test, places, progress(real.total)), SHOWN)
+    windows, joints = _along_samples(inputs, decoder, samples, progress(real.total + len(places)))
+    codes = _codes(inputs, decoder.vqgan, samples)
+    likelihoods = _likelihoods(inputs, work)
     findings = Findings(
         network=networks.network.name,
         classifier=networks.judge.name,
         real=real,
         windows=windows,
-        resamples=metrics.resamples,
-        seed=parts.data_seed,
-        unseen=_unseen(real) if metrics.split == "train" else None,  # else held-out windows may be in the reference
+        resamples=inputs.resamples,
+        seed=inputs.data_seed,
+        unseen=_unseen(real) if inputs.split == "train" else None,  # else held-out windows may be in the reference
         codes=codes,
         reconstructions=ReconstructionFindings(torch.cat(rebuilt), errors),
         nll=likelihoods.nll,
         shift_gap=likelihoods.shift_gap,
         leak=likelihoods.leak,
-        labels=_labels(parts, real, samples),
+        labels=_labels(inputs, real, samples),
         joints=joints,
     )
-    evaluation = evaluate(build_measures(metrics.measures), findings)
-    notes = count_notes((metrics.videos, metrics.reference_videos), (real.count, real.reference_count))
-    write_metrics(
-        folder,
-        evaluation.values,
-        evaluation.floors,
-        [*evaluation.notes, *notes],
-        _protocol(parts, networks, real).as_dict(),
-        [*evaluation.columns, SPEED_COLUMN],
-    )
-    write_table(folder / "curves.csv", evaluation.rows)
-    _write_histogram(folder / "code_histogram.csv", codes)
-    videos = folder / "videos"
+    evaluation = evaluate(build_measures(dict(inputs.measures)), findings)
+    notes = [*evaluation.notes, *count_notes(inputs.wanted, (real.count, real.reference_count))]
+    columns = [*evaluation.columns, SPEED_COLUMN]
+    write_metrics(work.folder, evaluation.values, evaluation.floors, notes, _protocol(inputs, real), columns)
+    write_table(work.folder / CURVES, evaluation.rows)
+    _write_histogram(work.folder / CODE_HISTOGRAM, codes)
+    videos = work.folder / VIDEOS
     write_row(videos / "samples.mp4", decoder(samples.codes[:SHOWN], samples.has_margin))
-    write_row(videos / "real.mp4", read_along(parts.train, SHOWN, config.sampled_frames, parts.data_seed))
+    write_row(videos / "real.mp4", read_along(inputs.train, SHOWN, inputs.sampled_frames, inputs.data_seed))
     write_row(videos / "reconstruction.mp4", [pictures])
 
 
 def _along_samples(
-    parts: Parts, decoder: Decoder, networks: Networks, samples: Samples, progress: Callable[[int], None]
+    inputs: MetricsInputs, decoder: Decoder, samples: Samples, progress: Callable[[int], None]
 ) -> tuple[list[WindowStatistics], JointFindings | None]:
     """Statistics of every window of the sampled videos, and their motion at key frames where there are any."""
-    config, metrics, stride = parts.config, parts.config.metrics, decoder.vqgan.time_stride
-    looked_at = windows_looked_at(metrics.windows, config.sampled_frames // config.frames)
-    batches = sampled_windows(decoder, samples, config.frames, metrics.batch_size, progress)
+    networks, stride = inputs.networks.object, decoder.vqgan.time_stride
+    looked_at = windows_looked_at(inputs.windows, inputs.sampled_frames // inputs.frames)
+    batches = sampled_windows(decoder, samples, inputs.frames, inputs.batch_size, progress)
     if samples.first_anchor is None:
         return statistics_along(batches, networks, looked_at), None
-    period = config.key_every * stride
+    period = inputs.key_every * stride
     motion = MotionOnTheWay(period, samples.first_anchor * stride)
     windows = statistics_along(motion.watch(batches), networks, looked_at)
-    real = real_motion(parts.real, metrics.videos, period, metrics.batch_size, parts.data_seed)
+    real = real_motion(inputs.real, inputs.wanted[0], period, inputs.batch_size, inputs.data_seed)
     return windows, JointFindings(motion.means(), real, stride)
 
 
-def _codes(parts: Parts, found: Mapping[str, Path], sampled: Int64[Tensor, "N time h w"]) -> CodeFindings:
-    codes, config = load_tensors(found["codes"] / CODES), parts.config
+def _codes(inputs: MetricsInputs, vqgan: VQGAN, samples: Samples) -> CodeFindings:
+    codes = inputs.codes.read()
+    assert codes.held_out_shifted is not None, "the codes stage stores them"
     return CodeFindings(
-        size=config.codebook_size,
-        frames=config.latent_grid[0],
-        train=codes["train"],
-        held_out=codes["held_out"],
-        held_out_shifted=codes["held_out_shifted"],
-        held_out_videos=codes["held_out_videos"],
-        sampled=sampled,
-        key_every=config.key_every,
+        size=vqgan.codebook.size,
+        frames=inputs.frames // vqgan.time_stride,
+        train=codes.train,
+        held_out=codes.held_out,
+        held_out_shifted=codes.held_out_shifted,
+        held_out_videos=codes.held_out_videos,
+        sampled=sampled_codes(vqgan, samples),
+        key_every=inputs.key_every,
     )
 
 
-def _likelihoods(parts: Parts, folder: Path, found: Mapping[str, Path]) -> Likelihoods:
+def _likelihoods(inputs: MetricsInputs, work: Work) -> Likelihoods:
     """What the transformers expect of the codes that they learned from, and of held-out ones; leaves mask.json."""
-    config = parts.config
-    codes = load_tensors(found[config.learned_from] / CODES)
-    train, held_out = (
-        ConditionedCodes(codes[split], parts.condition.codes(codes[f"{split}_labels"]))
-        for split in ("train", "held_out")
-    )
-    transformer, how = parts.transformer(found["transformer"]), (config.metrics.batch_size, parts.device)
-    if not config.interpolates:
-        return likelihoods_of_windows(transformer, train, held_out, codes["held_out_shifted"], *how)
-    interpolation = parts.interpolation(found["interpolation"])
-    likelihoods = likelihoods_of_hierarchy(transformer, interpolation, train, held_out, config.key_every, *how)
+    codes, how = inputs.learned.read(), (inputs.batch_size, work.device)
+    train = ConditionedCodes(codes.train, codes.train_condition)
+    held_out = ConditionedCodes(codes.held_out, codes.held_out_condition)
+    transformer = inputs.transformer.read().to(work.device)
+    if inputs.interpolation is None:
+        assert codes.held_out_shifted is not None, "the codes stage stores them"
+        return likelihoods_of_windows(transformer, train, held_out, codes.held_out_shifted, *how)
+    interpolation = inputs.interpolation.read().to(work.device)
+    likelihoods = likelihoods_of_hierarchy(transformer, interpolation, train, held_out, inputs.key_every, *how)
     if likelihoods.leak is not None:
-        write_mask(folder / "mask.json", interpolation, likelihoods.leak.gradient)
+        write_mask(work.folder, interpolation, likelihoods.leak.gradient)
     return likelihoods
 
 
-def _labels(parts: Parts, real: RealWindows, samples: Samples) -> LabelFindings | None:
+def _labels(inputs: MetricsInputs, real: RealWindows, samples: Samples) -> LabelFindings | None:
     """Classes of videos that were asked for one or go on from one, where the classifier's classes are the data's."""
-    known = parts.condition_codes > 0 or parts.config.given_latents > 0
-    if not known or real.probabilities.shape[1] != len(parts.real.label_names):
+    if not inputs.known_labels or real.probabilities.shape[1] != len(inputs.real.label_names):
         return None
-    return LabelFindings(samples.labels, torch.tensor([parts.real.labels[place.video] for place in real.floor_places]))
+    return LabelFindings(samples.labels, torch.tensor([inputs.real.labels[place.video] for place in real.floor_places]))
 
 
 def _unseen(real: RealWindows) -> UnseenReal:
@@ -161,18 +240,17 @@ def _unseen(real: RealWindows) -> UnseenReal:
     return UnseenReal("held_out", repeat(real.held_out, "n d -> r n d", r=real.repeats))
 
 
-def _protocol(parts: Parts, networks: Networks, real: RealWindows) -> Protocol:
-    config = parts.config
+def _protocol(inputs: MetricsInputs, real: RealWindows) -> Protocol:
     return make_protocol(
-        networks,
-        Counts.of(real, config.sampled_frames // config.frames),
-        parts.real,
+        inputs.networks.object,
+        Counts.of(real, inputs.sampled_frames // inputs.frames),
+        inputs.real,
         Origin(),
-        split=config.metrics.split,
-        clip_length=config.frames,
-        size=(parts.real.resolution, parts.real.resolution),
-        seed=parts.data_seed,
-        given_frames=config.sampling.given_frames,
+        split=inputs.split,
+        clip_length=inputs.frames,
+        size=(inputs.real.resolution, inputs.real.resolution),
+        seed=inputs.data_seed,
+        given_frames=inputs.given_frames,
     )
 
 
@@ -181,3 +259,15 @@ def _write_histogram(path: Path, codes: CodeFindings) -> None:
     real, generated = (code_histograms(side, codes.size).mean(dim=0).tolist() for side in (codes.train, codes.sampled))
     shares = enumerate(zip(real, generated, strict=True))
     write_table(path, [{"code": code, "real": share, "generated": other} for code, (share, other) in shares])
+
+
+def read_metrics(_config: object, folder: Path) -> Metrics:
+    """What a finished stage left.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    return Metrics.read(folder)
+
+
+METRICS_STAGE = Stage("metrics", 9, _inputs, _make, read_metrics)

@@ -11,7 +11,10 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import Videos, Window, draw_windows, read_windows, to_float
+from tats_exp.data.pixels import to_float
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import Window, draw_windows
 from tats_exp.metrics.reconstruction import ReconstructionErrors
 from tats_exp.stages.decoder import Decoder
 

@@ -9,7 +9,9 @@ import torch
 from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import Videos, draw_windows, read_windows
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import draw_windows
 from tats_exp.metrics import PhaseMotion, windows
 from tats_exp.stages.decoder import Decoder
 from tats_exp.stages.samples import Samples

@@ -5,14 +5,15 @@ optimiser minimises it is the training's business. x is a clip (or frame), x_hat
 """
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from tats_exp.names import DiscriminatorLoss
+DiscriminatorLoss = Literal["hinge", "log"]
+"""What a discriminator minimises; see `discriminator_loss`."""
 
 
 def discriminator_loss(

@@ -10,6 +10,7 @@ sum of both losses gives each side exactly the gradient that it would have alone
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast, get_args
 
 import torch
 import torch.distributed as dist
@@ -17,8 +18,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from tats_exp.names import DiscriminatorLoss
 from tats_exp.vqgan.adversarial import (
+    DiscriminatorLoss,
     adaptive_weight,
     discriminator_loss,
     feature_matching,
@@ -110,7 +111,7 @@ class Adversaries(nn.Module):
         weights: Mapping[str, float],
         matching_weight: float = 4.0,
         matching_layers: Sequence[float] | None = None,
-        loss: DiscriminatorLoss = "hinge",
+        loss: str = "hinge",
         lecam_weight: float = 0.0,
         adaptive: bool = False,
         schedule: Schedule | None = None,
@@ -122,18 +123,21 @@ class Adversaries(nn.Module):
             weights: of the adversarial term of each.
             matching_weight: of the feature matching of each.
             matching_layers: p_i, one for each block but the last; None: 1 each.
-            loss: what the discriminators minimise.
+            loss: what the discriminators minimise, a `DiscriminatorLoss`.
             lecam_weight: of LeCam regularisation; 0: none.
             adaptive: multiply each adversarial term so that it has as much say over the last layer as all the terms of
                 the reconstruction together.
             schedule: None: they learn and count from the first step on.
 
         Raises:
-            ValueError: no discriminator, an unknown one, or `matching_layers` that are not one per feature.
+            ValueError: no discriminator, an unknown one or an unknown loss, or `matching_layers` that are not one per
+                feature.
         """
         super().__init__()
         if not discriminators or not set(discriminators) <= set(KINDS):
             raise ValueError(f"discriminators={sorted(discriminators)}; allowed: one or more of {', '.join(KINDS)}")
+        if loss not in get_args(DiscriminatorLoss):
+            raise ValueError(f"loss={loss!r} is unknown; allowed: {', '.join(get_args(DiscriminatorLoss))}")
         for kind, discriminator in discriminators.items():
             features = discriminator.layers + 1
             if matching_layers is not None and len(matching_layers) != features:
@@ -144,10 +148,10 @@ class Adversaries(nn.Module):
         self.discriminators = nn.ModuleDict(discriminators)
         self.weights = {kind: float(weights[kind]) for kind in discriminators}
         self.matching_weight, self.matching_layers = matching_weight, matching_layers
-        self.loss, self.lecam_weight, self.adaptive = loss, lecam_weight, adaptive
+        self.loss, self.lecam_weight, self.adaptive = cast(DiscriminatorLoss, loss), lecam_weight, adaptive
         self.schedule = schedule or Schedule()
         nothing = torch.zeros((), device="cpu")
-        self.undecided = float(discriminator_loss(nothing, nothing, loss))
+        self.undecided = float(discriminator_loss(nothing, nothing, self.loss))
         self.register_buffer("averages", torch.zeros(len(discriminators), 2))
 
     def forward(

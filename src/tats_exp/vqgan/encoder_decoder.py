@@ -11,16 +11,17 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tats_exp.names import TimePadding
 from tats_exp.vqgan.conv3d import SamePadConv3d, SamePadConvTranspose3d, crop_time
 from tats_exp.vqgan.groups import groups
-from tats_exp.vqgan.padding import (
+from tats_exp.vqgan.padding import Replicate, TimePadding
+from tats_exp.vqgan.receptive_field import (
     BLOCK_KERNEL,
     RESAMPLING_KERNEL,
+    decoder_margin,
     decoder_needs,
+    encoder_margin,
     encoder_needs,
     level_strides,
-    margins,
 )
 
 Norm = Literal["batch", "group", "frame_group"]
@@ -60,7 +61,7 @@ def normalize(norm: Norm, channels: int) -> nn.Module:
 
 
 class ResBlock(nn.Module):
-    """Norm, SiLU, convolution, twice, plus the input (`real`: plus its middle, two frames shorter on each side)."""
+    """Norm, SiLU, convolution, twice, plus the input, or its middle where true neighbours are used up."""
 
     def __init__(self, channels: int, norm: Norm, padding: TimePadding) -> None:
         """Make the block.
@@ -75,7 +76,7 @@ class ResBlock(nn.Module):
         self.conv1 = SamePadConv3d(channels, channels, BLOCK_KERNEL, padding=padding)
         self.norm2 = normalize(norm, channels)
         self.conv2 = SamePadConv3d(channels, channels, BLOCK_KERNEL, padding=padding)
-        self.lost = 2 * (BLOCK_KERNEL // 2) if padding == "real" else 0
+        self.lost = 2 * (BLOCK_KERNEL // 2) if padding.needs_neighbours else 0
 
     def forward(self, x: Float[Tensor, "B C _ H W"]) -> Float[Tensor, "B C _ H W"]:
         """Transform (B, C, T, H, W)."""
@@ -119,7 +120,7 @@ class Encoder(nn.Module):
         n_hiddens: int,
         downsample: Sequence[int],
         norm: Norm = "batch",
-        padding: TimePadding = "replicate",
+        padding: TimePadding = Replicate(),
         image_channels: int = 3,
     ) -> None:
         """Make the encoder.
@@ -140,10 +141,11 @@ class Encoder(nn.Module):
         )
         self.out_channels = n_hiddens * 2 ** len(strides)
         self.final_block = nn.Sequential(normalize(norm, self.out_channels), nn.SiLU())
-        margin, _ = margins(downsample, 0, padding, "replicate")
+        margin = encoder_margin(downsample)
         first, end = encoder_needs(1, [s[0] for s in strides])
         # The margin is symmetric and a multiple of the stride; the layers need it to the frame, or they drift apart.
-        self.unneeded = (margin + first, margin - (end - downsample[0])) if padding == "real" else (0, 0)
+        unneeded = margin + first, margin - (end - downsample[0])
+        self.unneeded = unneeded if padding.needs_neighbours else (0, 0)
 
     def forward(self, video: Float[Tensor, "B Cin _ H W"]) -> Float[Tensor, "B Cout _ _ _"]:
         """Encode (B, C, margin + T + margin, H, W) to (B, out_channels, t, h, w)."""
@@ -194,7 +196,7 @@ class Decoder(nn.Module):
         downsample: Sequence[int],
         blocks: int = 2,
         norm: Norm = "batch",
-        padding: TimePadding = "replicate",
+        padding: TimePadding = Replicate(),
         image_channels: int = 3,
     ) -> None:
         """Make the decoder.
@@ -210,9 +212,9 @@ class Decoder(nn.Module):
         super().__init__()
         strides = level_strides(downsample)
         time_strides = [s[0] for s in strides]
-        _, code_margin = margins(downsample, blocks, "replicate", padding)
+        code_margin = decoder_margin(downsample, blocks)
         (first, end), surplus = decoder_needs(downsample[0], time_strides, blocks)
-        self.unneeded = (code_margin + first, code_margin - (end - 1)) if padding == "real" else (0, 0)
+        self.unneeded = (code_margin + first, code_margin - (end - 1)) if padding.needs_neighbours else (0, 0)
         channels = n_hiddens * 2 ** len(strides)
         self.final_block = nn.Sequential(normalize(norm, channels), nn.SiLU())
         self.conv_blocks = nn.ModuleList()

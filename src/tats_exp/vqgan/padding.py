@@ -1,40 +1,22 @@
-"""How frames are padded in time, and how many true neighbours a model without time padding needs.
+"""How the input of a convolution is padded in time: the options of the ablation.
 
 Every convolution of the official layout is a "same" convolution: kernel k, stride s, k-s frames of padding in all, the
-larger half first. What those frames hold is the ablation. `real` pads nothing: the caller brings true neighbours, and
-this file says how many. Axes: B C T H W pixels or features; an interval [a, b) counts frames of one layer, frame 0
-being the first frame of the clip proper, so that a negative start means frames before it.
+larger half first. What those frames hold is what an option says. All of them repeat the edge in space, but for the
+control `ZeroSpace`. To add one, derive a class from `TimePadding` and name it in a YAML of the group `padding`.
+Axes: B C T H W pixels or features.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import get_args
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from tats_exp.names import TimePadding
-
-Interval = tuple[int, int]
 Pair = tuple[int, int]
-
-RESAMPLING_KERNEL = 4
-BLOCK_KERNEL = 3
-
-
-def check_padding(name: str, padding: str) -> None:
-    """Refuse a padding that does not exist.
-
-    Args:
-        name: what the value was given for, as the message shall call it, for example `padding.encoder`.
-        padding: the value.
-
-    Raises:
-        ValueError: it is none of `TimePadding`.
-    """
-    if padding not in get_args(TimePadding):
-        raise ValueError(f"{name}={padding!r} is unknown; allowed: {', '.join(get_args(TimePadding))}")
 
 
 def same_widths(kernel: int, stride: int) -> Pair:
@@ -51,178 +33,130 @@ def same_widths(kernel: int, stride: int) -> Pair:
     return total // 2 + total % 2, total // 2
 
 
-def pad(x: Float[Tensor, "B C _ _ _"], time: Pair, height: Pair, width: Pair, padding: TimePadding) -> Tensor:
-    """Pad features in time as `padding` says, and in space by repeating the edge (`zero_space`: by zeros).
+class TimePadding(ABC):
+    """What pads the input of every convolution of an encoder or a decoder. It has no weights.
 
-    Args:
-        x: (B, C, T, H, W) features.
-        time: frames to add before and after; `real` adds none, its neighbours are already there.
-        height: rows to add above and below.
-        width: columns to add left and right.
-        padding: what the added frames hold.
+    Options are frozen dataclasses: equal where class and arguments are, and their `repr` names both.
 
-    Returns:
-        (B, C, T', H', W'), of the type and device of `x`.
+    Attributes:
+        needs_neighbours: whether nothing is padded in time, so that the caller must bring true neighbours.
+        wraps: whether the frames before the first are the last ones. Of any other padding, what is added at one end
+            hangs on frames near that end alone.
     """
-    space = (*width, *height)
-    if padding == "zero_space":
-        return F.pad(F.pad(x, space), (0, 0, 0, 0, *time), mode="replicate")
-    if padding == "replicate":
-        return F.pad(x, (*space, *time), mode="replicate")
-    x = F.pad(x, (*space, 0, 0), mode="replicate")
-    if padding == "real":
-        return x
-    if padding == "zero":
-        return F.pad(x, (0, 0, 0, 0, *time))
-    return _borrow_frames(x, time, padding)
+
+    needs_neighbours: ClassVar[bool] = False
+    wraps: ClassVar[bool] = False
+
+    @abstractmethod
+    def pad(self, x: Float[Tensor, "B C _ _ _"], time: Pair, height: Pair, width: Pair) -> Float[Tensor, "B C _ _ _"]:
+        """Pad features in time and space.
+
+        Args:
+            x: (B, C, T, H, W) features.
+            time: frames to add before and after; none are added where the padding needs neighbours.
+            height: rows to add above and below.
+            width: columns to add left and right.
+
+        Returns:
+            (B, C, T', H', W'), of the type and device of `x`.
+        """
 
 
-def _borrow_frames(x: Tensor, time: Pair, padding: TimePadding) -> Tensor:
-    """Pad in time by frames of the clip itself (`loop`, `reflect`), however short it is: one frame stands for all."""
-    frames = x.shape[2]
-    if padding == "loop":
+@dataclass(frozen=True)
+class Replicate(TimePadding):
+    """The first and the last frame are repeated. The paper's choice."""
+
+    def pad(self, x: Float[Tensor, "B C _ _ _"], time: Pair, height: Pair, width: Pair) -> Float[Tensor, "B C _ _ _"]:
+        """Repeat the edge in time and space; see `TimePadding.pad`."""
+        return F.pad(x, (*width, *height, *time), mode="replicate")
+
+
+@dataclass(frozen=True)
+class Zero(TimePadding):
+    """Zeros before the first and after the last frame. The paper's failing case."""
+
+    def pad(self, x: Float[Tensor, "B C _ _ _"], time: Pair, height: Pair, width: Pair) -> Float[Tensor, "B C _ _ _"]:
+        """Pad time by zeros; see `TimePadding.pad`."""
+        return _zeros_in_time(_replicate_space(x, height, width), time)
+
+
+@dataclass(frozen=True)
+class Alpha(TimePadding):
+    """The frames of `Replicate` times a number: between `Zero` and `Replicate`, equal to them at the ends.
+
+    Attributes:
+        alpha: the number, 0 to 1.
+    """
+
+    alpha: float
+
+    def __post_init__(self) -> None:
+        """Refuse what does not lie between zeros and repeated frames."""
+        if not 0 <= self.alpha <= 1:
+            raise ValueError(f"alpha={self.alpha} is out of range; allowed: 0 (as zero) to 1 (as replicate)")
+
+    def pad(self, x: Float[Tensor, "B C _ _ _"], time: Pair, height: Pair, width: Pair) -> Float[Tensor, "B C _ _ _"]:
+        """Pad time by `alpha` times the first and the last frame; see `TimePadding.pad`."""
+        # Between two tensors: at 0 and 1 values and gradients are those of one of them, to the bit.
+        return torch.lerp(
+            Zero().pad(x, time, height, width), Replicate().pad(x, time, height, width), float(self.alpha)
+        )
+
+
+@dataclass(frozen=True)
+class Loop(TimePadding):
+    """Each convolution sees its input as a cycle: the video played in a loop, the cheap reading of "real frames"."""
+
+    wraps: ClassVar[bool] = True
+
+    def pad(self, x: Float[Tensor, "B C _ _ _"], time: Pair, height: Pair, width: Pair) -> Float[Tensor, "B C _ _ _"]:
+        """Pad time by the frames of the other end; see `TimePadding.pad`."""
+        frames = x.shape[2]
         source = [i % frames for i in range(-time[0], frames + time[1])]
-    else:
-        period = max(2 * frames - 2, 1)
+        return _borrow_frames(_replicate_space(x, height, width), source, time)
+
+
+@dataclass(frozen=True)
+class Reflect(TimePadding):
+    """Each convolution mirrors its input at the first and the last frame, which are not repeated."""
+
+    def pad(self, x: Float[Tensor, "B C _ _ _"], time: Pair, height: Pair, width: Pair) -> Float[Tensor, "B C _ _ _"]:
+        """Pad time by mirrored frames; see `TimePadding.pad`."""
+        frames = x.shape[2]
+        period = max(2 * frames - 2, 1)  # of a clip of one frame, which stands for all
         source = [min(i % period, -i % period) for i in range(-time[0], frames + time[1])]
-    before, after = source[: time[0]], source[time[0] + frames :]
+        return _borrow_frames(_replicate_space(x, height, width), source, time)
+
+
+@dataclass(frozen=True)
+class Real(TimePadding):
+    """Nothing is padded in time: true neighbours are there, and get fewer from layer to layer."""
+
+    needs_neighbours: ClassVar[bool] = True
+
+    def pad(self, x: Float[Tensor, "B C _ _ _"], time: Pair, height: Pair, width: Pair) -> Float[Tensor, "B C _ _ _"]:
+        """Pad space alone; see `TimePadding.pad`."""
+        return _replicate_space(x, height, width)
+
+
+@dataclass(frozen=True)
+class ZeroSpace(TimePadding):
+    """The control: zeros in space only, time as `Replicate`."""
+
+    def pad(self, x: Float[Tensor, "B C _ _ _"], time: Pair, height: Pair, width: Pair) -> Float[Tensor, "B C _ _ _"]:
+        """Pad space by zeros, then repeat the edge in time; see `TimePadding.pad`."""
+        return F.pad(F.pad(x, (*width, *height)), (0, 0, 0, 0, *time), mode="replicate")
+
+
+def _replicate_space(x: Tensor, height: Pair, width: Pair) -> Tensor:
+    return F.pad(x, (*width, *height, 0, 0), mode="replicate")
+
+
+def _zeros_in_time(x: Tensor, time: Pair) -> Tensor:
+    return F.pad(x, (0, 0, 0, 0, *time))
+
+
+def _borrow_frames(x: Tensor, source: Sequence[int], time: Pair) -> Tensor:
+    """Pad in time by frames of the clip itself: the frame numbers `source` of all, those of the clip among them."""
+    before, after = source[: time[0]], source[time[0] + x.shape[2] :]
     return torch.cat([*(x[:, :, i : i + 1] for i in before), x, *(x[:, :, i : i + 1] for i in after)], dim=2)
-
-
-def level_strides(downsample: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Strides (time, height, width) of every level: 2 in the axes that still shrink, 1 in the others.
-
-    Args:
-        downsample: how much smaller the latent grid is along time, height and width, each a power of two.
-
-    Returns:
-        One triple per level, as many as the axis that shrinks most needs. The decoder uses the same order.
-
-    Raises:
-        ValueError: not three powers of two, or all of them 1.
-
-    Source: Ge et al. 2022, Fig. 2, in the layout of the official code.
-    """
-    if len(downsample) != 3 or any(d < 1 or d & (d - 1) for d in downsample) or max(downsample) == 1:
-        raise ValueError(f"downsample={tuple(downsample)} must be three powers of two (time, height, width), not all 1")
-    halvings = [d.bit_length() - 1 for d in downsample]
-    t, h, w = ([2 if level < n else 1 for level in range(max(halvings))] for n in halvings)
-    return list(zip(t, h, w, strict=True))
-
-
-def conv_needs(out: Interval, kernel: int, stride: int) -> Interval:
-    """Input frames from which a "same" convolution makes the output frames `out` without padding.
-
-    Args:
-        out: output frames [a, b).
-        kernel: kernel size in time.
-        stride: stride in time.
-
-    Returns:
-        Input frames [a', b').
-    """
-    before, _ = same_widths(kernel, stride)
-    return out[0] * stride - before, (out[1] - 1) * stride - before + kernel
-
-
-def transposed_needs(out: Interval, kernel: int, stride: int) -> Interval:
-    """Input frames that touch the output frames `out` of a "same" transposed convolution.
-
-    Args:
-        out: output frames [a, b).
-        kernel: kernel size in time.
-        stride: stride in time.
-
-    Returns:
-        Input frames [a', b').
-    """
-    before, _ = same_widths(kernel, stride)
-    return -(-out[0] // stride) - before, (out[1] + kernel - 2) // stride - before + 1
-
-
-def transposed_gives(given: Interval, kernel: int, stride: int) -> Interval:
-    """Output frames of a "same" transposed convolution that no frame outside `given` touches.
-
-    Args:
-        given: input frames [a, b).
-        kernel: kernel size in time.
-        stride: stride in time.
-
-    Returns:
-        Output frames [a', b').
-    """
-    before, _ = same_widths(kernel, stride)
-    return (given[0] + before - 1) * stride + 1, (given[1] + before) * stride - kernel + 1
-
-
-def encoder_needs(latent_frames: int, strides: Sequence[int]) -> Interval:
-    """Frames from which an encoder makes `latent_frames` latent frames without padding in time.
-
-    Args:
-        latent_frames: t.
-        strides: time stride of every level.
-
-    Returns:
-        Frames [a, b), frame 0 being the first one of the first latent frame.
-    """
-    span = (0, latent_frames)
-    for stride in reversed(strides):
-        span = _resblock_needs(span)
-        span = conv_needs(span, RESAMPLING_KERNEL, stride)
-    return conv_needs(span, BLOCK_KERNEL, 1)
-
-
-def decoder_needs(frames: int, strides: Sequence[int], blocks: int) -> tuple[Interval, list[Pair]]:
-    """Latent frames from which a decoder makes `frames` frames without padding in time.
-
-    Args:
-        frames: T.
-        strides: time stride of every level.
-        blocks: ResBlocks per level.
-
-    Returns:
-        Latent frames [a, b), and per level how many frames to drop before and after its transposed convolution, whose
-        output comes in pairs and so may hold a frame more than is needed.
-    """
-    span = conv_needs((0, frames), BLOCK_KERNEL, 1)
-    surplus: list[Pair] = []
-    for stride in reversed(strides):
-        for _ in range(blocks):
-            span = _resblock_needs(span)
-        needed = transposed_needs(span, RESAMPLING_KERNEL, stride)
-        given = transposed_gives(needed, RESAMPLING_KERNEL, stride)
-        surplus.insert(0, (span[0] - given[0], given[1] - span[1]))
-        span = needed
-    return span, surplus
-
-
-def _resblock_needs(span: Interval) -> Interval:
-    return conv_needs(conv_needs(span, BLOCK_KERNEL, 1), BLOCK_KERNEL, 1)
-
-
-def margins(
-    downsample: Sequence[int], decoder_blocks: int, encoder_padding: TimePadding, decoder_padding: TimePadding
-) -> tuple[int, int]:
-    """True neighbours a VQGAN wants on each side of what it encodes and decodes; no model is built.
-
-    Args:
-        downsample: (time, height, width), powers of two.
-        decoder_blocks: ResBlocks per level of the decoder.
-        encoder_padding: time padding of the encoder.
-        decoder_padding: time padding of the decoder.
-
-    Returns:
-        margin (frames, a multiple of the time stride) and code_margin (latent frames); 0 for a half that is not `real`.
-
-    Raises:
-        ValueError: `downsample` is not three powers of two, or a padding is unknown.
-    """
-    check_padding("padding.encoder", encoder_padding)
-    check_padding("padding.decoder", decoder_padding)
-    strides = [t for t, _, _ in level_strides(downsample)]
-    step = downsample[0]
-    first, end = encoder_needs(1, strides)
-    margin = -(-max(-first, end - step) // step) * step
-    (code_first, code_end), _ = decoder_needs(step, strides, decoder_blocks)
-    code_margin = max(-code_first, code_end - 1)
-    return margin if encoder_padding == "real" else 0, code_margin if decoder_padding == "real" else 0

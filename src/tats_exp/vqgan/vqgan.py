@@ -2,40 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv3d_weight_memory_format
 
-from tats_exp.names import TimePadding
-from tats_exp.vqgan.codebook import Quantized
 from tats_exp.vqgan.conv3d import SamePadConv3d, crop_time
 from tats_exp.vqgan.encoder_decoder import Decoder, Encoder, Norm
-from tats_exp.vqgan.padding import margins
-
-
-@runtime_checkable
-class Quantizer(Protocol):
-    """What a VQGAN asks of its codebook, a module.
-
-    Attributes:
-        size: K, number of codes.
-        dim: D, width of the latents.
-    """
-
-    size: int
-    dim: int
-
-    def __call__(self, latents: Float[Tensor, "B D t h w"], margin: int = 0) -> Quantized:
-        """Quantize; `margin` latent frames at each end are neither learned from nor counted."""
-
-    def nearest(self, latents: Float[Tensor, "B D t h w"]) -> Int64[Tensor, "B t h w"]:
-        """Codes 0..K-1 of latents."""
-
-    def lookup(self, codes: Int64[Tensor, "B t h w"]) -> Float[Tensor, "B D t h w"]:
-        """What the decoder reads for each code."""
+from tats_exp.vqgan.padding import Replicate, TimePadding
+from tats_exp.vqgan.quantizer import Quantizer
+from tats_exp.vqgan.receptive_field import margins
 
 
 @dataclass(frozen=True)
@@ -59,8 +36,8 @@ class VQGAN(nn.Module):
     """Encoder, codebook and decoder.
 
     Attributes:
-        margin: true frames that `latents` and `encode` want on each side; 0 unless the encoder's padding is `real`.
-        code_margin: true latent frames that `decode` wants on each side; 0 unless the decoder's padding is `real`.
+        margin: true frames that `latents` and `encode` want on each side; 0 unless the encoder's padding needs them.
+        code_margin: true latent frames that `decode` wants on each side; 0 unless the decoder's needs them.
         training_margin: frames that `forward` wants on each side, margin + time_stride * code_margin.
         time_stride: frames per latent frame.
         downsample: (time, height, width).
@@ -77,8 +54,8 @@ class VQGAN(nn.Module):
         downsample: Sequence[int],
         decoder_blocks: int = 2,
         norm: Norm = "batch",
-        encoder_padding: TimePadding = "replicate",
-        decoder_padding: TimePadding = "replicate",
+        encoder_padding: TimePadding = Replicate(),
+        decoder_padding: TimePadding = Replicate(),
         image_channels: int = 3,
     ) -> None:
         """Make the model.
@@ -89,22 +66,25 @@ class VQGAN(nn.Module):
             downsample: how much smaller the latent grid is in time, height and width; powers of two.
             decoder_blocks: ResBlocks per level of the decoder; the paper has 2.
             norm: normalisation.
-            encoder_padding: how the encoder pads in time.
-            decoder_padding: how the decoder pads in time.
+            encoder_padding: what pads the encoder's convolutions.
+            decoder_padding: what pads the decoder's convolutions.
             image_channels: channels of the video.
 
         Raises:
-            ValueError: an argument is out of range, or `norm=group` (each frame sees all others) meets `real`.
+            ValueError: an argument is out of range, or `norm=group` (each frame sees all others) meets a padding that
+                needs true neighbours.
         """
         super().__init__()
         for name, value in (("n_hiddens", n_hiddens), ("decoder_blocks", decoder_blocks)):
             if value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
         self.margin, self.code_margin = margins(downsample, decoder_blocks, encoder_padding, decoder_padding)
-        if norm == "group" and "real" in (encoder_padding, decoder_padding):
-            raise ValueError(
-                "norm=group lets frames see each other, padding=real is refused; allowed: batch, frame_group"
-            )
+        for padding in (encoder_padding, decoder_padding):
+            if norm == "group" and padding.needs_neighbours:
+                raise ValueError(
+                    f"norm=group lets every frame see all others, beyond the true neighbours of {padding}; "
+                    "allowed: batch, frame_group"
+                )
         self.n_hiddens, self.decoder_blocks, self.norm = n_hiddens, decoder_blocks, norm
         self.encoder_padding, self.decoder_padding = encoder_padding, decoder_padding
         self.downsample = (downsample[0], downsample[1], downsample[2])

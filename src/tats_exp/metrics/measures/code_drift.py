@@ -3,11 +3,11 @@
 Axes: N videos, t h w latent grid, K codebook size.
 """
 
-from tats_exp.columns import Column
 from tats_exp.metrics.drift import code_histograms, code_perplexity, js_divergence
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import FEW_WINDOWS, Measure, Measurement, Values
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
+from tats_exp.run_folder.columns import Column
 
 _JS, _PERPLEXITY = "codes/js_divergence", "codes/perplexity"
 _PER_WINDOW = "nats per window"

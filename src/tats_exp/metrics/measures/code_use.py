@@ -1,9 +1,9 @@
 """How much of its codebook a VQGAN uses for real video."""
 
-from tats_exp.columns import Column
 from tats_exp.metrics.drift import code_histograms, code_perplexity
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement, Values
+from tats_exp.run_folder.columns import Column
 
 
 class CodeUse(Measure):

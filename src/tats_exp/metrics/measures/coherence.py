@@ -2,10 +2,10 @@
 
 import torch
 
-from tats_exp.columns import Column
 from tats_exp.metrics.coherence import ccs, ics
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement, Values, along_windows, at_ends
+from tats_exp.run_folder.columns import Column
 
 _CCS = "Share of videos whose window is put in the class of window 0."
 _ICS = "Mean KL divergence of the classifier's opinion of a window from that of window 0."

@@ -8,13 +8,13 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
-from tats_exp.columns import Column
 from tats_exp.metrics.drift import first_window_past
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.frechet import bias_warning, extrapolated_frechet, polynomial_mmd
 from tats_exp.metrics.measure import FEW_WINDOWS, Measure, Measurement, Values, along_windows, at_ends
 from tats_exp.metrics.real_windows import RealWindows
 from tats_exp.metrics.trend import bootstrap_slope, relative_change, slope
+from tats_exp.run_folder.columns import Column
 
 
 class _Distance(Measure):

@@ -1,9 +1,9 @@
 """How clear and how varied a classifier finds the videos."""
 
-from tats_exp.columns import Column
 from tats_exp.metrics.coherence import inception_score
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement, along_windows, at_ends
+from tats_exp.run_folder.columns import Column
 
 _WHY = "exp E KL(p(y|x) || p(y)) over the videos: 1 to the number of classes; grows with the number of videos."
 

@@ -2,10 +2,10 @@
 
 import math
 
-from tats_exp.columns import Column
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.joints import joint_ratio
 from tats_exp.metrics.measure import Measure, Measurement
+from tats_exp.run_folder.columns import Column
 
 
 class Joints(Measure):

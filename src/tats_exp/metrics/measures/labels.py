@@ -1,9 +1,9 @@
 """Whether videos are put in the class that they were asked for."""
 
-from tats_exp.columns import Column
 from tats_exp.metrics.coherence import label_coherence
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement, along_windows, at_ends
+from tats_exp.run_folder.columns import Column
 
 _WHY = "Share of videos whose window is put in the class that was asked for."
 

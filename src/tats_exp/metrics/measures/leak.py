@@ -1,8 +1,8 @@
 """What an interpolation transformer hears, in training, of codes that it must not know."""
 
-from tats_exp.columns import Column
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement
+from tats_exp.run_folder.columns import Column
 
 
 class LeakThroughMask(Measure):

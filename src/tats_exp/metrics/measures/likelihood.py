@@ -1,8 +1,8 @@
 """How well the transformers expect real codes, teacher-forced."""
 
-from tats_exp.columns import Column
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement, Values
+from tats_exp.run_folder.columns import Column
 
 _UNIT = "nats per code"
 

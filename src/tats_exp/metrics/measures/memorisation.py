@@ -1,9 +1,9 @@
 """Whether the model makes videos, or repeats those it was trained on."""
 
-from tats_exp.columns import Column
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement
 from tats_exp.metrics.memorisation import nearest_of_repeats
+from tats_exp.run_folder.columns import Column
 
 _KEY, _UNIT = "memorisation/nearest", "feature units"
 

@@ -5,11 +5,11 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
-from tats_exp.columns import Column
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement
 from tats_exp.metrics.trend import frozen_share
 from tats_exp.metrics.window_statistics import PIXELS
+from tats_exp.run_folder.columns import Column
 
 _TITLES = {
     "motion": "Motion energy",

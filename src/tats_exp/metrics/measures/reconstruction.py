@@ -1,8 +1,8 @@
 """How well the VQGAN gives back held-out windows, pixel for pixel."""
 
-from tats_exp.columns import Column
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement, Values
+from tats_exp.run_folder.columns import Column
 
 _KEY, _FIGURE = "val/vqgan", "reconstruction"
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from tats_exp.columns import Column
 from tats_exp.metrics.findings import CodeFindings, Findings
 from tats_exp.metrics.measure import Measure, Measurement, Values
 from tats_exp.metrics.time_agnosticity import place_probe, share_unchanged
+from tats_exp.run_folder.columns import Column
 
 _GAP = "codes/shift_nll_gap"
 _FIGURE = "time_agnosticity"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tats_exp import UserError
-from tats_exp.columns import Column
+from tats_exp.run_folder.columns import Column
 
 FVD = Column("fvd/{network}/last", ("FVD {network}", "last"), "A distance.", "", "lower", "FVD ({network})", True)
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from tats_exp.metrics import Protocol, same_protocol
+from tats_exp.run_folder import Protocol, same_protocol
 
 ONE = Protocol(
     features="shapes_cnn",

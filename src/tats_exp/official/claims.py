@@ -4,11 +4,13 @@ A file of two kilobytes can name ten million layers; the tensors that are in it 
 """
 
 from argparse import Namespace
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from tats_exp import UserError
 
+Kind = TypeVar("Kind")
+Option = TypeVar("Option", bound=str)
 Shapes = Mapping[str, tuple[int, ...]]
 BLOCK_TENSORS = 16
 """Of a transformer's block: four projections, two layers and two norms, each a weight and a bias."""
@@ -30,14 +32,14 @@ def shown(value: object) -> str:
     return repr(value)[:LONGEST] if is_plain(value) else f"<{type(value).__name__}>"
 
 
-def argument(args: Namespace, name: str, kind: Any) -> Any:
-    """The argument of that name, if it is there and of that kind.
+def argument(args: Namespace, name: str, *kinds: type[Kind]) -> Kind:
+    """The argument of that name, if it is there and of one of these kinds.
 
     Raises:
         UserError: it is not.
     """
     value = getattr(args, name, None)
-    if not isinstance(value, kind) or not is_plain(value):
+    if not isinstance(value, kinds) or not is_plain(value):
         raise UserError(f"argument {name}={shown(value)} is missing, too large or of the wrong type")
     return value
 
@@ -52,15 +54,24 @@ def whole_number(args: Namespace, name: str, least: int = 1) -> int:
 
 def share(args: Namespace, name: str) -> float:
     """The argument of that name, if it is a number from 0 to 1; errors as for `argument`."""
-    value = argument(args, name, int | float)
+    value = argument(args, name, int, float)
     if isinstance(value, bool) or not 0 <= value <= 1:
         raise UserError(f"argument {name}={value}; allowed: 0 to 1")
     return float(value)
 
 
+def choice(args: Namespace, name: str, allowed: Sequence[Option]) -> Option:
+    """The argument of that name, if it is one of these texts; errors as for `argument`."""
+    given = argument(args, name, str)
+    for option in allowed:
+        if option == given:
+            return option
+    raise UserError(f"{name}={shown(given)} is unknown; allowed: {', '.join(allowed)}")
+
+
 def strides(args: Namespace) -> tuple[int, int, int]:
     """The argument `downsample`, if it is three integers; errors as for `argument`."""
-    given = argument(args, "downsample", tuple | list)
+    given = argument(args, "downsample", tuple, list)
     if len(given) != 3 or not all(type(factor) is int and factor > 0 for factor in given):
         raise UserError(f"argument downsample={shown(given)}; allowed: three powers of two")
     return given[0], given[1], given[2]
