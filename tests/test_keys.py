@@ -108,6 +108,7 @@ def test_a_classifier_is_known_the_same_way(tmp_path: Path, monkeypatch: pytest.
         ("eval_videos=6", "reference"),
         ("metrics.windows=ends", "metrics"),
         ("metrics.resamples=0", "metrics"),
+        ("~metrics.measures.memorisation", "metrics"),
         ("padding=zero", "vqgan"),
         ("padding.decoder=zero", "vqgan"),
         ("vqgan.training.l1_weight=1", "vqgan"),
