@@ -237,10 +237,12 @@ def _with_results(run: Run) -> Run:
 
 def _protocol(told: dict[str, Any]) -> dict[str, Any]:
     """The fields of a protocol, those included that an older version did not know; {} stays {}."""
-    # Imported here: the metrics need torch, and a report of runs that measured nothing does not.
+    if not told:
+        return {}
+    # Not before it is needed: torch comes with the metrics, and a report of runs that measured nothing does without.
     from tats_exp.metrics.protocol import Protocol
 
-    return dict(Protocol.from_dict(told).as_dict()) if told else {}
+    return dict(Protocol.from_dict(told).as_dict())
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -212,11 +212,11 @@ def _text_part(
 
 
 def _check_protocol(column: Headline, runs: list[Run]) -> None:
-    # Imported here: the metrics need torch, and a report of runs without such a column does not.
-    from tats_exp.metrics.protocol import Protocol, same_protocol
-
     if not column.protocol:
         return
+    # Not before it is needed: torch comes with the metrics, and a report of runs without such a column does without.
+    from tats_exp.metrics.protocol import Protocol, same_protocol
+
     measured = [run for run in runs if column.key in run.values and run.protocol]
     protocols = [Protocol.from_dict(run.protocol) for run in measured]
     try:
