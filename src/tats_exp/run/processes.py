@@ -5,13 +5,13 @@ The run itself stays one process, which holds the lock of the stage and the log;
 
 import os
 import queue
-import socket
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import multiprocessing
+from torch.distributed import TCPStore
 
 from tats_exp import UserError
 from tats_exp.cli import disk_is_full
@@ -43,8 +43,10 @@ def train(make: MakeStage, parts: Parts, folders: tuple[Path, ...], scalars: Sca
         return make(parts, *folders, scalars)
     # Whether all weights take part differs from step to step, which torch would remark on in every process.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    told = multiprocessing.get_context("spawn").Queue()
-    arguments = (make, parts.config, parts.progress, folders, _free_port(), told)
+    reports = multiprocessing.get_context("spawn").Queue()
+    # The store takes a free port and holds it; a port that is found and let go can be taken by another program.
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    arguments = (make, parts.config, parts.progress, folders, store.port, reports)
     running = multiprocessing.spawn(_work, arguments, nprocs=processes, join=False)
     error: UserError | OSError | None = None
 
@@ -52,7 +54,7 @@ def train(make: MakeStage, parts: Parts, folders: tuple[Path, ...], scalars: Sca
         nonlocal error
         while True:
             try:
-                step, values = told.get(timeout=timeout)
+                step, values = reports.get(timeout=timeout)
             except queue.Empty:
                 return
             if isinstance(values, UserError | OSError):
@@ -78,22 +80,17 @@ def _work(
     progress: Progress,
     folders: tuple[Path, ...],
     port: int,
-    told: "multiprocessing.Queue[tuple[int, dict[str, float] | UserError | OSError]]",
+    reports: "multiprocessing.Queue[tuple[int, dict[str, float] | UserError | OSError]]",
 ) -> None:
     """One of the processes: Lightning learns from the environment that it need not start them."""
     os.environ |= {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # the process that started this one holds the store
     torch.set_num_threads(max(1, (config.threads or os.cpu_count() or 1) // int(config.trainer["devices"])))
     warnings.filterwarnings("ignore", module="lightning.*")
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     try:
-        make(Parts(config, progress), *folders, lambda step, values: told.put((step, values)))
+        make(Parts(config, progress), *folders, lambda step, values: reports.put((step, values)))
     except (UserError, OSError) as error:
         if isinstance(error, UserError) or disk_is_full(error):
-            told.put((0, error))
+            reports.put((0, error))
         raise
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
