@@ -1,5 +1,7 @@
 import base64
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -119,3 +121,15 @@ def test_a_broken_video_costs_its_strip_and_nothing_else(tmp_path: Path) -> None
     (tmp_path / "s0" / "videos" / "samples.mp4").write_bytes(b"no video")
     assert make_report(tmp_path).page.is_file()
     assert (tmp_path / "report" / "figures" / "film_strip.png").is_file()
+
+
+def test_a_report_of_runs_that_left_nothing_to_measure_does_without_torch(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"seed": "0"}, state="failed")
+    code = f"""
+import sys
+from pathlib import Path
+from tats_exp.report import make_report
+make_report(Path({str(tmp_path)!r}))
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

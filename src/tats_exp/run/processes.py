@@ -5,7 +5,6 @@ The run itself stays one process, which holds the lock of the stage and the log;
 
 import os
 import queue
-import socket
 import warnings
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import multiprocessing
+from torch.distributed import TCPStore
 
 from tats_exp import UserError
 from tats_exp.cli import disk_is_full
@@ -41,8 +41,10 @@ def make_together(stage: Stage[Any, Any], run: RunContext, folder: Path, progres
     processes = int(run.config.trainer["devices"])
     # Whether all weights take part differs from step to step, which torch would remark on in every process.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    told = multiprocessing.get_context("spawn").Queue()
-    arguments = (stage, run.config, run.left, folder, progress, _free_port(), told)
+    reports = multiprocessing.get_context("spawn").Queue()
+    # The store takes a free port and holds it; a port that is found and let go can be taken by another program.
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    arguments = (stage, run.config, run.left, folder, progress, store.port, reports)
     running = multiprocessing.spawn(_work, arguments, nprocs=processes, join=False)
     error: UserError | OSError | None = None
 
@@ -50,7 +52,7 @@ def make_together(stage: Stage[Any, Any], run: RunContext, folder: Path, progres
         nonlocal error
         while True:
             try:
-                step, values = told.get(timeout=timeout)
+                step, values = reports.get(timeout=timeout)
             except queue.Empty:
                 return
             if isinstance(values, UserError | OSError):
@@ -77,24 +79,19 @@ def _work(
     folder: Path,
     progress: Progress,
     port: int,
-    told: "multiprocessing.Queue[tuple[int, dict[str, float] | UserError | OSError]]",
+    reports: "multiprocessing.Queue[tuple[int, dict[str, float] | UserError | OSError]]",
 ) -> None:
     """One of the processes: Lightning learns from the environment that it need not start them."""
     os.environ |= {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # the process that started this one holds the store
     torch.set_num_threads(max(1, (config.threads or os.cpu_count() or 1) // int(config.trainer["devices"])))
     warnings.filterwarnings("ignore", module="lightning.*")
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     try:
         run = RunContext(config, left)
-        work = run.work(folder, partial(progress, stage.name), lambda step, values: told.put((step, values)))
+        work = run.work(folder, partial(progress, stage.name), lambda step, values: reports.put((step, values)))
         stage.make(stage.inputs(run), work)
     except (UserError, OSError) as error:
         if isinstance(error, UserError) or disk_is_full(error):
-            told.put((0, error))
+            reports.put((0, error))
         raise
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
