@@ -40,7 +40,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["seed=-1"], "seed=-1"),
         (["--padding"], "unknown flag --padding"),
         (["padding.encoder=zeros"], "padding.encoder=zeros: no such option; did you mean 'zero'? allowed: alpha"),
-        (["padding=alpha", "padding.alpha=2"], "padding.alpha=2 is out of range; allowed: 0"),
+        (["padding=alpha", "padding.alpha=2.0"], "padding.alpha=2.0 is out of range; allowed: 0"),
         (["padding=zero", "padding.alpha=.5"], "padding.alpha: unknown key"),
         (["padding.encoder=alpha", "padding.alpha=.5"], "or arguments of the option chosen as padding=NAME"),
         (["+padding.alpha=.5"], "padding.alpha: unknown key; allowed: none"),

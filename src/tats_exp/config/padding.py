@@ -36,7 +36,7 @@ def with_halves(cfg: DictConfig) -> DictConfig:
     composed, options = plain(section), _Options(cfg)
     names = {half: composed.pop(half, None) for half in HALVES}
     chosen = composed.pop("name", None)
-    _refuse_disguise(chosen, composed, options.read(f"{GROUP}.name", chosen), used=chosen in names.values())
+    _check_chosen(chosen, composed, options.read(f"{GROUP}.name", chosen), used=chosen in names.values())
     halves = {
         half: composed if name == chosen else options.read(f"{GROUP}.{half}", name) for half, name in names.items()
     }
@@ -46,7 +46,7 @@ def with_halves(cfg: DictConfig) -> DictConfig:
     return filled
 
 
-def _refuse_disguise(chosen: str, composed: Node, option: Node, used: bool) -> None:
+def _check_chosen(chosen: str, composed: Node, option: Node, used: bool) -> None:
     """Refuse a section that is another than the option it is named for, and arguments that nothing takes."""
     if composed.get("_target_") != option.get("_target_"):
         raise UserError(
