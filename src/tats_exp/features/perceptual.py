@@ -57,7 +57,7 @@ class VGG16L1(Perceptual):
 
     def forward(self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"]) -> Float[Tensor, ""]:
         """Mean over images, places and channels."""
-        return sum_of_l1(*look_at_both(self.network, _images(x), _images(x_hat)))
+        return sum_of_l1(*activations_of_both(self.network, _images(x), _images(x_hat)))
 
 
 class LPIPS(Perceptual):
@@ -94,8 +94,8 @@ class LPIPS(Perceptual):
             missing.append(str(error))
         path = Path(heads) if heads is not None else _installed_heads()
         if path is None or not path.is_file():
-            found = "the package lpips is not installed" if path is None else f"{path} is not there"
-            missing.append(f"no heads of LPIPS: {found}; give the file, or: pip install --no-deps lpips")
+            why = "the package lpips is not installed" if path is None else f"{path} is not there"
+            missing.append(f"no heads of LPIPS: {why}; give the file, or: pip install --no-deps lpips")
         if path is None or missing:
             raise UserError("; ".join(missing))
         loss, state = cls(network), read_weights(path, "lin")
@@ -109,7 +109,7 @@ class LPIPS(Perceptual):
 
     def forward(self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"]) -> Float[Tensor, ""]:
         """Mean over images and places, sum over levels."""
-        levels = zip(self.heads, *look_at_both(self.network, _images(x), _images(x_hat)), strict=True)
+        levels = zip(self.heads, *activations_of_both(self.network, _images(x), _images(x_hat)), strict=True)
         distances = [
             torch.einsum("nchw,c->nhw", (_unit(seen) - _unit(remade)).square(), head).mean()
             for head, seen, remade in levels
@@ -149,16 +149,16 @@ class I3DEarly(Perceptual):
 
     def forward(self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"]) -> Float[Tensor, ""]:
         """Mean over clips, places and channels, sum over the convolutions."""
-        return sum_of_l1(*look_at_both(self.look, x, x_hat))
+        return sum_of_l1(*activations_of_both(self.activations, x, x_hat))
 
-    def look(self, video: Float[Tensor, "B 3 T H W"]) -> list[Tensor]:
+    def activations(self, video: Float[Tensor, "B 3 T H W"]) -> list[Tensor]:
         """Activations of clips in [-0.5, 0.5]; the network was trained on [-1, 1]."""
         first = self.first(2 * video)
         second = self.second(max_pool(first, (1, 3, 3), (1, 2, 2)))
         return [first, second, self.third(second)]
 
 
-def look_at_both(
+def activations_of_both(
     network: Callable[[Tensor], list[Tensor]], x: Float[Tensor, "N *axes"], x_hat: Float[Tensor, "N *axes"]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Features of clips, without a graph, and of their reconstructions, both in float32."""

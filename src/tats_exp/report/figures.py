@@ -64,7 +64,7 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
 
 def _brief(text: str) -> str:
     """Choices without the middle of long ones, such as paths, which would leave no room for what is drawn."""
-    return re.sub(rf"\S{{{LETTERS + 1},}}", lambda found: f"{found[0][:14]}…{found[0][15 - LETTERS :]}", text)
+    return re.sub(rf"\S{{{LETTERS + 1},}}", lambda long: f"{long[0][:14]}…{long[0][15 - LETTERS :]}", text)
 
 
 def code_histogram(groups: list[Group], ink: Ink) -> Figure | None:

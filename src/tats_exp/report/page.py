@@ -60,13 +60,13 @@ NO_DIFFERENCE = ("same", "floor")
 
 @dataclass(frozen=True)
 class Part:
-    """What is told of runs that were measured alike.
+    """What is shown of runs that were measured alike.
 
     Attributes:
         heading: which of several parts this is, "" where there is one.
         groups: the finished runs by combination of choices.
-        table: as laid out by `make_table`.
-        verdict: as found by `make_verdict`.
+        table: from `make_table`.
+        verdict: from `make_verdict`.
         figures: name -> (light PNG, dark PNG).
     """
 

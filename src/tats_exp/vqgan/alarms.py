@@ -133,7 +133,7 @@ class Alarms(nn.Module):
     lowest: Tensor
 
     def __init__(self, undecided: Mapping[str, float] | None = None, start_step: int = 0) -> None:
-        """Begin to watch.
+        """Begin with nothing raised.
 
         Args:
             undecided: for each discriminator the loss of one that cannot tell; None: there is no discriminator.
