@@ -183,8 +183,10 @@ def _check_given(config: Config, long: bool) -> None:
     if given and not long:
         raise UserError(f"sampling.given_frames={given} needs a sampler of long videos: sliding or hierarchical")
     if given and config.codes.held_out_windows < config.sampled_videos:
-        told = f"codes.held_out_windows={config.codes.held_out_windows}: sampling.given_frames={given} wants one window"
-        raise UserError(f"{told} for each of the {config.sampled_videos} sampled videos")
+        raise UserError(
+            f"codes.held_out_windows={config.codes.held_out_windows}: sampling.given_frames={given} wants one window "
+            f"for each of the {config.sampled_videos} sampled videos"
+        )
 
 
 def _check_trainer(trainer: Node) -> None:

@@ -128,11 +128,11 @@ def _with_groups(root: str, overrides: list[str], left_out: str) -> DictConfig:
 
 def unknown_key_line(path: str, section: DictConfig) -> str:
     """Which part of a path is unknown in a config, and what is known in its place."""
-    told: list[str] = []
+    path_so_far: list[str] = []
     for part in path.split("."):
-        told.append(part)
+        path_so_far.append(part)
         if part not in list(section):
             break
         if isinstance(section.get(part), DictConfig):
             section = section[part]
-    return f"{'.'.join(told)}: unknown key; {allowed(told[-1], [str(name) for name in section])}"
+    return f"{'.'.join(path_so_far)}: unknown key; {allowed(path_so_far[-1], [str(name) for name in section])}"

@@ -233,7 +233,7 @@ def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{path}: unknown key; {allowed(str(finding['loc'][-1]), list(model.model_fields))}"
     if finding["type"] == "missing":
         return f"{path} is missing"
-    told = f"{path}={finding['input']!r}: {finding['msg']}"
+    line = f"{path}={finding['input']!r}: {finding['msg']}"
     # Hydra reads 12, 1e5 and nan as numbers, also where they are folders.
     number = finding["type"] == "string_type" and isinstance(finding["input"], int | float)
-    return f"{told} (a path that looks like a number is written ./NAME)" if number else told
+    return f"{line} (a path that looks like a number is written ./NAME)" if number else line

@@ -161,17 +161,17 @@ class VQGANTrainingSection(Training):
         Args:
             perceptual_checksum: of the perceptual network, if there is one.
         """
-        told = super().meaning()
-        del told["usage_window"]
+        values = super().meaning()
+        del values["usage_window"]
         if not self.discriminators.nodes():
-            del told["discriminators"], told["adversarial"]
+            del values["discriminators"], values["adversarial"]
         if self.average_decay is None:
-            del told["average_decay"]
+            del values["average_decay"]
         if self.perceptual is None:
-            del told["perceptual"], told["perceptual_weight"]
+            del values["perceptual"], values["perceptual_weight"]
         else:
-            told["perceptual"] = identity(self.perceptual, perceptual_checksum)
-        return told
+            values["perceptual"] = identity(self.perceptual, perceptual_checksum)
+        return values
 
 
 class Sizes(Section):

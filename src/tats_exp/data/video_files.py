@@ -152,12 +152,12 @@ class VideoFiles(VideoSource):
             paths = [self.root / path for path in planned]
         with tqdm(desc=f"looking at {name} videos", unit="file", delay=2, disable=None) as bar:
 
-            def told(done: int, total: int) -> None:
+            def progress(done: int, total: int) -> None:
                 bar.total = total
                 bar.update(done - bar.n)
 
             judge = judging.judge_all if planned is None else judging.as_planned
-            verdicts = judge(paths, self.limits, told)
+            verdicts = judge(paths, self.limits, progress)
         files: dict[Path, Verdict] = {}
         broken = 0
         for path, verdict in zip(paths, verdicts, strict=True):

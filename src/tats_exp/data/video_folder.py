@@ -213,9 +213,9 @@ class VideoFolder:
             why.append(f"{len(self.too_short)} too short, {need}, first {self.too_short[0]}")
         if why:
             raise UserError(f"{self.root}: no video is left ({'; '.join(why)})")
-        told = f" ({beside[0]})" if beside else ""
+        nearest = f" ({beside[0]})" if beside else ""
         raise UserError(
-            f"{self.root}: holds no video{told}; read are {' '.join(FILES)} and folders of {' '.join(IMAGES)}"
+            f"{self.root}: holds no video{nearest}; read are {' '.join(FILES)} and folders of {' '.join(IMAGES)}"
         )
 
 

@@ -36,10 +36,10 @@ def run(overrides: list[str]) -> None:
     evaluator = Evaluator(config)
     with path_of("out", out):
         writable(out)  # not to learn after hours that it cannot be
-    if (told := evaluator.cost()) is not None:
-        print(told, flush=True)
-    if (told := evaluator.no_common_table()) is not None:
-        print(told, flush=True)
+    if (line := evaluator.cost()) is not None:
+        print(line, flush=True)
+    if (line := evaluator.no_common_table()) is not None:
+        print(line, flush=True)
     runs = [out / folder_name(f"{number}_{Path(folder).name}") for number, folder in enumerate(evaluator.generated)]
     done, wrong = 0, []
     try:

@@ -26,7 +26,7 @@ from tats_exp.metrics.evaluation import Counts, Origin, count_notes, evaluate, m
 from tats_exp.metrics.findings import UnseenReal
 from tats_exp.metrics.networks import statistics_along, statistics_of_windows, windows_looked_at
 from tats_exp.metrics.real_windows import draw_real
-from tats_exp.run.cost import seconds_per_clip, told_cost
+from tats_exp.run.cost import cost_line, seconds_per_clip
 from tats_exp.run.store import Store, provenance
 from tats_exp.run_folder import CURVES, Protocol, Status, write_metrics, write_table
 
@@ -88,7 +88,7 @@ class Evaluator:
             real[self.videos(folder)] = sum(map(len, drawn))  # folders of as many videos share what is seen of them
             clips += self.metrics.repeats * floor * len(self.windows(folder))
         clips += sum(real.values())
-        return told_cost(
+        return cost_line(
             self.networks.network.name,
             clips,
             seconds_per_clip(self.networks.network, self.config.frames, *self.real.size, self.device),
@@ -100,8 +100,8 @@ class Evaluator:
         counts = {name: (self._draw(videos)[1], min(videos.lengths) // frames) for name, videos in folders}
         if len(set(counts.values())) == 1:
             return None
-        told = ", ".join(f"{name} {videos} of {windows}" for name, (videos, windows) in counts.items())
-        return f"not measured alike, so a table each (metrics.videos=N evens out numbers); videos of windows: {told}"
+        counted = ", ".join(f"{name} {videos} of {windows}" for name, (videos, windows) in counts.items())
+        return f"not measured alike, so a table each (metrics.videos=N evens out numbers); videos of windows: {counted}"
 
     def evaluate(self, folder: str, out: Path) -> None:
         """Measure one folder of generated videos; leaves what a run leaves."""
@@ -157,11 +157,11 @@ class Evaluator:
     def _too_few(self, folder: str, videos: VideoFolder) -> list[str]:
         """Why good videos, generated or real, are not enough."""
         repeats, wanted = self.metrics.repeats, self.metrics.repeats * self.metrics.videos
-        told = f"generated: {len(videos.names)} videos in {folder}"
+        counted = f"generated: {len(videos.names)} videos in {folder}"
         if repeats > 1 and len(videos.names) < wanted:
-            return [f"{told}, metrics.repeats={repeats} of metrics.videos={self.metrics.videos} need {wanted}"]
+            return [f"{counted}, metrics.repeats={repeats} of metrics.videos={self.metrics.videos} need {wanted}"]
         if self.videos(videos) < 2:
-            return [f"{told}, at least 2 are needed"]
+            return [f"{counted}, at least 2 are needed"]
         drawn, floor = self._draw(videos)
         there = f"{len(drawn[0])} windows of {self.config.frames} frames in {self.config.real}"
         return [f"real: {there}, at least 4 are needed"] if floor < 2 else []

@@ -80,8 +80,8 @@ def not_alike(parts: list[Alike]) -> str:
     if len(parts) < 2:
         return ""
     names = differing([part.runs[0].protocol for part in parts])
-    told = ", ".join(f"{WORDS[name]} ({name})" for name in names)
-    return f"Not all runs were measured alike: a table each, whose values do not compare. What differs: {told}."
+    fields = ", ".join(f"{WORDS[name]} ({name})" for name in names)
+    return f"Not all runs were measured alike: a table each, whose values do not compare. What differs: {fields}."
 
 
 def _meet(key: str, runs: list[Run]) -> bool:

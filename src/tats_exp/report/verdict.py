@@ -79,8 +79,8 @@ def make_verdict(groups: list[Group]) -> list[Sentence]:
     """The verdict metric by metric; within each, the choices that came out apart first."""
     if not groups:
         return [Sentence("note", "No run finished: no verdict.")]
-    told = dict.fromkeys(note for group in groups for run in group.runs for note in run.notes)
-    notes = [Sentence("note", f"A grain of salt: {note}.") for note in told]
+    of_runs = dict.fromkeys(note for group in groups for run in group.runs for note in run.notes)
+    notes = [Sentence("note", f"A grain of salt: {note}.") for note in of_runs]
     if len(groups) == 1:
         return [Sentence("note", f"One choice only ({groups[0].label}): nothing to compare."), *notes]
     findings = find(groups)
@@ -117,7 +117,7 @@ def _sentences(findings: list[Finding]) -> list[Sentence]:
     """The findings of one metric; those about the same choice, and those without a difference, share a line."""
     phrase = findings[0].column.phrase
     apart = [finding for finding in findings if finding.outcome == "apart"]
-    sentences = [_apart(told, from_above) for told, from_above in _told(apart)]
+    sentences = [_apart(alike, from_above) for alike, from_above in _by_sentence(apart)]
     double = f"2 × {_number(findings[0].floor or 0.0)}"
     clamped = any(finding.column.within_floor(min(finding.low_values), finding.floor) for finding in findings)
     openings: dict[Outcome, str] = {
@@ -149,21 +149,21 @@ def _between(findings: list[Finding]) -> str:
     return "; ".join(f"between {sides[high]} and {_listed(lows, 'or')}" for high, lows in against.items())
 
 
-def _told(findings: list[Finding]) -> list[tuple[list[Finding], bool]]:
+def _by_sentence(findings: list[Finding]) -> list[tuple[list[Finding], bool]]:
     """Findings that share a sentence, told from the higher choice (True) or from the lower one.
 
     The subject with the most left to say speaks next: "zero is below a, b and c" beats three sentences about zero.
     """
-    told = []
+    sentences = []
     while findings:
         lines: dict[tuple[bool, str, str], list[Finding]] = {}
         for finding in findings:
             for from_above, subject in ((True, finding.high), (False, finding.low)):
                 lines.setdefault((from_above, subject.label, _agreement(finding)), []).append(finding)
         (from_above, _, _), line = max(lines.items(), key=lambda item: len(item[1]))
-        told.append((line, from_above))
+        sentences.append((line, from_above))
         findings = [finding for finding in findings if finding not in line]
-    return told
+    return sentences
 
 
 def _apart(findings: list[Finding], from_above: bool) -> Sentence:

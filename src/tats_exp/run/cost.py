@@ -29,7 +29,7 @@ def seconds_per_clip(network: VideoNetwork, frames: int, height: int, width: int
     return (time.perf_counter() - started) / len(clips)
 
 
-def told_cost(name: str, clips: int, seconds: float) -> str | None:
+def cost_line(name: str, clips: int, seconds: float) -> str | None:
     """One line that tells a cost that is worth telling.
 
     Args:

@@ -77,8 +77,8 @@ class Outcome:
 
     def of(self, status: Status) -> Status:
         """The status of the run that came to this."""
-        told = {name: getattr(self, name) for name in ("seconds", "reused", "stages", "speed", "device")}
-        return status.model_copy(update={"state": "finished", **told})
+        outcome = {name: getattr(self, name) for name in ("seconds", "reused", "stages", "speed", "device")}
+        return status.model_copy(update={"state": "finished", **outcome})
 
 
 def run_job(cfg: DictConfig) -> None:

@@ -197,8 +197,8 @@ class LoadedRun:
         root, key = Path(self.config.store.root), self.status.stages.get(stage.name, "")
         folder = root / stage.name / key
         if not key or not folder.is_dir():
-            told = f"store.root={root}: the {stage.name} of {self.folder} is not there ({stage.name}/{key})"
-            raise UserError(f"{told}; read the run where it ran, or start its command again")
+            missing = f"store.root={root}: the {stage.name} of {self.folder} is not there ({stage.name}/{key})"
+            raise UserError(f"{missing}; read the run where it ran, or start its command again")
         return stage.read(self.config, folder)
 
 

@@ -28,7 +28,7 @@ from tats_exp.config.transformer_checkpoint import check_condition
 from tats_exp.data.clips import Clips
 from tats_exp.data.videos import Videos
 from tats_exp.data.windows import draw_windows
-from tats_exp.run.cost import seconds_per_clip, told_cost
+from tats_exp.run.cost import cost_line, seconds_per_clip
 from tats_exp.run.flags import read_command_line
 from tats_exp.run.log import RunLog
 from tats_exp.run.sweep import Sweep, compose_sweep
@@ -248,8 +248,8 @@ def _costs(networks: list[tuple[list[Config], Any, torch.device]]) -> list[str]:
         once = metrics.repeats * (metrics.videos + metrics.reference_videos) + metrics.videos
         clips = once + len(group) * config.sampled_videos * (looked + 1)
         size = (config.frames, config.resolution, config.resolution)
-        told = told_cost(network.name, clips, seconds_per_clip(network, *size, device))
-        lines += [told] if told else []
+        line = cost_line(network.name, clips, seconds_per_clip(network, *size, device))
+        lines += [line] if line else []
     return lines
 
 

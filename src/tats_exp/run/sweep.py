@@ -169,8 +169,8 @@ def _without_glob(override: Override, searched: list[str]) -> Override:
     options = loader.get_group_options(override.key_or_group, config_name="config", overrides=searched)
     found = override._value.filter(options)  # type: ignore[union-attr]
     if not found:
-        told = allowed("", options) if options else f"{override.key_or_group} is no group"
-        raise UserError(f"{_line(override)}: no option is meant; {told}")
+        options_line = allowed("", options) if options else f"{override.key_or_group} is no group"
+        raise UserError(f"{_line(override)}: no option is meant; {options_line}")
     return parse_overrides([f"{override.get_key_element()}=choice({','.join(found)})"])[0]
 
 

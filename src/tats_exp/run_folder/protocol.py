@@ -68,8 +68,8 @@ class Protocol:
         missing = [name for name, is_needed in known.items() if is_needed and name not in values]
         unknown = [name for name in values if name not in known]
         if missing or unknown:
-            told = [f"{word} {', '.join(names)}" for word, names in (("lacks", missing), ("has", unknown)) if names]
-            raise UserError(f"protocol {' and '.join(told)}: written by another version, measure again")
+            problems = [f"{word} {', '.join(names)}" for word, names in (("lacks", missing), ("has", unknown)) if names]
+            raise UserError(f"protocol {' and '.join(problems)}: written by another version, measure again")
         return cls(**values)
 
     def as_dict(self) -> dict[str, str | int]:
@@ -93,8 +93,8 @@ def same_protocol(protocols: Iterable[Protocol]) -> None:
     distinct = list(dict.fromkeys(protocols))
     differing = dict.fromkeys(name for other in distinct[1:] for name in distinct[0].differences(other))
     if differing:
-        told = "; ".join(f"{name}: {_values(distinct, name)}" for name in differing)
-        raise UserError(f"protocols differ, the values cannot be compared ({told})")
+        problems = "; ".join(f"{name}: {_values(distinct, name)}" for name in differing)
+        raise UserError(f"protocols differ, the values cannot be compared ({problems})")
 
 
 def _values(protocols: list[Protocol], name: str) -> str:

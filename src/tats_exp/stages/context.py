@@ -112,8 +112,8 @@ def _meaning(value: object) -> Json:
         return value.key
     if isinstance(value, Chosen):
         return None if value.identity is None else dict(value.identity)
-    if callable(told := getattr(value, "meaning", None)):
-        return told()
+    if callable(own_meaning := getattr(value, "meaning", None)):
+        return own_meaning()
     if callable(fingerprint := getattr(value, "fingerprint", None)):
         return fingerprint()
     if isinstance(value, Mapping):
