@@ -291,8 +291,8 @@ def test_memorisation_compares_within_a_repeat(folders: Path) -> None:
 
 
 MINE = """
-from tats_exp.columns import Column
 from tats_exp.metrics import Findings, Measure, Measurement
+from tats_exp.run_folder import Column
 
 
 class Stillness(Measure):
