@@ -331,7 +331,10 @@ def test_a_measure_of_a_users_package_is_reported_like_ours(
 def test_a_measure_is_checked_before_anything_is_measured(folders: Path, capsys: pytest.CaptureFixture) -> None:
     arguments = [f"real={folders / 'real'}", f"generated={folders / 'same'}", "out=out", *QUICK]
     for mine, said in (
-        ("{_target_: tats_exp.features.ShapesCNN}", "metrics.measures.mine._target_=tats_exp.features.ShapesCNN: no Measure"),
+        (
+            "{_target_: tats_exp.features.ShapesCNN}",
+            "metrics.measures.mine._target_=tats_exp.features.ShapesCNN: no Measure",
+        ),
         ("{_target_: tats_exp.metrics.measures.Joints, size: 1}", "metrics.measures.mine.size: unknown key"),
         ("{_target_: no.such}", "metrics.measures.mine._target_: cannot import 'no.such'"),
     ):
