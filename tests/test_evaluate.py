@@ -291,8 +291,8 @@ def test_memorisation_compares_within_a_repeat(folders: Path) -> None:
 
 
 MINE = """
-from tats_exp.columns import Column
 from tats_exp.metrics import Findings, Measure, Measurement
+from tats_exp.run_folder import Column
 
 
 class Stillness(Measure):
@@ -331,7 +331,10 @@ def test_a_measure_of_a_users_package_is_reported_like_ours(
 def test_a_measure_is_checked_before_anything_is_measured(folders: Path, capsys: pytest.CaptureFixture) -> None:
     arguments = [f"real={folders / 'real'}", f"generated={folders / 'same'}", "out=out", *QUICK]
     for mine, said in (
-        ("{_target_: tats_exp.features.ShapesCNN}", "metrics.measures.mine._target_: ShapesCNN is no Measure"),
+        (
+            "{_target_: tats_exp.features.ShapesCNN}",
+            "metrics.measures.mine._target_=tats_exp.features.ShapesCNN: no Measure",
+        ),
         ("{_target_: tats_exp.metrics.measures.Joints, size: 1}", "metrics.measures.mine.size: unknown key"),
         ("{_target_: no.such}", "metrics.measures.mine._target_: cannot import 'no.such'"),
     ):

@@ -25,14 +25,14 @@ def test_frames_that_were_given_are_not_measured(given: int, pieces: list[int]) 
 @pytest.mark.parametrize("padding, margin", [("replicate", 0), ("real", 3)])
 def test_codes_that_were_given_are_not_measured(padding: str, margin: int) -> None:
     codes = torch.arange(20)[None, :, None, None].expand(2, -1, 4, 4)
-    samples = Samples(codes, torch.zeros(2, dtype=torch.int64), margin > 0, 2, None)
+    samples = Samples(codes, torch.zeros(2, dtype=torch.int64), margin > 0, 2, None, 1.0)
     assert sampled_codes(a_vqgan(padding), samples)[0, :, 0, 0].tolist() == list(range(margin + 2, 20 - margin))
 
 
 def test_windows_are_those_of_whole_videos_whatever_the_batch() -> None:
     random = torch.Generator().manual_seed(0)
     codes = torch.randint(16, (3, 10, 2, 2), generator=random)
-    samples = Samples(codes, torch.zeros(3, dtype=torch.int64), False, 2, None)
+    samples = Samples(codes, torch.zeros(3, dtype=torch.int64), False, 2, None, 1.0)
     decoder, begun = Decoder(a_vqgan(), 4, torch.device("cpu")), []
     whole = torch.cat(list(decoder(codes, has_margin=False)), dim=1)[:, 8:]
     with torch.inference_mode():
