@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tats_exp.data.clips import draw_windows, read_windows
 from tats_exp.data.video_files import VideoFiles
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import draw_windows
 from tats_exp.features import I3D
 from tats_exp.features.i3d import _prepare
 from tats_exp.features.i3d_blocks import CPU_HAS_BF16, Unit3D, same_padding

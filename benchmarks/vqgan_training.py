@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from original_step import DenseCodebook, OriginalVQGAN, original_step
-from tats_exp.data.clips import to_float
+from tats_exp.data.pixels import to_float
 from tats_exp.data.shapes import Shapes
 from tats_exp.official import official_state_dict
 from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator

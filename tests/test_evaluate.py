@@ -1,5 +1,6 @@
 """`python -m tats_exp.evaluate` on folders of videos: the same pixels give the same values, wrong input one line."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -287,3 +288,56 @@ def test_memorisation_compares_within_a_repeat(folders: Path) -> None:
         assert main([*arguments, f"metrics.repeats={repeats}"]) == 0
     one, two = (found(out)["values"]["memorisation/nearest_other_real"] for out in ("once", "twice"))
     assert two > one / 2  # windows of another repeat's draw may be the same frames
+
+
+MINE = """
+from tats_exp.metrics import Findings, Measure, Measurement
+from tats_exp.run_folder import Column
+
+
+class Stillness(Measure):
+    def __init__(self, scale: float = 1.0) -> None:
+        self.scale = scale
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        value = Column(
+            "mine/stillness/last", ("still", "last"), "Mine.", "apples", "lower", "stillness", True, figure="stillness"
+        )
+        return value, Column("mine/stillness", ("Stillness", ""), "Mine, window by window.", "apples", is_curve=True)
+
+    def __call__(self, findings: Findings) -> Measurement:
+        curve = [self.scale / float(window.motion.mean()) for window in findings.windows]
+        return Measurement({"mine/stillness/last": curve[-1]}, {"mine/stillness": curve}, {"real": {"mine": 0.5}})
+"""
+
+
+def test_a_measure_of_a_users_package_is_reported_like_ours(
+    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_measures.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    both = f"generated=[{folders / 'same'},{folders / 'noisy'}]"
+    mine = "+metrics.measures.mine={_target_: my_measures.Stillness, scale: 2.0}"
+    assert main([f"real={folders / 'real'}", both, "out=out", *QUICK, mine]) == 0
+    with Path("out/report/table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]["mine/stillness/last"]) > float(rows[1]["mine/stillness/last"]) > 0
+    assert next(row for row in rows if row["kind"] == "floor")["mine/stillness/last"] == "0.5"
+    assert Path("out/report/figures/stillness.png").is_file()
+    assert "stillness" in Path("out/report/index.html").read_text()
+
+
+def test_a_measure_is_checked_before_anything_is_measured(folders: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = [f"real={folders / 'real'}", f"generated={folders / 'same'}", "out=out", *QUICK]
+    for mine, said in (
+        (
+            "{_target_: tats_exp.features.ShapesCNN}",
+            "metrics.measures.mine._target_=tats_exp.features.ShapesCNN: no Measure",
+        ),
+        ("{_target_: tats_exp.metrics.measures.Joints, size: 1}", "metrics.measures.mine.size: unknown key"),
+        ("{_target_: no.such}", "metrics.measures.mine._target_: cannot import 'no.such'"),
+    ):
+        assert main([*arguments, f"+metrics.measures.mine={mine}"]) == 2
+        assert said in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not Path("out").exists()

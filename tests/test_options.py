@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from features.test_torchscript import Detector, archive
 from tats_exp import UserError
 from tats_exp.config.check import check
-from tats_exp.config.models import build_interpolation, build_transformer, build_vqgan
+from tats_exp.config.models import build_vqgan, transformer_of
 from tats_exp.config.schema import conf_dir
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.video_writer import VideoWriter
@@ -34,6 +35,7 @@ from tats_exp.report.tables import make_table, to_text
 from tats_exp.report.verdict import make_verdict
 from tats_exp.run.job import run_job
 from tats_exp.run.plan import make_plan
+from tats_exp.run.sweep_record import SweepRecord
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +43,7 @@ QUICK = {"scale": "smoke", "logger": "csv", "trainer": "cpu"}
 WORLD = ("data.train_videos=128", "data.test_videos=32")
 SMALL = ("threads=1", "vqgan.training.steps=6", "transformer.training.steps=4", "metrics.resamples=10")
 FEW = ("eval_videos=2", "reference_videos=2", "metrics.videos=2", "metrics.reference_videos=2")
-RESERVED = ("reserve.training=32", "reserve.encoding=16")  # what padding=real needs: all runs draw from one index
+RESERVED = {"reserve_training": 32, "reserve_encoding": 16}  # what padding=real needs: all runs draw from one index
 
 OPTIONS = sorted(
     (path.parent.name, path.stem) for path in conf_dir().glob("*/*.yaml") if path.parent.name != "experiment"
@@ -139,11 +141,12 @@ def composed(*overrides: str) -> DictConfig:
         return compose("config", overrides=[*overrides], return_hydra_config=True)
 
 
-def start(folder: Path, shared: Path, *overrides: str) -> Path:
+def start(folder: Path, shared: Path, *overrides: str, swept: tuple[str, ...] = ()) -> Path:
     """One job as Hydra starts it, but here; the folder it leaves, finished and with its numbers and its table."""
     world = () if "data=video_files" in overrides else WORLD
-    cfg = composed(*RESERVED, *SMALL, *world, f"store.root={shared / 'store'}", *overrides)
+    cfg = composed(*SMALL, *world, f"store.root={shared / 'store'}", *overrides)
     folder.mkdir(parents=True)
+    SweepRecord(**RESERVED, swept=swept, threads=1, started=time.time()).write(folder)
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(folder)
     HydraConfig.instance().set_config(cfg)
@@ -199,7 +202,7 @@ def test_options_that_meet_run_together(
         assert values["fvd/shapes_cnn/growth"] is None and "drift/first_window" not in values
         assert not [key for key in values if "slope" in key]
     if "logger=wandb" in PAIRS[why]:
-        assert "log" not in status and list(folder.glob("wandb/offline-run-*/*.wandb"))
+        assert status["log"] is None and list(folder.glob("wandb/offline-run-*/*.wandb"))
         assert len(str(files["videos"])) > 200 and str(files["videos"]) in (folder / "config.yaml").read_text()
 
 
@@ -216,13 +219,12 @@ def test_every_experiment_runs(tmp_path: Path, shared: Path, experiment: str) ->
     params = composed(of_it, *(f"{key}={value}" for key, value in QUICK.items())).hydra.sweeper.params
     values = {key: str(value).split(",")[: 1 if key == "seed" else None] for key, value in params.items()}
     quick = [*(f"{key}={value}" for key, value in QUICK.items()), "longest_frames=48"]
-    swept = f"swept=[{','.join(values)}]"
     jobs = [
         [f"{key}={value}" for key, value in zip(values, job, strict=True)]
         for job in itertools.product(*values.values())
     ]
     for number, job in enumerate(jobs):
-        start(tmp_path / str(number), shared, of_it, *quick, swept, *job)
+        start(tmp_path / str(number), shared, of_it, *quick, *job, swept=tuple(values))
     (alike,) = measured_alike(load_runs(tmp_path))
     groups = group_runs(alike.runs)
     assert [len(group.runs) for group in groups] == [1] * len(jobs)
@@ -232,13 +234,13 @@ def test_every_experiment_runs(tmp_path: Path, shared: Path, experiment: str) ->
 def test_the_scale_of_the_paper_composes_and_its_models_are_built_without_memory(files: dict[str, Path]) -> None:
     lpips = [option.format(**files) for option in WITH["perceptual", "lpips"]]
     for more in ((), (HIERARCHY, "condition=label"), ("quantizer=fsq",), (REAL,)):
-        cfg = composed(*RESERVED, *lpips, "scale=paper", "trainer=cpu", "logger=csv", *more)
+        cfg = composed(*lpips, "scale=paper", "trainer=cpu", "logger=csv", *more)
         config = check(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]))
         with torch.device("meta"):
-            sizes = [sum(p.numel() for p in build_vqgan(config).parameters())]
-            sizes.append(sum(p.numel() for p in build_transformer(config, 101, 1).parameters()))
+            sizes = [sum(p.numel() for p in build_vqgan(config.vqgan.model, config.padding.halves).parameters())]
+            sizes.append(sum(p.numel() for p in transformer_of(config, "transformer", 101, 1).parameters()))
             if config.interpolates:
-                sizes.append(sum(p.numel() for p in build_interpolation(config, 101, 1).parameters()))
+                sizes.append(sum(p.numel() for p in transformer_of(config, "interpolation", 101, 1).parameters()))
         assert sizes[0] > 10_000_000 and min(sizes[1:]) > 300_000_000
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tats_exp.data.shapes import Shapes
-from tats_exp.metrics import Protocol
 from tats_exp.metrics.sanity import DISTORTIONS
+from tats_exp.run_folder import Protocol
 from tats_exp.sanity.__main__ import main
 
 

@@ -1,6 +1,12 @@
 """Experiments on long video generation: time-agnostic VQGAN, time-sensitive transformer (Ge et al., ECCV 2022)."""
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tats_exp.run.load_run import LoadedRun, load_run
+
+__all__ = ["LoadedRun", "UserError", "load_run", "printable"]
 
 # Halves of UTF-16 pairs, by which Python stands for bytes that are no UTF-8, cannot be written; the others are control
 # characters, and what ends a line.
@@ -26,3 +32,12 @@ def printable(text: object) -> str:
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else found[0].encode("unicode_escape").decode()
+
+
+def __getattr__(name: str) -> object:
+    """`load_run` and `LoadedRun`, imported when they are asked for: torch comes with them."""
+    if name not in ("LoadedRun", "load_run"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tats_exp.run import load_run as module
+
+    return getattr(module, name)

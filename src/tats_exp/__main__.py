@@ -3,22 +3,22 @@
 What is needed to run is imported once it is known that something will: a typo is told without waiting for torch.
 """
 
-import json
 import sys
 import time
 import traceback
 import typing
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from tats_exp import UserError
 from tats_exp.cli import disk_is_full, error_line, guarded, path_of
+from tats_exp.config.compose import configuration
 from tats_exp.config.overrides import assigned
 from tats_exp.config.schema import Config, validated
-from tats_exp.run.flags import read_command_line, run_by_hydra, show
-from tats_exp.run.folders import STATUS, folders_told, own_folder, writable
+from tats_exp.run.flags import read_command_line, show
+from tats_exp.run.folders import folders_told, own_folder, writable
 from tats_exp.run.sweep import Sweep, compose_sweep, hidden
+from tats_exp.run_folder import Status
 
 if typing.TYPE_CHECKING:
     from tats_exp.run.plan import Plan
@@ -59,14 +59,14 @@ def _start(given: Namespace, sweep: Sweep, plan: "Plan") -> int:
     """Have the runs started, wait for them, and report; returns the exit code."""
     from tats_exp.data.judging import hand_over
     from tats_exp.progress import ProgressBar
-    from tats_exp.run.job import run_job
 
     hand_over(sweep.folder / "videos.json")
+    plan.record.write(sweep.folder)
     started = time.time()
     broken: Exception | None = None
     try:
         with ProgressBar(sweep.folder, plan.jobs):
-            run_by_hydra(given, sweep, _overrides(plan, sweep), run_job)
+            _run(given, sweep, plan)
     except (KeyboardInterrupt, SystemExit):
         sys.exit("tats_exp: stopped; start the same command again to go on from the last checkpoints")
     except Exception as error:  # a worker that was killed ends the launcher, what has finished stays
@@ -74,30 +74,27 @@ def _start(given: Namespace, sweep: Sweep, plan: "Plan") -> int:
     return _conclude(sweep.folder, time.time() - started, broken)
 
 
-def _overrides(plan: "Plan", sweep: Sweep) -> list[str]:
-    """What the plan knows of the whole sweep and each of its runs must be told."""
-    settled = {
-        "swept": f"[{','.join(plan.swept)}]",
-        "reserve.training": plan.reserve_training,
-        "reserve.encoding": plan.reserve_encoding,
-        "store.redo_before": time.time(),
-        "threads": plan.threads,
-    }
-    lines = [assigned(key, folder) for key, folder in folders_told(sweep).items()]
-    lines += [f"{key}={value}" for key, value in settled.items()]
-    if sweep.multirun:
-        lines += [hidden(sweep.hydra, sweep.fixed)]
-    return lines + [f"hydra.launcher.n_jobs={plan.side_by_side}"] * plan.joblib
+def _run(given: Namespace, sweep: Sweep, plan: "Plan") -> None:
+    """Have Hydra start the runs. It is told where they go; what they must know of the sweep they find there."""
+    from tats_exp.run.job import run_job
+
+    lines = [*sweep.lines, *(assigned(key, folder) for key, folder in folders_told(sweep).items())]
+    lines += [f"hydra.launcher.n_jobs={plan.side_by_side}"] * plan.joblib
+    with configuration(given.config_dir) as hydra:
+        if sweep.multirun:
+            hydra.multirun("config", run_job, [*lines, hidden(sweep.hydra, sweep.fixed), "hydra.mode=MULTIRUN"])
+        else:
+            hydra.run("config", run_job, [*lines, "hydra.mode=RUN"])
 
 
 def _conclude(folder: Path, seconds: float, broken: Exception | None) -> int:
     """Report what the runs left; returns the exit code."""
-    statuses: list[dict[str, Any]] = [json.loads(path.read_text()) for path in sorted(folder.rglob(STATUS))]
-    failed = [status for status in statuses if status["state"] != "finished"]
+    statuses = [Status.read(path.parent) for path in sorted(folder.rglob(Status.FILE))]
+    failed = [status for status in statuses if status.state != "finished"]
     for status in failed:
-        choices = " ".join(f"{key}={value}" for key, value in status["choices"].items())
-        print(f"tats_exp: {choices} failed: {status['error'] or 'the process was killed'}", file=sys.stderr)
-    codes = [2 if status.get("by_user") else 1 for status in failed]
+        choices = " ".join(f"{key}={value}" for key, value in status.choices.items())
+        print(f"tats_exp: {choices} failed: {status.error or 'the process was killed'}", file=sys.stderr)
+    codes = [2 if status.by_user else 1 for status in failed]
     if broken is not None:
         codes.append(2 if isinstance(broken, UserError) else 1)
         line = error_line(broken)[:300]

@@ -4,15 +4,42 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tats_exp import UserError
 
 if TYPE_CHECKING:
     import torch
+
+Inputs = TypeVar("Inputs")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Stage(Generic[Inputs, Result]):
+    """One step of a run: from declared inputs to files in a folder of the store.
+
+    Attributes:
+        name: of its folder in the store, and in logs.
+        version: raised by hand when the meaning of the stage changes, so that what the store holds of it is made again.
+        inputs: takes the `RunContext` of stages/context.py and returns all that the result depends on, as a dataclass;
+            the key in the store follows from its fields alone.
+        make: takes the inputs and a `Work`, and fills the folder of the work. The folder may hold what a killed attempt
+            left.
+        read: takes the config of the run and the finished folder, and returns what lies in it.
+        trained: whether the trainer's processes make it together; its losses are logged.
+    """
+
+    name: str
+    version: int
+    inputs: Callable[..., Inputs]
+    make: Callable[..., None]
+    read: Callable[..., Result]
+    trained: bool = False
 
 
 def cache_folder() -> Path:

@@ -25,14 +25,19 @@ SHARES = {
     "samples": 5,
     "metrics": 13,
 }
+SHARE_OF_OTHERS = 5
 
 
 class Progress:
     """Writes how far a run is to `folder/progress.json`, once a second at most."""
 
-    def __init__(self, folder: Path, name: str, stages: Iterable[str] = SHARES) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         self.path, self.name, self.written = folder / FILE, name, 0.0
-        self.shares = {stage: SHARES[stage] for stage in stages}
+        self.shares: dict[str, int] = SHARES
+
+    def expect(self, stages: Iterable[str]) -> None:
+        """Take the stages that are going to be walked, in their order."""
+        self.shares = {stage: SHARES.get(stage, SHARE_OF_OTHERS) for stage in stages}
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Tell that `done` of `total` steps of a stage are through."""

@@ -15,11 +15,10 @@ from tats_exp.config.check import check
 from tats_exp.config.checkpoints import checksum
 from tats_exp.config.schema import Config, conf_dir
 from tats_exp.official import load_transformer, save_official_vqgan
-from tats_exp.progress import Progress
-from tats_exp.run.job import VERSIONS
 from tats_exp.run.plan import make_plan
-from tats_exp.stages.parts import Parts
-from tats_exp.stages.stages import read_transformer
+from tats_exp.stages.context import RunContext
+from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE
+from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.transformer import Transformer
 from tats_exp.vqgan import VQGAN, EMACodebook
 
@@ -28,9 +27,11 @@ needs_reference = pytest.mark.skipif("TATS_EXP_REFERENCE" not in os.environ, rea
 CODES = 24
 GRID = (4, 4, 4)
 
+STAGES = {stage.name: stage for stage in (VQGAN_STAGE, TRANSFORMER_STAGE, INTERPOLATION_STAGE)}
+
 
 def composed(*overrides: str) -> Config:
-    told = ["scale=smoke", "trainer=cpu", "reserve.training=0", "reserve.encoding=0", "threads=1", *overrides]
+    told = ["scale=smoke", "trainer=cpu", "threads=1", *overrides]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return check(compose("config", overrides=told))
 
@@ -78,12 +79,14 @@ def test_files_alone_sample_and_are_measured(files: dict[str, Path], tmp_path: P
     result = tats_exp(tmp_path, *QUICK, "sampler=hierarchical", *told(files))
     assert result.returncode == 0, result.stderr
     (run,) = run_folders(tmp_path)
+    windows = {"transformer": {"window": [4, 4, 4]}, "interpolation": {"window": [5, 4, 4]}}
     for name, path in files.items():
         (record,) = tmp_path.glob(f"runs/store/{name}/*/stage.json")
         assert json.loads(record.read_text())["recipe"] == {
             "stage": name,
-            "version": VERSIONS[name],
+            "version": STAGES[name].version,
             "checkpoint": checksum(str(path)),
+            **windows.get(name, {}),
         }
     values = json.loads((run / "metrics.json").read_text())["values"]
     assert values["val/transformer/nll"] > 0 and values["val/interpolation/nll"] > 0 and values["leak/nll"] == 0
@@ -99,11 +102,13 @@ def test_files_alone_sample_and_are_measured(files: dict[str, Path], tmp_path: P
 
 def test_what_a_stage_leaves_is_what_the_file_holds(files: dict[str, Path], tmp_path: Path) -> None:
     config = composed("sampler=hierarchical", *told(files))
-    parts = Parts(config, Progress(tmp_path, ""))
+    run = RunContext(config)
+    work = run.work(tmp_path, lambda done, total: None, lambda step, values: None)
     windows = {"transformer": GRID, "interpolation": (5, 4, 4)}
     for name, window in windows.items():
-        read_transformer(name, parts, tmp_path)
-        kept, original = getattr(parts, name)(tmp_path), load_transformer(files[name], window)
+        stage = STAGES[name]
+        stage.make(stage.inputs(run), work)
+        kept, original = stage.read(config, tmp_path), load_transformer(files[name], window)
         codes = torch.randint(CODES, (2, kept.window_codes))
         condition = torch.zeros(2, 1, dtype=torch.int64)
         assert kept.mask == original.mask and kept.window == window

@@ -15,11 +15,9 @@ from tats_exp.config.checkpoints import checksum
 from tats_exp.config.schema import Config, conf_dir
 from tats_exp.config.vqgan_checkpoint import read_checkpoint
 from tats_exp.official import load_vqgan, save_official_vqgan
-from tats_exp.progress import Progress
-from tats_exp.run.job import VERSIONS
 from tats_exp.run.plan import make_plan
-from tats_exp.stages.parts import Parts
-from tats_exp.stages.stages import read_vqgan
+from tats_exp.stages.context import RunContext
+from tats_exp.stages.vqgan import VQGAN_STAGE, read_vqgan
 from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator
 
 REFERENCE = Path(os.environ.get("TATS_EXP_REFERENCE", "."))
@@ -27,7 +25,7 @@ needs_reference = pytest.mark.skipif("TATS_EXP_REFERENCE" not in os.environ, rea
 
 
 def composed(*overrides: str) -> Config:
-    told = ["scale=smoke", "trainer=cpu", "reserve.training=0", "reserve.encoding=0", "threads=1", *overrides]
+    told = ["scale=smoke", "trainer=cpu", "threads=1", *overrides]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return check(compose("config", overrides=told))
 
@@ -50,11 +48,11 @@ def test_a_file_runs_the_whole_job_and_is_known_by_what_is_in_it(tmp_path: Path)
     (store,) = tmp_path.glob("runs/store/vqgan/*/stage.json")
     assert json.loads(store.read_text())["recipe"] == {
         "stage": "vqgan",
-        "version": VERSIONS["vqgan"],
+        "version": VQGAN_STAGE.version,
         "checkpoint": checksum(str(file)),
     }
     kept, original = (
-        Parts(composed(f"vqgan.checkpoint={file}"), Progress(tmp_path, "")).vqgan(store.parent),
+        read_vqgan(composed(f"vqgan.checkpoint={file}"), store.parent),
         load_vqgan(file),
     )
     video = torch.rand(1, 3, 16, 16, 16) - 0.5
@@ -76,9 +74,10 @@ def test_a_checkpoint_of_the_original_gives_its_codes_at_any_scale(tmp_path: Pat
     recorded = torch.load(REFERENCE / "vqgan_ucf_like.io.pt")
     config = composed(f"vqgan.checkpoint={path}")
     assert (config.codebook_size, config.latent_grid) == (64, (4, 2, 2))
-    parts = Parts(config, Progress(tmp_path, ""))
-    read_vqgan(parts, tmp_path)
-    vqgan = parts.vqgan(tmp_path)
+    run = RunContext(config)
+    work = run.work(tmp_path, lambda done, total: None, lambda step, values: None)
+    VQGAN_STAGE.make(VQGAN_STAGE.inputs(run), work)
+    vqgan = read_vqgan(config, tmp_path)
     assert torch.equal(vqgan.encode(recorded["video"]), recorded["codes"])
     logits = vqgan.discriminators["temporal"](recorded["video"])[0]
     torch.testing.assert_close(logits, recorded["logits_video"], rtol=0, atol=1e-4)
@@ -141,7 +140,7 @@ def test_discriminators_are_kept_after_training_and_exported(tmp_path: Path) -> 
     assert exported.returncode == 0, exported.stderr
     back = load_vqgan(tmp_path / "ours.ckpt")
     (stage,) = (path.parent for path in tmp_path.glob("runs/store/vqgan/*/stage.json"))
-    vqgan = Parts(composed(*inside), Progress(tmp_path, "")).vqgan(stage)
+    vqgan = read_vqgan(composed(*inside), stage)
     video = torch.rand(2, 3, 16, 16, 16) - 0.5
     for kind, x in (("spatial", video[:, :, 3]), ("temporal", video)):
         # 8 of the 12 steps come after start_step; real and reconstructed clips are judged apart.

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tats_exp.data.clips import Videos
 from tats_exp.data.joined import JoinedVideos
 from tats_exp.data.shapes import Shapes
+from tats_exp.data.videos import Videos
 
 
 def test_videos_of_both_splits_in_their_order() -> None:

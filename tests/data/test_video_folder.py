@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tats_exp.data import judging, resizing, video_folder
-from tats_exp.data.clips import Videos, draw_windows, read_windows
 from tats_exp.data.judging import judged
 from tats_exp.data.resizing import CROP_AND_RESIZE, crop_and_resize
 from tats_exp.data.video_files import VideoFiles
 from tats_exp.data.video_folder import VideoFolder
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import draw_windows
 from tests.data.made_videos import (
     frames_of,
     write_array,

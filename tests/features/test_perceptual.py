@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tats_exp.data.clips import to_float
+from tats_exp.data.pixels import to_float
 from tats_exp.features import perceptual
 from tats_exp.features.i3d import I3D
 from tats_exp.features.i3d_blocks import max_pool
@@ -83,7 +83,7 @@ def test_i3d_sees_motion_that_no_frame_shows(i3d: I3D) -> None:
     x = video(0, frames=6)
     shuffled = x[:, :, [3, 0, 4, 1, 5, 2]]
     loss = I3DEarly(i3d)
-    seen, other = (activations.mean((2, 3, 4)) for activations in (loss.look(x)[2], loss.look(shuffled)[2]))
+    seen, other = (layer.mean((2, 3, 4)) for layer in (loss.activations(x)[2], loss.activations(shuffled)[2]))
     assert not torch.allclose(seen, other, rtol=1e-3)
 
 
@@ -94,7 +94,7 @@ def test_i3d_early_is_the_beginning_of_i3d(i3d: I3D) -> None:
     frames = torch.randint(256, (1, 9, 224, 224, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     i3d.features(frames)
     handle.remove()
-    ours = I3DEarly(i3d).look(to_float(frames))[2]
+    ours = I3DEarly(i3d).activations(to_float(frames))[2]
     torch.testing.assert_close(max_pool(ours, (1, 3, 3), (1, 2, 2)), seen[0], rtol=1e-3, atol=1e-4)
 
 

@@ -4,14 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from tats_exp.data.clips import draw_windows, read_windows
 from tats_exp.data.shapes import Shapes
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import draw_windows
 from tats_exp.features import ShapesCNN
-from tats_exp.metrics import frechet_distance, polynomial_mmd
+from tats_exp.metrics import Networks, frechet_distance, polynomial_mmd
 from tats_exp.metrics.distortions import add_noise
 from tats_exp.metrics.sanity import DISTORTIONS, PASSES, sanity_curves
 
-CPU = torch.device("cpu")
+NETWORKS = Networks(ShapesCNN.pretrained(), None, torch.device("cpu"))
 
 
 def halves(count: int) -> tuple[Tensor, Tensor]:
@@ -27,7 +28,7 @@ def curve(rows: list[dict], name: str, key: str) -> list[float]:
 @pytest.fixture(scope="module")
 def rows() -> list[dict]:
     clean, clips = halves(64)
-    return sanity_curves(ShapesCNN.pretrained(), clean.split(16), clips.split(16), CPU, 0, lambda done: None)
+    return sanity_curves(NETWORKS, clean.split(16), clips.split(16), 0, lambda done: None)
 
 
 @pytest.mark.parametrize("key", ["fvd", "kvd"])
@@ -62,10 +63,10 @@ def test_level_0_is_the_floor_and_rows_are_the_distances_of_the_features(rows: l
 
 
 def test_batches_change_nothing_and_progress_ends_at_all_that_was_looked_at() -> None:
-    network, (clean, clips) = ShapesCNN.pretrained(), halves(6)
+    clean, clips = halves(6)
     told = defaultdict(list)
     found = {
-        size: sanity_curves(network, clean.split(size), clips.split(size), CPU, 3, told[size].append) for size in (2, 6)
+        size: sanity_curves(NETWORKS, clean.split(size), clips.split(size), 3, told[size].append) for size in (2, 6)
     }
     for one, other in zip(found[2], found[6], strict=True):
         assert one["fvd"] == pytest.approx(other["fvd"], rel=1e-3)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tats_exp.run_folder.columns import Column
+from tests.report.declared import columns_of
 
 PROTOCOL = {
     "features": "shapes_cnn",
@@ -41,6 +45,7 @@ def write_run(
     *,
     protocol: dict[str, Any] | None = None,
     floors: dict[str, dict[str, float]] | None = None,
+    columns: Sequence[Column] = (),
     **status: Any,
 ) -> Path:
     """A run folder with status and metrics; `status` overrides what status.json says."""
@@ -49,6 +54,7 @@ def write_run(
     (folder / "status.json").write_text(json.dumps(said))
     if said["state"] == "finished":
         metrics = {"choices": choices, "protocol": protocol or PROTOCOL, "values": values or {}}
+        metrics |= {"columns": [column.as_dict() for column in (columns or columns_of(values or {}))]}
         (folder / "metrics.json").write_text(json.dumps(metrics | {"floors": FLOORS if floors is None else floors}))
     return folder
 

@@ -8,6 +8,9 @@ import pytest
 from tats_exp.report import figures
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.style import DARK, LIGHT, panels
+from tats_exp.run_folder import Protocol
+from tests.report.declared import columns_of
+from tests.report.sweep import PROTOCOL
 
 
 def group(name: str, curves: list[list[float]], values: list[float] | None = None) -> Group:
@@ -20,7 +23,8 @@ def group(name: str, curves: list[list[float]], values: list[float] | None = Non
             curves={"fvd/net": curve},
             values={"fvd/net/last": values[seed]} if values else {},
             floors={"real": {"fvd/net": 1.5}},
-            protocol={"clip_length": 16},
+            protocol=Protocol.from_dict(PROTOCOL),
+            columns=columns_of(["fvd/net"]),
         )
         for seed, curve in enumerate(curves)
     ]
@@ -44,7 +48,7 @@ def test_seeds_of_different_length_share_the_windows_both_have() -> None:
 
 
 def test_bars_are_means_and_dots_are_seeds() -> None:
-    figure = figures.frechet([group("zero", [[1.0]] * 3, [2.0, 4.0, 9.0])], LIGHT)
+    figure = figures.bars([group("zero", [[1.0]] * 3, [2.0, 4.0, 9.0])], LIGHT, "frechet")
     (axis,) = figure.axes
     assert axis.patches[0].get_height() == pytest.approx(5.0)
     assert sorted(axis.collections[0].get_offsets()[:, 1]) == [2.0, 4.0, 9.0]
@@ -52,7 +56,13 @@ def test_bars_are_means_and_dots_are_seeds() -> None:
 
 def test_errors_by_place_are_means_over_seeds_and_gradients_are_held_against_one() -> None:
     runs = [
-        Run(Path("nowhere"), str(seed), "finished", values={"val/vqgan/gradient_ratio": 0.6, **frames})
+        Run(
+            Path("nowhere"),
+            str(seed),
+            "finished",
+            values={"val/vqgan/gradient_ratio": 0.6, **frames},
+            columns=columns_of(()),
+        )
         for seed, frames in enumerate(
             [
                 {"val/vqgan/l1/frame_0": 0.3, "val/vqgan/l1/frame_1": 0.1},
@@ -60,7 +70,7 @@ def test_errors_by_place_are_means_over_seeds_and_gradients_are_held_against_one
             ]
         )
     ]
-    figure = figures.reconstruction([Group("padding=zero", "zero", {}, runs)], LIGHT)
+    figure = figures.bars([Group("padding=zero", "zero", {}, runs)], LIGHT, "reconstruction")
     bars, places = figure.axes
     assert bars.patches[0].get_height() == pytest.approx(0.6)
     assert [1, 1] in [list(line.get_ydata()) for line in bars.get_lines()]

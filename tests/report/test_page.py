@@ -1,11 +1,15 @@
 import base64
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from tats_exp.report import make_report
+from tats_exp.report import make_report, page
+from tats_exp.report.runs import group_runs, load_runs
+from tats_exp.report.videos import films_of
 from tests.report.sweep import demo_sweep, write_run, write_video
 
 VOID = {"meta", "img", "source", "input", "br"}
@@ -67,16 +71,20 @@ def test_figures_lie_next_to_the_page_in_both_inks(sweep: Path) -> None:
 
 
 def test_what_does_not_fit_is_counted_and_not_dropped_in_silence(sweep: Path) -> None:
-    from tats_exp.report.runs import group_runs, load_runs
-    from tats_exp.report.videos import videos_section
-
     groups = group_runs(load_runs(sweep))
     sizes = [path.stat().st_size for path in sweep.glob("jobs/*/videos/samples.mp4")]
-    section = videos_section(groups, ["real", "zero"], limit=max(sizes))
-    left_out = int(re.search(r"(\d+) more videos", section)[1])
+    few = films_of(groups, limit=max(sizes))
+    shown = [*(film for row in few.sampled.values() for film in row), *few.real, *few.rebuilt]
     # 4 samples, the data once, 2 reconstructions of the first seed.
-    assert section.count("<video") + left_out == 7 and section.count("<video") >= 1
-    assert "more videos" not in videos_section(groups, ["real", "zero"])
+    assert len(shown) + few.left_out == 7 and shown
+    assert films_of(groups).left_out == 0
+
+
+def test_the_page_says_how_many_videos_it_leaves_out(sweep: Path, monkeypatch: pytest.MonkeyPatch, html: str) -> None:
+    assert "more videos are left out" not in html
+    monkeypatch.setattr(page, "EMBED_BYTES", 1 + max(path.stat().st_size for path in sweep.glob("jobs/*/videos/*.mp4")))
+    left_out = int(re.search(r"(\d+) more videos are left out", make_report(sweep).page.read_text())[1])
+    assert 0 < left_out < 7
 
 
 def test_a_label_inside_a_longer_one_keeps_its_own_colour(tmp_path: Path) -> None:
@@ -113,3 +121,15 @@ def test_a_broken_video_costs_its_strip_and_nothing_else(tmp_path: Path) -> None
     (tmp_path / "s0" / "videos" / "samples.mp4").write_bytes(b"no video")
     assert make_report(tmp_path).page.is_file()
     assert (tmp_path / "report" / "figures" / "film_strip.png").is_file()
+
+
+def test_a_report_of_runs_that_left_nothing_to_measure_does_without_torch(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"seed": "0"}, state="failed")
+    code = f"""
+import sys
+from pathlib import Path
+from tats_exp.report import make_report
+make_report(Path({str(tmp_path)!r}))
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tats_exp.metrics import Protocol
 from tats_exp.report import make_report
 from tats_exp.report.__main__ import main
 from tats_exp.report.protocols import WORDS, differing, measured_alike
 from tats_exp.report.runs import load_runs
+from tats_exp.run_folder import Protocol
 from tests.report.sweep import PROTOCOL, write_run, write_video
 from tests.report.test_page import Balance
 

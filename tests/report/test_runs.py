@@ -65,6 +65,20 @@ def test_a_damaged_run_is_kept_with_one_line_of_reason(tmp_path: Path, damage, s
     assert [run.seed for group in group_runs([damaged, whole]) for run in group.runs] == ["1"]
 
 
+@pytest.mark.parametrize(
+    ("status", "said"), [({"commit": "c0ffee"}, "columns is missing (written by commit c0ffee)"), ({}, "is missing")]
+)
+def test_what_an_older_version_wrote_is_refused_by_its_commit(
+    tmp_path: Path, status: dict[str, str], said: str
+) -> None:
+    folder = write_run(tmp_path / "a", {"seed": "0"}, {"codes/unchanged": 0.5}, **status)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    del metrics["columns"]
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (run,) = load_runs(tmp_path)
+    assert run.state == "unreadable" and said in run.reason and "\n" not in run.reason
+
+
 def test_failed_and_unfinished_runs_say_so(tmp_path: Path) -> None:
     write_run(tmp_path / "a", {"seed": "0"}, state="failed", error="ValueError:\n  too long")
     write_run(tmp_path / "b", {"seed": "1"}, state="running")

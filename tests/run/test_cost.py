@@ -5,13 +5,13 @@ import torch
 
 from tats_exp.features import ShapesCNN
 from tats_exp.run import plan
-from tats_exp.run.cost import seconds_per_clip, told_cost
+from tats_exp.run.cost import cost_line, seconds_per_clip
 
 
 def test_only_what_takes_a_while_is_told() -> None:
-    assert told_cost("net", 100, 0.1) is None
+    assert cost_line("net", 100, 0.1) is None
     assert (
-        told_cost("net", 1200, 0.5)
+        cost_line("net", 1200, 0.5)
         == "net will look at 1,200 clips, 2 a second: some 10 minutes, less what the store holds already"
     )
 
@@ -36,4 +36,4 @@ def test_a_sweep_counts_every_clip_that_is_looked_at(
 ) -> None:
     monkeypatch.setattr(plan, "seconds_per_clip", lambda *_: 1.0)
     made = plan.make_plan(["+experiment=padding_ablation", "scale=smoke", *options])
-    assert made.costs == [told_cost("shapes_cnn", clips, 1.0)]
+    assert made.costs == [cost_line("shapes_cnn", clips, 1.0)]

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tats_exp.run.log import NAME, TAG, FilesOnly, GuardedLog, RunLog, WandbLog, shortened
+from tats_exp.run.log import FilesOnly, GuardedLog, RunLog
+from tats_exp.run.wandb_log import NAME, TAG, WandbLog, shortened
 
 LONG = "data.root=/" + "/".join(["a_rather_long_folder"] * 9)
 

@@ -10,9 +10,11 @@ from runs import tats_exp
 from tats_exp import UserError
 from tats_exp.config.check import check
 from tats_exp.config.compose import compose_run
-from tats_exp.config.models import build_adversaries, build_interpolation, build_transformer, build_vqgan
+from tats_exp.config.models import build_adversaries, build_vqgan, transformer_of
 from tats_exp.config.schema import Config, conf_dir
-from tats_exp.run.plan import make_plan
+from tats_exp.run.plan import Plan, make_plan
+from tats_exp.stages.order import stages_of
+from tats_exp.transformer.conditions import Unconditional
 from tats_exp.vqgan.adversaries import Schedule
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
@@ -94,7 +96,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["data.frames=16"], "no clip fits"),
         (["--config-name=other"], "--config-"),
         (["trainer.precision=7"], "precision"),
-        (["store.redo=[vqvae]"], "store.redo.0='vqvae'"),
+        (["store.redo=[vqvae]"], "store.redo=[vqvae]: no stage of this run; did you mean 'vqgan'?"),
         (["data=video_files"], "data.root"),
         (["data=video_files", "data.root=no/such/folder"], "data.root=no/such/folder: no such folder"),
         (["data=video_files", "data.root=.", "data.limits.frames=0"], "data.limits: frames=0 must be at least 1"),
@@ -196,13 +198,13 @@ def test_nothing_is_written_when_a_run_is_refused(tmp_path: Path) -> None:
 def test_every_experiment_composes_at_every_scale(experiment: str, scale: str) -> None:
     outside = ["perceptual=none"] if scale == "paper" else []  # its weights are not everywhere
     plan = make_plan([f"+experiment={experiment}", f"scale={scale}", *outside])
-    assert plan.jobs > 1 and "seed" in plan.swept
+    assert plan.jobs > 1 and "seed" in plan.record.swept
     assert plan.name == experiment
 
 
 def composed(*overrides: str) -> Config:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return check(compose("config", overrides=["reserve.training=0", "reserve.encoding=0", *overrides]))
+        return check(compose("config", overrides=[*overrides]))
 
 
 def test_what_is_off_leaves_no_trace_in_the_key_of_the_training() -> None:
@@ -242,43 +244,51 @@ def test_where_weights_lie_is_not_in_the_key_but_what_they_are_is() -> None:
 
 @pytest.mark.parametrize("option, kinds", [("none", []), ("spatial", ["spatial"]), ("temporal", ["temporal"])])
 def test_each_set_of_discriminators_is_what_it_is_called(option: str, kinds: list[str]) -> None:
-    adversaries = build_adversaries(composed(f"discriminators={option}"))
+    adversaries = build_adversaries(composed(f"discriminators={option}").vqgan.training)
     assert kinds == ([] if adversaries is None else list(adversaries.discriminators))
 
 
 def test_the_paper_trains_against_both_as_it_says() -> None:
     training = composed("scale=paper").vqgan.training
-    adversaries = build_adversaries(composed("scale=paper"))
+    adversaries = build_adversaries(composed("scale=paper").vqgan.training)
     assert training.perceptual["_target_"].endswith("LPIPS.pretrained") and training.perceptual_weight == 4
     assert adversaries.weights == {"spatial": 1, "temporal": 1} and adversaries.matching_weight == 4
     assert adversaries.schedule == Schedule(10_000) and adversaries.loss == "hinge" and not adversaries.adaptive
     assert [d.width for d in adversaries.discriminators.values()] == [64, 64]
-    assert build_adversaries(composed("scale=paper", "discriminators=none")) is None
+    assert build_adversaries(composed("scale=paper", "discriminators=none").vqgan.training) is None
 
 
 def test_the_size_of_a_codebook_may_follow_from_its_levels() -> None:
     config = composed("quantizer=fsq")
     assert config.codebook_size == 125
-    assert build_transformer(config, condition_codes=1, condition_length=1).video_codes == 125
+    assert transformer_of(config, "transformer", 1, 1).video_codes == 125
+
+
+def reserve(plan: Plan) -> tuple[int, int]:
+    return plan.record.reserve_training, plan.record.reserve_encoding
 
 
 def test_the_reserve_is_the_largest_margin_of_the_sweep() -> None:
     alone = make_plan(["padding=replicate"])
-    assert (alone.reserve_training, alone.reserve_encoding) == (0, 0)
+    assert reserve(alone) == (0, 0)
     encoder = make_plan(["-m", "padding.encoder=replicate,real"])
-    assert (encoder.reserve_training, encoder.reserve_encoding) == (16, 16)
+    assert reserve(encoder) == (16, 16)
     both = make_plan(["-m", "padding=replicate,real"])
-    assert both.reserve_training == 16 + 4 * 3  # one ResBlock in the toy decoder: 3 latent frames of code margin
-    assert both.reserve_encoding == 16
+    # One ResBlock in the toy decoder: 3 latent frames of code margin.
+    assert reserve(both) == (16 + 4 * 3, 16)
+    at_least = make_plan(["-m", "padding=replicate,real", "reserve.training=40", "reserve.encoding=8"])
+    assert reserve(at_least) == (40, 16)
+    with pytest.raises(UserError, match=r"^reserve.training=0,4: all runs of a sweep keep the same frames free"):
+        make_plan(["-m", "reserve.training=0,4"])
 
 
 def test_paper_scale_has_the_sizes_of_the_original() -> None:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = compose("config", overrides=["scale=paper", "reserve.training=0", "reserve.encoding=0"])
+        cfg = compose("config", overrides=["scale=paper"])
     config = check(cfg)
     with torch.device("meta"):
-        vqgan = build_vqgan(config)
-        transformer = build_transformer(config, condition_codes=0, condition_length=1)
+        vqgan = build_vqgan(config.vqgan.model, config.padding.halves)
+        transformer = transformer_of(config, "transformer", 0, 1)
 
     def millions(module: torch.nn.Module) -> float:
         return sum(parameter.numel() for parameter in module.parameters()) / 1e6
@@ -302,15 +312,16 @@ def test_settings_of_an_interpolation_that_is_not_there_are_said_and_change_noth
 
 def test_a_hierarchy_has_the_windows_of_the_paper() -> None:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        overrides = ["scale=paper", "sampler=hierarchical", "reserve.training=0", "reserve.encoding=0"]
+        overrides = ["scale=paper", "sampler=hierarchical"]
         config = check(compose("config", overrides=overrides))
         alone = check(compose("config", overrides=[*overrides, "sampler=sliding"]))
     with torch.device("meta"):
-        interpolation = build_interpolation(config, condition_codes=0, condition_length=1)
+        interpolation = transformer_of(config, "interpolation", 0, 1)
     assert interpolation.window_codes == 1280 and interpolation.mask == "c"
     assert config.long_window_frames == 52 and config.key_every == 4  # key frames 0, 4, 8, 12 of 13 latent frames
     assert alone.key_every == 1 and alone.long_window_frames == alone.frames
-    assert set(config.stages) - set(alone.stages) == {"long_codes", "interpolation"}
+    walked = [{stage.name for stage in stages_of(one, Unconditional())} for one in (config, alone)]
+    assert walked[0] - walked[1] == {"long_codes", "interpolation"} and walked[1] < walked[0]
 
 
 def test_the_hierarchy_is_asked_about_the_longest_videos_of_a_scale() -> None:

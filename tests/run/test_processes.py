@@ -18,11 +18,12 @@ from tats_exp.data.clips import Clips
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.step_sampler import StepSampler
 from tats_exp.files import read_tensors
-from tats_exp.fit import Budget, fit
+from tats_exp.fit import Budget, Scalars, fit
 from tats_exp.progress import Progress
-from tats_exp.run.processes import train
-from tats_exp.stages.parts import MODEL, Parts
-from tats_exp.stages.stages import make_vqgan
+from tats_exp.run.processes import make_together
+from tats_exp.stages.context import RunContext
+from tats_exp.stages.trained import MODEL
+from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.vqgan import VQGAN, EMACodebook
 from tats_exp.vqgan.training import VQGANTraining
 
@@ -100,9 +101,17 @@ def test_processes_share_a_batch_without_overlap() -> None:
 
 
 def composed(*overrides: str) -> Config:
-    told = ["scale=smoke", "trainer=cpu", "reserve.training=0", "reserve.encoding=0", "threads=1", *overrides]
+    told = ["scale=smoke", "trainer=cpu", "threads=1", *overrides]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return check(compose("config", overrides=told))
+
+
+def made(config: Config, folder: Path, losses: Scalars) -> None:
+    """Make the VQGAN of a run, by as many processes as it has devices."""
+    run = RunContext(config)
+    if int(config.trainer["devices"]) > 1:
+        return make_together(VQGAN_STAGE, run, folder, Progress(folder, ""), losses)
+    VQGAN_STAGE.make(VQGAN_STAGE.inputs(run), run.work(folder, lambda done, total: None, losses))
 
 
 def stage_of_one_and_of_two(folder: Path, options: list[str], alone: list[str], together: list[str]) -> list[list]:
@@ -114,8 +123,7 @@ def stage_of_one_and_of_two(folder: Path, options: list[str], alone: list[str], 
     for number, config in enumerate((composed(*options, *alone), composed(*options, *together))):
         place, rows = folder / str(number), []
         place.mkdir()
-        parts = Parts(config, Progress(place, ""))
-        train(make_vqgan, parts, (place,), lambda step, values, rows=rows: rows.append((step, values)))
+        made(config, place, lambda step, values, rows=rows: rows.append((step, values)))
         found.append(rows)
     return found
 
@@ -156,7 +164,7 @@ def test_what_goes_wrong_in_a_process_is_one_line(tmp_path: Path) -> None:
     several = ["trainer.devices=2", "+trainer.strategy=ddp", "norm=frame_group"]
     config = composed(*several, "data=video_files", "data.root=no/such/folder")
     with pytest.raises(ValueError, match=r"^data.root=no/such/folder: no such folder$") as error:
-        train(make_vqgan, Parts(config, Progress(tmp_path, "")), (tmp_path,), lambda step, values: None)
+        made(config, tmp_path, lambda step, values: None)
     assert "\n" not in str(error.value)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tats_exp.data.clips import to_uint8
+from tats_exp.data.pixels import to_uint8
 from tats_exp.sampling import decode_chunks, decode_stream, decode_videos, decoding
 from tats_exp.vqgan import VQGAN, EMACodebook, TimePadding
 from tats_exp.vqgan.padding import Loop, Real, Replicate

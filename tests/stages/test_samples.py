@@ -9,36 +9,54 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from tats_exp.config.check import check
-from tats_exp.config.models import build_vqgan
+from tats_exp.config.models import build_vqgan, transformer_of
 from tats_exp.config.schema import Config, conf_dir
 from tats_exp.files import save_tensors
-from tats_exp.progress import Progress
 from tats_exp.sampling import SlidingWindow
-from tats_exp.stages.parts import MODEL, Parts
-from tats_exp.stages.samples import make_samples, read_samples, sampling_speed
-from tats_exp.stages.stages import CODES
+from tats_exp.stages.codes import WindowCodes
+from tats_exp.stages.context import Left, RunContext
+from tats_exp.stages.samples import SAMPLES_STAGE, Samples, read_samples
+from tats_exp.stages.trained import MODEL
+from tats_exp.stages.transformers import read_transformer
 
-QUICK = ("scale=smoke", "logger=csv", "trainer=cpu", "reserve.training=0", "reserve.encoding=0")
+QUICK = ("scale=smoke", "logger=csv", "trainer=cpu")
 
 
-def parts(folder: Path, *overrides: str) -> tuple[Parts, dict[str, Path]]:
+def run_of(folder: Path, *overrides: str) -> RunContext:
     """A run whose models and codes are random; what is in its folders does not depend on how it samples."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config: Config = check(compose("config", overrides=[*QUICK, *overrides]))
-    made = Parts(config, Progress(folder, ""))
-    found = {name: folder / name for name in ("vqgan", "codes", "long_codes", "transformer", "interpolation")}
-    for path in found.values():
-        path.mkdir(exist_ok=True)
+    stages = ("vqgan", "codes", "long_codes", "transformer", "interpolation")
+    run = RunContext(config, {name: Left(name, folder / name) for name in stages})
+    for left in run.left.values():
+        left.folder.mkdir(exist_ok=True)
+    condition = (run.condition.vocabulary(16), run.condition.length)
     torch.manual_seed(0)
-    save_tensors(found["vqgan"] / MODEL, build_vqgan(config).state_dict())
-    save_tensors(found["transformer"] / MODEL, made.new_transformer().state_dict())
+    save_tensors(folder / "vqgan" / MODEL, build_vqgan(config.vqgan.model, config.padding.halves).state_dict())
+    save_tensors(folder / "transformer" / MODEL, transformer_of(config, "transformer", *condition).state_dict())
     if config.interpolates:
-        save_tensors(found["interpolation"] / MODEL, made.new_interpolation().state_dict())
-    codes = {"train_labels": torch.arange(32) % 16, "held_out_labels": torch.arange(8)}
-    codes["held_out"] = torch.randint(16, (8, 4, 4, 4), generator=torch.Generator().manual_seed(1))
+        save_tensors(folder / "interpolation" / MODEL, transformer_of(config, "interpolation", *condition).state_dict())
+    labels, held_out = torch.arange(32) % 16, torch.arange(8)
+    codes = WindowCodes(
+        torch.zeros(32, 4, 4, 4, dtype=torch.int64),
+        labels[:, None] * bool(condition[0]),
+        labels,
+        torch.randint(16, (8, 4, 4, 4), generator=torch.Generator().manual_seed(1)),
+        held_out[:, None] * bool(condition[0]),
+        held_out,
+        held_out,
+    )
     for name in ("codes", "long_codes"):
-        save_tensors(found[name] / CODES, codes)
-    return made, found
+        codes.write(folder / name)
+    return run
+
+
+def sample(run: RunContext, folder: Path) -> Samples:
+    """What the stage leaves in a folder, which may hold what a stopped attempt left."""
+    folder.mkdir(exist_ok=True)
+    work = run.work(folder, lambda done, total: None, lambda step, values: None)
+    SAMPLES_STAGE.make(SAMPLES_STAGE.inputs(run), work)
+    return read_samples(run.config, folder)
 
 
 class StoppedError(Exception):
@@ -62,25 +80,21 @@ def test_stopped_and_started_again_in_other_batches_is_never_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, extra: tuple[str, ...]
 ) -> None:
     options = (f"sampler={sampler}", "condition=label", *extra)
-    made, found = parts(tmp_path, *options)
-    whole, again = tmp_path / "whole", tmp_path / "samples"
-    whole.mkdir()
-    again.mkdir()
-    make_samples(made, whole, found)
+    again = tmp_path / "samples"
+    whole = sample(run_of(tmp_path, *options), tmp_path / "whole")
 
-    stopped, _ = parts(tmp_path, *options, "sampling.batch_size=3")
+    stopped = run_of(tmp_path, *options, "sampling.batch_size=3")
     die_at(monkeypatch, "part_3.safetensors")
     with pytest.raises(StoppedError):
-        make_samples(stopped, again, found)
+        sample(stopped, again)
     monkeypatch.undo()
     assert [path.name for path in again.glob("part_*")] == ["part_0.safetensors"]
-    resumed, _ = parts(tmp_path, *options, "sampling.batch_size=2", "sampling.gaps_at_once=5")
-    make_samples(resumed, again, found)
+    resumed = sample(run_of(tmp_path, *options, "sampling.batch_size=2", "sampling.gaps_at_once=5"), again)
 
     assert {path.name for path in again.iterdir()} == {"samples.safetensors", "samples.json"}
-    assert torch.equal(read_samples(again).codes, read_samples(whole).codes)
-    assert torch.equal(read_samples(again).labels, read_samples(whole).labels)
-    assert sampling_speed(again)["speed/seconds_per_1024_frames"] > 0
+    assert torch.equal(resumed.codes, whole.codes)
+    assert torch.equal(resumed.labels, whole.labels)
+    assert resumed.seconds_per_1024_frames > 0
 
 
 @pytest.mark.parametrize("sampler", ["sliding", "hierarchical"])
@@ -89,10 +103,7 @@ def test_prediction_begins_with_the_held_out_windows_and_has_their_labels(
     tmp_path: Path, sampler: str, padding: str
 ) -> None:
     options = (f"sampler={sampler}", f"padding={padding}", "data.frames=128", "condition=label")
-    made, found = parts(tmp_path, *options, "sampling.given_frames=8")
-    (tmp_path / "samples").mkdir()
-    make_samples(made, tmp_path / "samples", found)
-    samples = read_samples(tmp_path / "samples")
+    samples = sample(run_of(tmp_path, *options, "sampling.given_frames=8"), tmp_path / "samples")
     margin = json.loads((tmp_path / "samples/samples.json").read_text())["code_margin"]
     windows = torch.randint(16, (8, 4, 4, 4), generator=torch.Generator().manual_seed(1))
     assert samples.given == 2 and (margin > 0) == (padding == "real") == samples.has_margin
@@ -105,27 +116,24 @@ def test_prediction_begins_with_the_held_out_windows_and_has_their_labels(
 
 
 def test_anchors_are_found_behind_the_margin(tmp_path: Path) -> None:
-    made, found = parts(tmp_path, "sampler=hierarchical", "padding=real", "data.frames=128")
-    (tmp_path / "samples").mkdir()
-    make_samples(made, tmp_path / "samples", found)
+    run = run_of(tmp_path, "sampler=hierarchical", "padding=real", "data.frames=128")
+    samples = sample(run, tmp_path / "samples")
     assert json.loads((tmp_path / "samples/samples.json").read_text())["code_margin"] == 3
-    assert read_samples(tmp_path / "samples").first_anchor == 1  # latent frame 4 of those sampled
+    assert samples.first_anchor == 1  # latent frame 4 of those sampled
 
 
 def test_too_few_held_out_windows_are_one_line(tmp_path: Path) -> None:
-    made, found = parts(tmp_path, "sampling.given_frames=8", "eval_videos=9", "codes.held_out_windows=9")
+    run = run_of(tmp_path, "sampling.given_frames=8", "eval_videos=9", "codes.held_out_windows=9")
     with pytest.raises(ValueError, match="the test split has 8 windows; allowed: one for each of the 9"):
-        make_samples(made, tmp_path, found)
+        sample(run, tmp_path / "samples")
 
 
 def test_half_precision_samples_with_rounded_transformers(tmp_path: Path) -> None:
-    made, found = parts(tmp_path, "sampling.precision=bf16", "threads=1")
-    (tmp_path / "samples").mkdir()
-    make_samples(made, tmp_path / "samples", found)
-    codes = read_samples(tmp_path / "samples").codes
-    rng = np.random.default_rng([made.config.seed, 1])
+    run = run_of(tmp_path, "sampling.precision=bf16", "threads=1")
+    codes = sample(run, tmp_path / "samples").codes
+    rng = np.random.default_rng([run.config.seed, 1])
     seeds = rng.integers(2**62, size=8).tolist()
-    transformer = made.transformer(found["transformer"]).to(torch.bfloat16)
+    transformer = read_transformer(run.config, tmp_path / "transformer", "transformer").to(torch.bfloat16)
     with torch.inference_mode():
         expected = SlidingWindow(top_p=0.92)(transformer, torch.zeros(8, 1, dtype=torch.int64), 12, seeds)
     assert torch.equal(codes, expected)

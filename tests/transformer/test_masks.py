@@ -9,7 +9,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from tats_exp.transformer import attention_mask
 from tats_exp.transformer.attention import block_mask
-from tats_exp.transformer.masks import check_mask
+from tats_exp.transformer.masks import check_mask, visible_blocks
 
 CONDITION = 2
 WINDOW = (4, 2, 2)
@@ -75,3 +75,21 @@ def test_the_block_mask_of_the_gpu_kernels_is_the_dense_mask(mask, monkeypatch):
     expected = scaled_dot_product_attention(query, key, value, attn_mask=dense)
     found = flex_attention.flex_attention(query, key, value, block_mask=blocks)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+OWN = (16 + 1) / 32  # a latent frame of 16 codes sees the past of itself: 16 * 17 / 2 of 16 * 16 pairs
+
+
+@pytest.mark.parametrize(
+    "mask, anchors_see_between, last_sees_between, between_sees_last", [("a", 0, 1, 0), ("b", 0, 1, 1), ("c", 0, 0, 1)]
+)
+def test_blocks_are_shares_of_pairs(
+    mask: str, anchors_see_between: int, last_sees_between: int, between_sees_last: int
+) -> None:
+    blocks = visible_blocks(mask, 1, (5, 4, 4))
+    assert blocks[:, 0].tolist() == [1] * 6  # all see the start
+    assert blocks.diag()[2:5].tolist() == pytest.approx([OWN] * 3)
+    assert blocks[1, 2:5].tolist() == [anchors_see_between] * 3
+    assert blocks[5, 2:5].tolist() == [last_sees_between] * 3
+    assert blocks[2:5, 5].tolist() == [between_sees_last] * 3
+    assert blocks[4, 1:4].tolist() == [1] * 3 and blocks[2, 3:5].tolist() == [0, 0]

@@ -15,16 +15,15 @@ def raised(
     alarms: Alarms,
     steps: int,
     l1: Series = lambda step: 0.1,
-    usage: Series = lambda step: 0.9,
     loss: Series = lambda step: 0.8,
     window: Series = lambda step: 0.9,
 ) -> dict[str, list[int]]:
     """Steps at which a training with these series raises each alarm, those that it raises."""
     found: dict[str, list[int]] = {}
     for step in range(steps):
-        error, batch, judged, whole = (torch.tensor(float(f(step))) for f in (l1, usage, loss, window))
-        used = Usage(batch, whole, torch.tensor((step + 1) // 100))
-        for name, flag in alarms.update(step, error, used, dict.fromkeys(alarms.undecided, judged)).items():
+        error, judged, used = (torch.tensor(float(f(step))) for f in (l1, loss, window))
+        usage = Usage(used, torch.tensor((step + 1) // 100))
+        for name, flag in alarms.update(step, error, usage, dict.fromkeys(alarms.undecided, judged)).items():
             if flag:
                 found.setdefault(name, []).append(step)
     return found
@@ -40,7 +39,6 @@ def test_a_training_that_goes_well_raises_nothing() -> None:
         Alarms({"spatial": 1.0}, start_step=100),
         400,
         l1=noisy(lambda step: 0.3 * 0.995**step),
-        usage=lambda step: min(1.0, 0.5 + step / 100),
         loss=noisy(lambda step: 0.6),
     )
     assert not found
@@ -60,24 +58,6 @@ def test_saturation_is_told_soon_and_before_the_discriminators_count() -> None:
 def test_one_good_batch_is_no_saturation() -> None:
     assert not raised(Alarms({"spatial": 1.0}, 0), 5, loss=lambda step: 0.0)
     assert not raised(Alarms({"spatial": 1.0}, 0), 200, loss=lambda step: 0.0 if step == 150 else 0.6)
-
-
-def test_usage_that_falls_and_stays_low_is_told_and_its_rise_is_not() -> None:
-    def collapse(step: int) -> float:
-        return max(0.1, 0.9 - step / 20) if step < 60 else min(0.5, 0.1 + (step - 60) / 500)
-
-    told = raised(Alarms(), 1000, usage=collapse)
-    assert set(told) == {"usage_fell"} and 50 < told["usage_fell"][0] < 80
-    assert told["usage_fell"][-1] < 200, "risen since, and far from what it began with"
-    assert not raised(Alarms(), 300, usage=lambda step: 0.9 if step % 100 < 60 else 0.3), "never low for long"
-
-
-def test_a_second_fall_is_told_again_however_slow() -> None:
-    def slow(step: int) -> float:
-        return 0.9 if step < 50 else 0.5 if step < 1000 else 0.5 * 0.999 ** (step - 1000)
-
-    told = raised(Alarms(), 2000, usage=slow)["usage_fell"]
-    assert told[0] < 150 and not [step for step in told if 300 < step < 1300] and told[-1] > 1300
 
 
 def test_codes_that_are_dead_are_told_after_the_second_window() -> None:
@@ -115,7 +95,7 @@ def test_resumed_in_the_middle_says_the_same() -> None:
 
     whole = run(interrupted=False)
     assert whole == run(interrupted=True)
-    for name in ("saturated_spatial", "usage_fell", "codes_dead", "reconstruction_worse"):
+    for name in ("saturated_spatial", "codes_dead", "reconstruction_worse"):
         assert {values[name] for values in whole} == {0.0, 1.0}, name
 
 
@@ -124,7 +104,6 @@ def test_usage_is_that_of_the_last_whole_window() -> None:
     codes = ([0, 1], [1], [2], [0], [0, 0], [3], [1])
     told = [usage.update(torch.tensor(batch)) for batch in codes]
     assert [float(use.window) for use in told] == [0.5, 0.5, 0.75, 0.75, 0.75, 0.5, 0.5]
-    assert [float(use.batch) for use in told] == [0.5, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25]
     assert [int(use.windows) for use in told] == [0, 0, 1, 1, 1, 2, 2]
 
 
@@ -146,7 +125,7 @@ def test_each_alarm_is_one_line_and_nothing_is_held_back(caplog: pytest.LogCaptu
     rows = [
         (1, {"alarm/saturated_spatial": 0.0, "train/vqgan/l1": 9.0}),
         (2, {"alarm/saturated_spatial": 1.0}),
-        (3, {"alarm/saturated_spatial": 1.0, "alarm/usage_fell": 1.0}),
+        (3, {"alarm/saturated_spatial": 1.0, "alarm/codes_dead": 1.0}),
     ]
     with caplog.at_level(logging.WARNING):
         for row in rows:
@@ -154,6 +133,6 @@ def test_each_alarm_is_one_line_and_nothing_is_held_back(caplog: pytest.LogCaptu
     assert heard == rows
     assert [record.message.split(":")[0] for record in caplog.records] == [
         "alarm/saturated_spatial at step 2",
-        "alarm/usage_fell at step 3",
+        "alarm/codes_dead at step 3",
     ]
     assert "fewer codes" in caplog.records[1].message

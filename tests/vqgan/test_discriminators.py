@@ -1,4 +1,4 @@
-"""The discriminators: what a patch sees, what they return, what each can tell. Parity is in tests/test_official.py."""
+"""The discriminators: what a patch sees, what they return, what each can tell. Parity is in tests/official."""
 
 import pytest
 import torch

@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tats_exp.data.clips import Clips, to_float
+from tats_exp.data.clips import Clips
+from tats_exp.data.pixels import to_float
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.step_sampler import StepSampler
+from tats_exp.features.perceptual import Perceptual
 from tats_exp.fit import CHECKPOINT, Budget, fit, read_checkpoint
 from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator
 from tats_exp.vqgan.adversaries import Adversaries, Schedule, random_frames
@@ -53,7 +55,7 @@ def train(folder: Path, scalars=None, precision="32-true", **options: object) ->
     return module, rows
 
 
-class Watched(torch.nn.Module):
+class Watched(Perceptual):
     """A perceptual loss that remembers what it was shown."""
 
     checksum = ""

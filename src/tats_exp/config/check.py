@@ -1,43 +1,39 @@
-"""The check that every run passes before the first one starts.
+"""The check that every run passes before the first one starts. What does not fit is one line of `UserError`.
 
-What a section may hold is written once: a section with `_target_` may hold the parameters of that target, with their
-types; the others are the models of `schema.py`. What does not fit is one line of `UserError`.
+Sections without `_target_` are the models of `schema.py`; those with one are held against it by `targets.py`.
 """
 
-import inspect
-import logging
-import typing
-from pathlib import Path
-from types import UnionType
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from hydra.utils import get_object
+from lightning.pytorch import Trainer
 from omegaconf import DictConfig
-from pydantic import TypeAdapter, ValidationError
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from tats_exp import UserError
-from tats_exp.cli import error_line, path_of
+from tats_exp.cli import path_of
 from tats_exp.config.build import blamed_on, build
-from tats_exp.config.models import (
-    build_adversaries,
-    build_interpolation,
-    build_paddings,
-    build_transformer,
-    build_vqgan,
-)
+from tats_exp.config.measures import build_measures
+from tats_exp.config.models import build_adversaries, build_paddings, build_vqgan, transformer_of
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, Metrics, allowed, validated
 from tats_exp.config.sections import Node, Training
+from tats_exp.config.targets import INSTANTIATE_KEYS, check_target
 from tats_exp.config.transformer_checkpoint import filled_from_checkpoint as filled_transformer
 from tats_exp.config.vqgan_checkpoint import filled_from_checkpoint as filled_vqgan
+from tats_exp.data.videos import VideoSource
+from tats_exp.features.perceptual import Perceptual
+from tats_exp.features.video_network import VideoClassifier, VideoNetwork
+from tats_exp.metrics.measure import Measure
+from tats_exp.sampling.sampler import Sampler
+from tats_exp.transformer.conditions import Condition
+from tats_exp.transformer.transformer import Transformer
+from tats_exp.vqgan.discriminators import PatchGAN
 from tats_exp.vqgan.padding import TimePadding
+from tats_exp.vqgan.vqgan import VQGAN
 
-# Hydra logs in several lines, on the console, what it then raises.
-logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
-
-INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
 COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask"}
 """Parameters of the transformers that follow from the rest of the config; `mask` of the autoregressive one alone."""
 READ_OF_VQGAN = ("codebook", "downsample", "decoder_blocks", "norm")
@@ -63,12 +59,11 @@ def check(cfg: DictConfig) -> Config:
         UserError: in one line, naming the key, what was given and what is allowed.
     """
     config = validated(with_halves(cfg), Config)
-    _check_paddings(config)
     if config.vqgan.checkpoint is not None:
         with path_of("vqgan.checkpoint", config.vqgan.checkpoint):
             config = config.model_copy(update={"vqgan": filled_vqgan(config.vqgan, config.padding)})
-    for path, node, supplied in _nodes(config):
-        _check_node(path, node, supplied)
+    _check_targets(config)
+    build_paddings(config.padding.halves)
     for key in READ_OF_VQGAN:
         if key not in config.vqgan.model:
             raise UserError(f"vqgan.model.{key} is missing")
@@ -94,28 +89,26 @@ def _with_transformers_of_checkpoints(config: Config) -> Config:
     return config
 
 
-def _nodes(config: Config) -> list[tuple[str, Node, set[str]]]:
-    """Every section with a target: its path, itself, and the parameters that the code supplies."""
-    found: list[tuple[str, Node, set[str]]] = [
-        ("data", config.data, set()),
-        ("condition", config.condition, set()),
-        ("vqgan.model", config.vqgan.model, {"encoder_padding", "decoder_padding"}),
-        ("transformer.model", config.transformer.model, COMPUTED),
-        ("interpolation.model", config.interpolation.model, COMPUTED - {"mask"}),
-        ("sampler", config.sampler, set()),
-        *_network_nodes(config.metrics),
-        ("trainer", config.trainer, set()),
-        ("logger", config.logger, set()),
-    ]
+def _check_targets(config: Config) -> None:
+    """Hold every section with a target against that: whether it is of the right kind, and takes what is given."""
+    check_target("data", config.data, VideoSource)
+    check_target("condition", config.condition, Condition)
+    for half in (config.padding.halves.encoder, config.padding.halves.decoder):
+        check_target("padding", half, TimePadding)
+    check_target("vqgan.model", config.vqgan.model, VQGAN, ("encoder_padding", "decoder_padding"))
+    check_target("transformer.model", config.transformer.model, Transformer, COMPUTED)
+    check_target("interpolation.model", config.interpolation.model, Transformer, COMPUTED - {"mask"})
+    check_target("sampler", config.sampler, Sampler)
+    check_metrics(config.metrics)
+    check_target("trainer", config.trainer, Trainer)
     for kind, node in config.vqgan.training.discriminators.nodes().items():
-        found.append((f"vqgan.training.discriminators.{kind}", node, set()))
+        check_target(f"vqgan.training.discriminators.{kind}", node, PatchGAN)
     if config.vqgan.training.perceptual is not None:
-        found.append(("vqgan.training.perceptual", config.vqgan.training.perceptual, set()))
+        check_target("vqgan.training.perceptual", config.vqgan.training.perceptual, Perceptual)
     for name, training in _trainings(config).items():
-        found.append((f"{name}.training.optimizer", training.optimizer, {"params"}))
+        check_target(f"{name}.training.optimizer", training.optimizer, Optimizer, ("params",))
         if training.scheduler is not None:
-            found.append((f"{name}.training.scheduler", training.scheduler, {"optimizer"}))
-    return found
+            check_target(f"{name}.training.scheduler", training.scheduler, LRScheduler, ("optimizer",))
 
 
 def _trainings(config: Config) -> dict[str, Training]:
@@ -123,98 +116,24 @@ def _trainings(config: Config) -> dict[str, Training]:
     return dict(zip(("vqgan", "transformer", "interpolation"), (s.training for s in sections), strict=True))
 
 
-def check_networks(metrics: Metrics) -> None:
-    """Hold the networks of an evaluation against the parameters of what builds them.
+def check_metrics(metrics: Metrics) -> None:
+    """Hold the networks and measures of an evaluation against the parameters of what builds them.
 
     Raises:
         UserError: in one line.
     """
-    for path, node, supplied in _network_nodes(metrics):
-        _check_node(path, node, supplied)
-
-
-def _network_nodes(metrics: Metrics) -> list[tuple[str, Node, set[str]]]:
-    """The networks of an evaluation: path, section, and the parameters that the code supplies."""
-    found: list[tuple[str, Node, set[str]]] = [("metrics.network", metrics.network, set())]
-    return found if metrics.classifier is None else [*found, ("metrics.classifier", metrics.classifier, set())]
-
-
-def _check_node(path: str, node: Node, supplied: set[str]) -> None:
-    """Hold a section against the parameters of its target, and the sections inside it against theirs."""
-    if "_target_" not in node:
-        raise UserError(f"{path}._target_ is missing: name the class or function to build")
-    try:
-        target = get_object(str(node["_target_"]))
-    except Exception as error:  # whatever the module raises when it is imported
-        raise UserError(f"{path}._target_: cannot import {node['_target_']!r}: {_innermost(error)}") from error
-    with blamed_on(f"{path}._target_={node['_target_']}"):
-        parameters = inspect.signature(target).parameters
-        hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    takes = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    for key, value in node.items():
-        if key in INSTANTIATE_KEYS:
-            continue
-        names = [name for name in takes if name not in supplied]
-        if key not in names:
-            raise UserError(f"{path}.{key}: unknown key; {allowed(key, names)}")
-        if isinstance(value, dict) and "_target_" in value:
-            _check_node(f"{path}.{key}", value, set())
-        elif key in hints and _is_plain(hints[key]):
-            try:
-                TypeAdapter(hints[key]).validate_python(value)
-            except ValidationError as error:
-                raise UserError(f"{path}.{key}={value!r}: {error.errors()[0]['msg']}") from None
-        elif value is None and key in hints and not _takes_none(hints[key]):
-            raise UserError(f"{path}.{key}=null: it has to be given")
-    missing = [n for n in takes if parameters[n].default is inspect.Parameter.empty and n not in {*node, *supplied}]
-    if missing:
-        raise UserError(f"{path}.{missing[0]} is missing")
-
-
-def _check_paddings(config: Config) -> None:
-    """Refuse what pads a half of the VQGAN and is no padding, before it is called, or takes other arguments."""
-    for node in (config.padding.halves.encoder, config.padding.halves.decoder):
-        _check_node("padding", node, set())
-        _check_kind("padding", node, TimePadding)
-    build_paddings(config)
-
-
-def _check_kind(path: str, node: Node, kind: type) -> None:
-    """Refuse a target that is neither a class of this kind nor a function that is said to return one."""
-    target = get_object(str(node["_target_"]))
-    made = target if inspect.isclass(target) else typing.get_type_hints(target).get("return")
-    if not (inspect.isclass(made) and issubclass(made, kind)):
-        raise UserError(
-            f"{path}._target_={node['_target_']}: no {kind.__name__}; allowed: a class derived from "
-            f"{kind.__module__}.{kind.__name__}, or a function annotated to return one"
-        )
-
-
-def _innermost(error: BaseException) -> str:
-    """What is at the bottom of an error that Hydra wrapped."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error_line(error)
-
-
-def _is_plain(hint: Any) -> bool:
-    """Whether a type hint speaks of plain values only, so that a config value can be held against it."""
-    origin = typing.get_origin(hint)
-    if origin is Literal:
-        return True
-    if origin in (typing.Union, UnionType, list, tuple) or getattr(origin, "__name__", "") in ("Sequence", "Iterable"):
-        return all(arg is Ellipsis or _is_plain(arg) for arg in typing.get_args(hint))
-    return hint in (int, float, str, bool, type(None), Path)
-
-
-def _takes_none(hint: Any) -> bool:
-    """Whether a type hint allows None."""
-    return hint in (Any, type(None)) or any(_takes_none(arg) for arg in typing.get_args(hint))
+    check_target("metrics.network", metrics.network, VideoNetwork)
+    if metrics.classifier is not None:
+        check_target("metrics.classifier", metrics.classifier, VideoClassifier)
+    for name, node in metrics.measures.items():
+        check_target(f"metrics.measures.{name}", node, Measure)
+    build_measures(metrics.measures)
 
 
 def _check_together(config: Config) -> None:
     """What no section can tell alone; the models are built without memory, on the meta device."""
     _check_trainer(config.trainer)
+    build_measures(config.metrics.measures)
     if int(config.data.get("seed", 0)) < 0:
         raise UserError(f"data.seed={config.data['seed']} must be 0 or more")
     training = config.vqgan.training
@@ -227,20 +146,20 @@ def _check_together(config: Config) -> None:
             "one piece; allowed: one of the two"
         )
     with torch.device("meta"):
-        build_adversaries(config)
-        vqgan: Any = build_vqgan(config)
+        build_adversaries(config.vqgan.training)
+        vqgan = build_vqgan(config.vqgan.model, config.padding.halves)
         with blamed_on(""):  # it names frames and resolution, which lie at the root
             vqgan.check_clip(config.frames, config.resolution)
         if config.frames < 2 * vqgan.time_stride:
             raise UserError(f"frames={config.frames}: a window needs two latent frames or more")
         with blamed_on(""):
             vqgan.check_clip(config.sampled_frames, config.resolution)
-        build_transformer(config, condition_codes=1, condition_length=1)
+        transformer_of(config, "transformer", 1, 1)
         _check_optimizers(config)
     sampler = _checked_sampler(config)
     if config.interpolates:
         with torch.device("meta"):
-            interpolation: Any = build_interpolation(config, condition_codes=1, condition_length=1)
+            interpolation = transformer_of(config, "interpolation", 1, 1)
         if interpolation.mask == "causal":
             raise UserError("interpolation.model.mask=causal has no anchors; allowed: a, b, c")
     _check_given(config, sampler.long)
@@ -264,8 +183,10 @@ def _check_given(config: Config, long: bool) -> None:
     if given and not long:
         raise UserError(f"sampling.given_frames={given} needs a sampler of long videos: sliding or hierarchical")
     if given and config.codes.held_out_windows < config.sampled_videos:
-        told = f"codes.held_out_windows={config.codes.held_out_windows}: sampling.given_frames={given} wants one window"
-        raise UserError(f"{told} for each of the {config.sampled_videos} sampled videos")
+        raise UserError(
+            f"codes.held_out_windows={config.codes.held_out_windows}: sampling.given_frames={given} wants one window "
+            f"for each of the {config.sampled_videos} sampled videos"
+        )
 
 
 def _check_trainer(trainer: Node) -> None:

@@ -28,11 +28,14 @@ SET_ELSEWHERE = {"vqgan.model.encoder_padding": "padding.encoder", "vqgan.model.
 
 
 @contextmanager
-def configuration(own: str | None = None) -> Iterator[None]:
+def configuration(own: str | None = None) -> Iterator[Hydra]:
     """A block in which configs are composed: from our groups and, where a user has some, from his own.
 
     Args:
         own: his folder, as `--config-dir` names it: laid out as ours, `<group>/<option>.yaml`.
+
+    Yields:
+        What composes them, and starts runs of them.
 
     Raises:
         UserError: there is no such folder, or it holds an option whose name is taken.
@@ -47,7 +50,9 @@ def configuration(own: str | None = None) -> Iterator[None]:
             search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
             GlobalHydra.instance().clear()
             Hydra.create_main_hydra2("tats_exp", search_path)
-        yield
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        yield hydra
 
 
 def refuse_taken(key: str, folder: Path) -> None:
@@ -123,11 +128,11 @@ def _with_groups(root: str, overrides: list[str], left_out: str) -> DictConfig:
 
 def unknown_key_line(path: str, section: DictConfig) -> str:
     """Which part of a path is unknown in a config, and what is known in its place."""
-    told: list[str] = []
+    path_so_far: list[str] = []
     for part in path.split("."):
-        told.append(part)
+        path_so_far.append(part)
         if part not in list(section):
             break
         if isinstance(section.get(part), DictConfig):
             section = section[part]
-    return f"{'.'.join(told)}: unknown key; {allowed(told[-1], [str(name) for name in section])}"
+    return f"{'.'.join(path_so_far)}: unknown key; {allowed(path_so_far[-1], [str(name) for name in section])}"

@@ -1,28 +1,35 @@
 """The models that a config describes, freshly initialised, on the default device."""
 
-from torch import nn
-
 from tats_exp.config.build import blamed_on, build
-from tats_exp.config.schema import Config
+from tats_exp.config.schema import Config, Halves, ModelName
+from tats_exp.config.sections import Node, TransformerSection, VQGANTrainingSection
+from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.adversaries import Adversaries, Schedule
 from tats_exp.vqgan.padding import TimePadding
+from tats_exp.vqgan.vqgan import VQGAN
 
 
-def build_paddings(config: Config) -> tuple[TimePadding, TimePadding]:
-    """What pads the encoder and the decoder of a run's VQGAN."""
-    halves = config.padding.halves
+def build_paddings(halves: Halves) -> tuple[TimePadding, TimePadding]:
+    """What pads the encoder and the decoder of a VQGAN."""
     return build(halves.encoder, "padding"), build(halves.decoder, "padding")
 
 
-def build_vqgan(config: Config) -> nn.Module:
-    """The VQGAN of a run, freshly initialised, on the default device."""
-    halves = config.padding.halves
-    return build(config.vqgan.model, "vqgan.model", encoder_padding=halves.encoder, decoder_padding=halves.decoder)
+def build_vqgan(model: Node, halves: Halves) -> VQGAN:
+    """A VQGAN, freshly initialised, on the default device.
+
+    Args:
+        model: section of the config.
+        halves: sections of what pads its encoder and its decoder.
+    """
+    return build(model, "vqgan.model", encoder_padding=halves.encoder, decoder_padding=halves.decoder)
 
 
-def build_adversaries(config: Config) -> Adversaries | None:
-    """The discriminators of a run, freshly initialised, on the default device; None where there are none."""
-    training = config.vqgan.training
+def build_adversaries(training: VQGANTrainingSection) -> Adversaries | None:
+    """The discriminators of a VQGAN, freshly initialised, on the default device; None where there are none.
+
+    Args:
+        training: section of the config.
+    """
     nodes = training.discriminators.nodes()
     if not nodes:
         return None
@@ -39,26 +46,38 @@ def build_adversaries(config: Config) -> Adversaries | None:
         )
 
 
-def build_transformer(config: Config, condition_codes: int, condition_length: int) -> nn.Module:
-    """The transformer of a run, freshly initialised, on the default device; its window is the VQGAN's latent grid."""
+def build_transformer(
+    name: ModelName,
+    model: Node,
+    condition_codes: int,
+    condition_length: int,
+    video_codes: int,
+    window: tuple[int, int, int],
+) -> Transformer:
+    """A transformer, freshly initialised, on the default device.
+
+    Args:
+        name: `transformer`, which is causal, or `interpolation`, whose section has a mask.
+        model: section of the config.
+        condition_codes: C.
+        condition_length: c.
+        video_codes: K.
+        window: latent grid (t, h, w).
+    """
+    computed = {"mask": "causal"} if name == "transformer" else {}
     return build(
-        config.transformer.model,
-        "transformer.model",
+        model,
+        f"{name}.model",
         condition_codes=condition_codes,
         condition_length=condition_length,
-        video_codes=config.codebook_size,
-        window=config.window_of("transformer"),
-        mask="causal",
+        video_codes=video_codes,
+        window=window,
+        **computed,
     )
 
 
-def build_interpolation(config: Config, condition_codes: int, condition_length: int) -> nn.Module:
-    """The interpolation transformer of a run, freshly initialised; its window is a gap with both anchors."""
-    return build(
-        config.interpolation.model,
-        "interpolation.model",
-        condition_codes=condition_codes,
-        condition_length=condition_length,
-        video_codes=config.codebook_size,
-        window=config.window_of("interpolation"),
-    )
+def transformer_of(config: Config, name: ModelName, condition_codes: int, condition_length: int) -> Transformer:
+    """A transformer of a run's sizes, freshly initialised, for a condition of C codes and length c."""
+    section: TransformerSection = getattr(config, name)
+    sizes = (condition_codes, condition_length, config.codebook_size, config.window_of(name))
+    return build_transformer(name, section.model, *sizes)

@@ -20,8 +20,6 @@ from tats_exp.config.build import build
 from tats_exp.config.overrides import expanded
 from tats_exp.config.sections import InterpolationSection, Node, Section, TransformerSection, VQGANSection
 
-StageName = Literal["reference", "vqgan", "codes", "long_codes", "transformer", "interpolation", "samples", "metrics"]
-STAGES: tuple[StageName, ...] = typing.get_args(StageName)
 ModelName = Literal["vqgan", "transformer", "interpolation"]
 SectionType = typing.TypeVar("SectionType", bound=Section)
 
@@ -47,7 +45,7 @@ class Padding(Section):
 
 
 class Reserve(Section):
-    """Frames kept free on either side of a clip: of a training clip, and of a window that is only encoded."""
+    """Frames kept free on either side of a clip, at least: of a training clip, of a window that is only encoded."""
 
     training: int = Field(ge=0)
     encoding: int = Field(ge=0)
@@ -57,8 +55,7 @@ class StoreSection(Section):
     """Where stages keep what they made."""
 
     root: str = Field(min_length=1)
-    redo: list[StageName]
-    redo_before: float | None
+    redo: list[str]
 
 
 class Codes(Section):
@@ -80,10 +77,11 @@ class Sampling(Section):
 
 
 class Metrics(Section):
-    """How videos are measured: the networks that look at them, counts and repeats."""
+    """How videos are measured: the networks that look at them, the measures, counts and repeats."""
 
     network: Node
     classifier: Node | None
+    measures: dict[str, Node] = Field(min_length=1)
     videos: int = Field(ge=2)
     reference_videos: int = Field(ge=2)
     repeats: int = Field(ge=1)
@@ -115,7 +113,6 @@ class Config(Section):
     threads: int | None = Field(ge=1)
     compile: bool
     workers: int = Field(ge=0)
-    swept: list[str]
     reserve: Reserve
     store: StoreSection
     padding: Padding
@@ -151,26 +148,16 @@ class Config(Section):
         return bool(getattr(get_object(self.sampler["_target_"]), "interpolates", False))
 
     @property
-    def stages(self) -> tuple[StageName, ...]:
-        """The stages that this run goes through, in their order."""
-        return STAGES if self.interpolates else tuple(s for s in STAGES if s not in ("long_codes", "interpolation"))
-
-    @property
     def checkpoints(self) -> dict[ModelName, str]:
         """Files of the models that are read instead of trained, by section; only of those that the run needs."""
         needed: tuple[ModelName, ...] = ("vqgan", "transformer") + (("interpolation",) if self.interpolates else ())
         paths = {name: getattr(self, name).checkpoint for name in needed}
         return {name: path for name, path in paths.items() if path is not None}
 
-    def window_of(self, name: Literal["transformer", "interpolation"]) -> tuple[int, int, int]:
+    def window_of(self, name: ModelName) -> tuple[int, int, int]:
         """Latent grid of a transformer's window: the VQGAN's, or a gap with both its anchors."""
         frames, height, width = self.latent_grid
         return (self.key_every + 1 if name == "interpolation" else frames), height, width
-
-    @property
-    def learned_from(self) -> StageName:
-        """The stage whose codes the transformers learn from."""
-        return "long_codes" if self.interpolates else "codes"
 
     @property
     def key_every(self) -> int:
@@ -246,7 +233,7 @@ def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{path}: unknown key; {allowed(str(finding['loc'][-1]), list(model.model_fields))}"
     if finding["type"] == "missing":
         return f"{path} is missing"
-    told = f"{path}={finding['input']!r}: {finding['msg']}"
+    line = f"{path}={finding['input']!r}: {finding['msg']}"
     # Hydra reads 12, 1e5 and nan as numbers, also where they are folders.
     number = finding["type"] == "string_type" and isinstance(finding["input"], int | float)
-    return f"{told} (a path that looks like a number is written ./NAME)" if number else told
+    return f"{line} (a path that looks like a number is written ./NAME)" if number else line

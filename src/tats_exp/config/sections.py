@@ -29,6 +29,10 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def meaning(self) -> dict[str, Any]:
+        """The values that change what is made with them: all, unless a section says otherwise."""
+        return self.model_dump()
+
 
 class Training(Section):
     """Budget and optimiser of one training stage."""
@@ -157,17 +161,17 @@ class VQGANTrainingSection(Training):
         Args:
             perceptual_checksum: of the perceptual network, if there is one.
         """
-        told = super().meaning()
-        del told["usage_window"]
+        values = super().meaning()
+        del values["usage_window"]
         if not self.discriminators.nodes():
-            del told["discriminators"], told["adversarial"]
+            del values["discriminators"], values["adversarial"]
         if self.average_decay is None:
-            del told["average_decay"]
+            del values["average_decay"]
         if self.perceptual is None:
-            del told["perceptual"], told["perceptual_weight"]
+            del values["perceptual"], values["perceptual_weight"]
         else:
-            told["perceptual"] = identity(self.perceptual, perceptual_checksum)
-        return told
+            values["perceptual"] = identity(self.perceptual, perceptual_checksum)
+        return values
 
 
 class Sizes(Section):

@@ -51,8 +51,8 @@ def read_transformer(name: Name, path: str, window: Sequence[int]) -> Transforme
         raise UserError(f"{name}.checkpoint: {error}".replace("give another", WINDOW_FROM[name])) from None
     kind = "transformer" if transformer.mask == "causal" else "interpolation"
     if kind != name:
-        told = f"{name}.checkpoint={path}: the transformer in it has mask {transformer.mask}"
-        raise UserError(f"{told}; it fits {kind}.checkpoint")
+        trained_with = f"{name}.checkpoint={path}: the transformer in it has mask {transformer.mask}"
+        raise UserError(f"{trained_with}; it fits {kind}.checkpoint")
     return transformer
 
 
@@ -111,8 +111,8 @@ def _check_training(name: Name, path: str, window: Sequence[int], resolution: in
 
     They name the step between latent frames only if the original drew them from longer windows of codes.
     """
-    told = arguments(path)
-    step, trained_at = told.get("sample_every_n_latent_frames"), told.get("resolution")
+    trained_with = arguments(path)
+    step, trained_at = trained_with.get("sample_every_n_latent_frames"), trained_with.get("resolution")
     if name == "transformer" and isinstance(step, int) and step not in (0, latent_step):
         raise UserError(
             f"{name}.checkpoint={path}: it models every {step}. latent frame; allowed: sampler=hierarchical "

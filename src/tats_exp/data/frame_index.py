@@ -72,21 +72,21 @@ class FrameIndex:
 
     def as_json(self) -> dict[str, Any]:
         """The fields as JSON values; `from_json` reads them back."""
-        told: dict[str, Any] = {}
+        record: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
             packed = isinstance(value, np.ndarray)
-            told[field.name] = base64.b64encode(zlib.compress(value.tobytes(), 1)).decode() if packed else value
-        return told
+            record[field.name] = base64.b64encode(zlib.compress(value.tobytes(), 1)).decode() if packed else value
+        return record
 
     @classmethod
-    def from_json(cls, told: dict[str, Any]) -> "FrameIndex":
+    def from_json(cls, record: dict[str, Any]) -> "FrameIndex":
         """Read what `as_json` made."""
         types = {"checks": np.uint32, "times": np.int64, "starts": np.int64, "seeks": np.int64, "delays": np.int64}
         arrays = {
-            name: np.frombuffer(zlib.decompress(base64.b64decode(told[name])), dtype) for name, dtype in types.items()
+            name: np.frombuffer(zlib.decompress(base64.b64decode(record[name])), dtype) for name, dtype in types.items()
         }
-        return cls(**arrays, turn=int(told["turn"]), concealed=int(told["concealed"]))
+        return cls(**arrays, turn=int(record["turn"]), concealed=int(record["concealed"]))
 
 
 def index_frames(path: Path, limits: Limits, beat: Beat) -> tuple[FrameIndex, tuple[int, int], str]:

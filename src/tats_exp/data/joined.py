@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from tats_exp.data.clips import Videos
+from tats_exp.data.videos import Videos
 
 
 class JoinedVideos:

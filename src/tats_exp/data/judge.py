@@ -55,14 +55,14 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """The fields as JSON values; `from_json` reads them back."""
-        told = asdict(replace(self, frames=None))
-        return {**told, "frames": None if self.frames is None else self.frames.as_json()}
+        record = asdict(replace(self, frames=None))
+        return {**record, "frames": None if self.frames is None else self.frames.as_json()}
 
     @classmethod
-    def from_json(cls, told: dict[str, Any]) -> "Verdict":
+    def from_json(cls, record: dict[str, Any]) -> "Verdict":
         """Read what `as_json` made."""
-        frames = None if told["frames"] is None else FrameIndex.from_json(told["frames"])
-        return cls(**{**told, "size": tuple(told["size"]), "frames": frames})
+        frames = None if record["frames"] is None else FrameIndex.from_json(record["frames"])
+        return cls(**{**record, "size": tuple(record["size"]), "frames": frames})
 
 
 def judge(path: Path, limits: Limits, beat: Beat) -> Verdict:
@@ -130,16 +130,16 @@ def main(parent: int) -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            told = judge(Path(asked["path"]), Limits(**asked["limits"]), beat).as_json()
+            record = judge(Path(asked["path"]), Limits(**asked["limits"]), beat).as_json()
         except UserError as error:
-            told = {"refused": str(error)}
+            record = {"refused": str(error)}
         except OSError as error:
-            told = {"refused": f"{asked['path']}: {error.strerror}"}
+            record = {"refused": f"{asked['path']}: {error.strerror}"}
         except MemoryError:
-            told = {"refused": f"{asked['path']}: does not fit into memory", "chance": True}
+            record = {"refused": f"{asked['path']}: does not fit into memory", "chance": True}
         except Exception:  # a mistake of ours, which the parent raises
-            told = {"bug": traceback.format_exc()}
-        tell(json.dumps(told))
+            record = {"bug": traceback.format_exc()}
+        tell(json.dumps(record))
 
 
 if __name__ == "__main__":

@@ -66,12 +66,12 @@ class Judge:
         asked = {"path": os.path.abspath(path), "limits": asdict(limits)}  # noqa: PTH100
         process = self._running()
         try:
-            told = self._answer(process, json.dumps(asked).encode())
+            record = self._answer(process, json.dumps(asked).encode())
         except TimeoutError:
             why = f"no sign of life from its decoder for {PATIENCE:g} s"
         else:
-            if told is not None:
-                return told
+            if record is not None:
+                return record
             why = f"its decoder crashed ({process.wait()})"
             if process.returncode == 1:  # Python ended it, not the decoder: it could not even start
                 self._complaints.seek(0)
@@ -92,10 +92,10 @@ class Judge:
             process.stdin.flush()
         while (line := self._line(process)) is not None:
             if line:
-                told: dict[str, Any] = json.loads(line)
-                if "bug" in told:
-                    raise RuntimeError(told["bug"])
-                return told
+                record: dict[str, Any] = json.loads(line)
+                if "bug" in record:
+                    raise RuntimeError(record["bug"])
+                return record
         return None
 
     def stop(self) -> None:

@@ -72,13 +72,13 @@ def judge_all(paths: list[Path], limits: Limits = DEFAULT, progress: Progress | 
     if progress is not None and known:
         progress(known, len(paths))
     children = judge_side_by_side([paths[number] for number in missing], limits)
-    for done, (number, told) in enumerate(zip(missing, children, strict=True), start=1):
+    for done, (number, record) in enumerate(zip(missing, children, strict=True), start=1):
         path, at = paths[number], stamps[number]
-        verdict = _read(told)
+        verdict = _read(record)
         if stamp(path) != at:
             verdict = f"{path}: changed while it was read"
         elif not told.get("chance"):
-            _remember(path, limits, at, verdict, told)
+            _remember(path, limits, at, verdict, record)
         found[number] = verdict
         if progress is not None:
             progress(known + done, len(paths))
@@ -166,12 +166,12 @@ def _entry(path: Path, limits: Limits) -> dict[str, Any] | None:
         return None
 
 
-def _remember(path: Path, limits: Limits, at: str, verdict: Verdict | str, told: dict[str, Any]) -> None:
+def _remember(path: Path, limits: Limits, at: str, verdict: Verdict | str, record: dict[str, Any]) -> None:
     _known[os.path.abspath(path), limits] = (at, verdict)  # noqa: PTH100
     entry = _kept(path, limits)
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        write_json(entry, {"stamp": at, "verdict": told})
+        write_json(entry, {"stamp": at, "verdict": record})
     except OSError as error:
         folder = entry.parent.parent
         if folder not in _unwritable:
@@ -188,5 +188,5 @@ def _kept(path: Path, limits: Limits) -> Path:
     return folder / name[:2] / f"{name[2:]}.json"
 
 
-def _read(told: dict[str, Any]) -> Verdict | str:
-    return told["refused"] if "refused" in told else Verdict.from_json(told)
+def _read(record: dict[str, Any]) -> Verdict | str:
+    return record["refused"] if "refused" in record else Verdict.from_json(record)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tats_exp.data.clips import Split
+from tats_exp.data.videos import Split, VideoSource
 
 VERSION = 1
 """Raised whenever the pixels change: it enters the fingerprint."""
@@ -203,8 +203,8 @@ class ShapesVideos:
         return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
 
-class Shapes:
-    """The world as a source of videos; a `VideoSource`."""
+class Shapes(VideoSource):
+    """The world as a source of videos."""
 
     def __init__(self, train_videos: int, test_videos: int, frames: int, resolution: int, seed: int) -> None:
         """Choose a world.

@@ -92,8 +92,8 @@ def _only_video(file: BinaryIO, path: Path) -> tuple[Member, _Header]:
     try:
         members = members_of(file, path)
     except zipfile.BadZipFile as error:
-        told = ": write it with np.save or np.savez" if "compressed" in str(error) else ""
-        raise UserError(f"{path}: cannot be read as an array ({error}{told})") from error
+        hint = ": write it with np.save or np.savez" if "compressed" in str(error) else ""
+        raise UserError(f"{path}: cannot be read as an array ({error}{hint})") from error
     headers = [(member, _header(file, path, member)) for member in members]
     videos = [(member, header) for member, header in headers if header and len(header.shape) in VIDEO_AXES]
     if len(videos) != 1:

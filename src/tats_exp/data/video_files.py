@@ -16,11 +16,12 @@ from tqdm import tqdm
 
 from tats_exp import UserError
 from tats_exp.data import judging
-from tats_exp.data.clips import Split, span
 from tats_exp.data.judge import Verdict
 from tats_exp.data.limits import DEFAULT, Limits
 from tats_exp.data.resizing import CROP_AND_RESIZE, VERSION, chunks, crop_and_resize
 from tats_exp.data.video_decoding import SUFFIXES, VideoFileReader
+from tats_exp.data.videos import Split, VideoSource
+from tats_exp.data.windows import span
 
 KEPT_BYTES = 64 * 2**20
 """A split whose resized frames take no more than this is kept in memory, each video from its first use on."""
@@ -92,8 +93,8 @@ class VideoFilesSplit:
         return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
 
-class VideoFiles:
-    """A folder of videos as a source; a `VideoSource`. The classes are the folders in its train split."""
+class VideoFiles(VideoSource):
+    """A folder of videos as a source. The classes are the folders in its train split."""
 
     def __init__(
         self,
@@ -151,12 +152,12 @@ class VideoFiles:
             paths = [self.root / path for path in planned]
         with tqdm(desc=f"looking at {name} videos", unit="file", delay=2, disable=None) as bar:
 
-            def told(done: int, total: int) -> None:
+            def progress(done: int, total: int) -> None:
                 bar.total = total
                 bar.update(done - bar.n)
 
             judge = judging.judge_all if planned is None else judging.as_planned
-            verdicts = judge(paths, self.limits, told)
+            verdicts = judge(paths, self.limits, progress)
         files: dict[Path, Verdict] = {}
         broken = 0
         for path, verdict in zip(paths, verdicts, strict=True):

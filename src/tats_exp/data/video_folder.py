@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tats_exp import UserError, printable
-from tats_exp.data.clips import span
 from tats_exp.data.gif_reader import GifReader, told_length
 from tats_exp.data.image_reader import IMAGES
 from tats_exp.data.judge import Verdict
@@ -28,6 +27,7 @@ from tats_exp.data.limits import DEFAULT, Limits
 from tats_exp.data.resizing import CROP_AND_RESIZE, VERSION, chunks, crop_and_resize
 from tats_exp.data.video_files import tell_of_concealed
 from tats_exp.data.video_readers import FILES, Reader, open_reader
+from tats_exp.data.windows import span
 
 OPEN_PIXELS, OPEN_FILES = 2**21, 64
 """Readers kept open: so many that their frames have no more pixels than this. One takes about 300 bytes a pixel."""
@@ -213,9 +213,9 @@ class VideoFolder:
             why.append(f"{len(self.too_short)} too short, {need}, first {self.too_short[0]}")
         if why:
             raise UserError(f"{self.root}: no video is left ({'; '.join(why)})")
-        told = f" ({beside[0]})" if beside else ""
+        nearest = f" ({beside[0]})" if beside else ""
         raise UserError(
-            f"{self.root}: holds no video{told}; read are {' '.join(FILES)} and folders of {' '.join(IMAGES)}"
+            f"{self.root}: holds no video{nearest}; read are {' '.join(FILES)} and folders of {' '.join(IMAGES)}"
         )
 
 

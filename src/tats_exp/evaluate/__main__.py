@@ -24,21 +24,22 @@ def run(overrides: list[str]) -> None:
             anything is measured; or, once the others are measured and reported, about those that turned out bad.
     """
     config = read_config("evaluate", overrides, EvaluateConfig)
-    from tats_exp.config.check import check_networks  # torch comes with these
-    from tats_exp.evaluate.evaluator import Evaluator, several
+    from tats_exp.config.check import check_metrics  # torch comes with these
+    from tats_exp.evaluate.evaluator import Evaluator
+    from tats_exp.evaluate.folders import several
     from tats_exp.report import make_report
 
-    check_networks(config.metrics)
+    check_metrics(config.metrics)
     out = Path(config.out or f"runs/evaluate/{datetime.now():%Y-%m-%d_%H-%M-%S}")
     if any(out.glob("*/status.json")):
         raise UserError(f"out={out}: holds an evaluation already; name another folder")
     evaluator = Evaluator(config)
     with path_of("out", out):
         writable(out)  # not to learn after hours that it cannot be
-    if (told := evaluator.cost()) is not None:
-        print(told, flush=True)
-    if (told := evaluator.no_common_table()) is not None:
-        print(told, flush=True)
+    if (line := evaluator.cost()) is not None:
+        print(line, flush=True)
+    if (line := evaluator.no_common_table()) is not None:
+        print(line, flush=True)
     runs = [out / folder_name(f"{number}_{Path(folder).name}") for number, folder in enumerate(evaluator.generated)]
     done, wrong = 0, []
     try:

@@ -2,5 +2,6 @@
 
 from tats_exp.features.i3d import I3D
 from tats_exp.features.shapes_cnn import ShapesCNN
+from tats_exp.features.video_network import VideoClassifier, VideoNetwork
 
-__all__ = ["I3D", "ShapesCNN"]
+__all__ = ["I3D", "ShapesCNN", "VideoClassifier", "VideoNetwork"]

@@ -22,6 +22,7 @@ from tats_exp.features.clip_batches import check_video, in_parts
 from tats_exp.features.i3d_blocks import Mixed, Unit3D, max_pool
 from tats_exp.features.i3d_weights import is_torchscript, read_cached, read_state
 from tats_exp.features.torchscript import TorchScriptI3D
+from tats_exp.features.video_network import VideoNetwork
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 CLASSES = 400
@@ -44,7 +45,7 @@ MIXED = {
 }
 
 
-class I3D(nn.Module):
+class I3D(VideoNetwork):
     """The network; a clip's features are its 400 logits, averaged over time.
 
     It knows no training mode: batch norm always uses its running statistics, and no gradient is kept.
@@ -88,7 +89,7 @@ class I3D(nn.Module):
     @classmethod
     def pretrained(
         cls, weights: str | Path | None = None, precision: str = "fp32", compile: bool = False
-    ) -> "I3D | TorchScriptI3D":
+    ) -> VideoNetwork:
         """The network with trained weights, frozen, on the CPU.
 
         Args:

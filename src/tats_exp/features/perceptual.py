@@ -4,10 +4,10 @@ Axes: B C T H W pixels in [-0.5, 0.5], N = B*T images.
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +21,8 @@ from tats_exp.features.i3d_blocks import max_pool
 from tats_exp.features.vgg16 import TAP_WIDTHS, VGG16, read_weights
 
 
-@runtime_checkable
-class Perceptual(Protocol):
-    """What the training asks of a perceptual loss, a fixed module.
+class Perceptual(nn.Module, ABC):
+    """A perceptual loss: a fixed network and a distance between what it makes of two clips.
 
     Attributes:
         checksum: SHA-256 of its weights.
@@ -33,11 +32,12 @@ class Perceptual(Protocol):
     checksum: str
     sees_time: bool
 
-    def __call__(self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"]) -> Float[Tensor, ""]:
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"]) -> Float[Tensor, ""]:
         """Distance of reconstructions from their clips, both in [-0.5, 0.5]; gradient for `x_hat` alone."""
 
 
-class VGG16L1(nn.Module):
+class VGG16L1(Perceptual):
     """L1 between the activations of VGG16, summed over its five levels: the formula of the paper.
 
     Source: Ge et al. 2022, section 3.1 (Johnson et al. 2016).
@@ -57,10 +57,10 @@ class VGG16L1(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"]) -> Float[Tensor, ""]:
         """Mean over images, places and channels."""
-        return sum_of_l1(*look_at_both(self.network, _images(x), _images(x_hat)))
+        return sum_of_l1(*activations_of_both(self.network, _images(x), _images(x_hat)))
 
 
-class LPIPS(nn.Module):
+class LPIPS(Perceptual):
     """LPIPS v0.1 on VGG16: squared distances of unit features, weighed by channel with learned heads.
 
     Source: Zhang et al. 2018. What the official code of TATS does, except that it feeds [-0.5, 0.5] where the network
@@ -94,8 +94,8 @@ class LPIPS(nn.Module):
             missing.append(str(error))
         path = Path(heads) if heads is not None else _installed_heads()
         if path is None or not path.is_file():
-            found = "the package lpips is not installed" if path is None else f"{path} is not there"
-            missing.append(f"no heads of LPIPS: {found}; give the file, or: pip install --no-deps lpips")
+            why = "the package lpips is not installed" if path is None else f"{path} is not there"
+            missing.append(f"no heads of LPIPS: {why}; give the file, or: pip install --no-deps lpips")
         if path is None or missing:
             raise UserError("; ".join(missing))
         loss, state = cls(network), read_weights(path, "lin")
@@ -109,7 +109,7 @@ class LPIPS(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"]) -> Float[Tensor, ""]:
         """Mean over images and places, sum over levels."""
-        levels = zip(self.heads, *look_at_both(self.network, _images(x), _images(x_hat)), strict=True)
+        levels = zip(self.heads, *activations_of_both(self.network, _images(x), _images(x_hat)), strict=True)
         distances = [
             torch.einsum("nchw,c->nhw", (_unit(seen) - _unit(remade)).square(), head).mean()
             for head, seen, remade in levels
@@ -117,7 +117,7 @@ class LPIPS(nn.Module):
         return torch.stack(distances).sum()
 
 
-class I3DEarly(nn.Module):
+class I3DEarly(Perceptual):
     """L1 between the first activations of the Kinetics I3D: convolutions over time and space, so it sees motion.
 
     Clips keep their size: these layers are convolutional, and 224 pixels are not needed to tell edges and movement.
@@ -149,16 +149,16 @@ class I3DEarly(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C T H W"], x_hat: Float[Tensor, "B C T H W"]) -> Float[Tensor, ""]:
         """Mean over clips, places and channels, sum over the convolutions."""
-        return sum_of_l1(*look_at_both(self.look, x, x_hat))
+        return sum_of_l1(*activations_of_both(self.activations, x, x_hat))
 
-    def look(self, video: Float[Tensor, "B 3 T H W"]) -> list[Tensor]:
+    def activations(self, video: Float[Tensor, "B 3 T H W"]) -> list[Tensor]:
         """Activations of clips in [-0.5, 0.5]; the network was trained on [-1, 1]."""
         first = self.first(2 * video)
         second = self.second(max_pool(first, (1, 3, 3), (1, 2, 2)))
         return [first, second, self.third(second)]
 
 
-def look_at_both(
+def activations_of_both(
     network: Callable[[Tensor], list[Tensor]], x: Float[Tensor, "N *axes"], x_hat: Float[Tensor, "N *axes"]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Features of clips, without a graph, and of their reconstructions, both in float32."""

@@ -15,15 +15,16 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tats_exp.data.clips import to_float
+from tats_exp.data.pixels import to_float
 from tats_exp.data.shapes import LABEL_NAMES
+from tats_exp.features.video_network import VideoNetwork
 
 WEIGHTS = Path(__file__).with_name("shapes_cnn.safetensors")
 SIDE = 16
 """Height and width that the network sees, in pixels."""
 
 
-class ShapesCNN(nn.Module):
+class ShapesCNN(VideoNetwork):
     """Four convolutions over time and space, a mean over both, and a linear layer.
 
     Attributes:

@@ -15,18 +15,19 @@ from typing import Any, Literal, get_args
 import torch
 from einops import rearrange
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from tats_exp import UserError, printable
 from tats_exp.data.archive import members_of
 from tats_exp.features.clip_batches import check_video, in_parts
 from tats_exp.features.i3d_weights import MOST_COMPRESSED
+from tats_exp.features.video_network import VideoNetwork
 
 Layout = Literal["BCTHW", "BTCHW", "BTHWC"]
 
 
-class TorchScriptI3D(nn.Module):
+class TorchScriptI3D(VideoNetwork):
     """StyleGAN-V's I3D detector; a clip's features are its 400 logits. It resizes and scales frames by itself.
 
     Attributes:
@@ -71,7 +72,7 @@ class TorchScriptI3D(nn.Module):
         return _call(self.path, self.detector, self.width, clips, **arguments)
 
 
-class TorchScriptClassifier(nn.Module):
+class TorchScriptClassifier(VideoNetwork):
     """Any classifier of clips as a TorchScript archive, called with one float tensor; gives IS, CCS and ICS.
 
     Attributes:

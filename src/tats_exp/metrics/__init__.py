@@ -3,6 +3,7 @@
 from tats_exp.metrics.causality import Leak, hidden_nll, leak
 from tats_exp.metrics.coherence import ccs, ics, inception_score, label_coherence
 from tats_exp.metrics.drift import code_histograms, code_perplexity, first_window_past, js_divergence
+from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.frechet import (
     FrechetReference,
     bias_warning,
@@ -11,10 +12,11 @@ from tats_exp.metrics.frechet import (
     polynomial_mmd,
 )
 from tats_exp.metrics.joints import PhaseMotion, joint_ratio
-from tats_exp.metrics.look import look, pixels
+from tats_exp.metrics.measure import Measure, Measurement
 from tats_exp.metrics.memorisation import nearest_distance, nearest_of_repeats
+from tats_exp.metrics.networks import Networks
 from tats_exp.metrics.pixels import brightness, contrast, motion_energy, saturation
-from tats_exp.metrics.protocol import Protocol, same_protocol
+from tats_exp.metrics.real_windows import RealWindows
 from tats_exp.metrics.time_agnosticity import place_probe, share_unchanged, shift_nll_gap
 from tats_exp.metrics.trend import (
     bootstrap_code_slope,
@@ -25,15 +27,23 @@ from tats_exp.metrics.trend import (
     slope_interval,
 )
 from tats_exp.metrics.video_distance import FrechetVideoDistance, KernelVideoDistance
+from tats_exp.metrics.window_statistics import WindowStatistics, pixel_statistics
 from tats_exp.metrics.windows import windows
+from tats_exp.run_folder import Protocol, same_protocol
 
 __all__ = [
+    "Findings",
     "FrechetReference",
     "FrechetVideoDistance",
     "KernelVideoDistance",
     "Leak",
+    "Measure",
+    "Measurement",
+    "Networks",
     "PhaseMotion",
     "Protocol",
+    "RealWindows",
+    "WindowStatistics",
     "bias_warning",
     "bootstrap_code_slope",
     "bootstrap_slope",
@@ -53,11 +63,10 @@ __all__ = [
     "js_divergence",
     "label_coherence",
     "leak",
-    "look",
     "motion_energy",
     "nearest_distance",
     "nearest_of_repeats",
-    "pixels",
+    "pixel_statistics",
     "place_probe",
     "polynomial_mmd",
     "relative_change",

@@ -67,8 +67,8 @@ def label_coherence(
     """
     _check_probabilities(probabilities)
     if int(labels.min()) < 0 or int(labels.max()) >= probabilities.shape[-1]:
-        told = f"labels: {int(labels.min())}..{int(labels.max())}"
-        raise ValueError(f"{told}, allowed: 0..{probabilities.shape[-1] - 1}, the classes of the classifier")
+        given = f"labels: {int(labels.min())}..{int(labels.max())}"
+        raise ValueError(f"{given}, allowed: 0..{probabilities.shape[-1] - 1}, the classes of the classifier")
     return (probabilities.argmax(dim=-1) == labels[:, None]).double().mean(dim=0)
 
 

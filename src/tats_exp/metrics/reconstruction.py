@@ -24,7 +24,8 @@ class ReconstructionErrors:
     def __init__(self) -> None:
         """Begin with no window."""
         self.windows = self.pixels = 0
-        self._squared = self._ssim = 0.0
+        self._squared = 0.0
+        self._ssim: float | None = 0.0
         self._gradients = {"real": 0.0, "rebuilt": 0.0}
         self._frames: Float64[Tensor, " T"] = torch.zeros(1, dtype=torch.float64)
 
@@ -42,13 +43,13 @@ class ReconstructionErrors:
         for name, side in (("real", real), ("rebuilt", rebuilt)):
             self._gradients[name] += float(gradient(side).sum())
         self._frames = self._frames + difference.abs().double().mean(dim=(2, 3, 4)).sum(dim=0)
-        if min(real.shape[2:4]) >= SSIM_WINDOW:
+        if min(real.shape[2:4]) < SSIM_WINDOW:
+            self._ssim = None
+        if self._ssim is not None:
             target, made = (rearrange(side, "n t h w c -> (n t) c h w").float() for side in (real, rebuilt))
-            found = structural_similarity_index_measure(made, target, data_range=_GREY_LEVELS)
-            assert isinstance(found, Tensor)
-            self._ssim += float(found) * len(real)
-        else:
-            self._ssim = math.nan
+            similarity = structural_similarity_index_measure(made, target, data_range=_GREY_LEVELS)
+            assert isinstance(similarity, Tensor)
+            self._ssim += float(similarity) * len(real)
 
     @property
     def frame_errors(self) -> Float64[Tensor, " T"]:
@@ -75,9 +76,9 @@ class ReconstructionErrors:
         return 10 * math.log10(_GREY_LEVELS**2 / mean) if mean > 0 else math.inf
 
     @property
-    def ssim(self) -> float:
-        """Structural similarity of frames, -1 to 1, mean over all; nan for frames smaller than its window of 11 pixels.
+    def ssim(self) -> float | None:
+        """Structural similarity of frames, -1 to 1, mean over all; None for frames smaller than its 11-pixel window.
 
-        Source: Wang et al. 2004, deviation 1.5, as torchmetrics computes it.
+        Source: Wang et al. 2004, deviation 1.5, as torchmetrics computes it (frames are reflected at their borders).
         """
-        return self._ssim / max(1, self.windows)
+        return None if self._ssim is None else self._ssim / max(1, self.windows)

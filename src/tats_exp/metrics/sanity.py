@@ -5,7 +5,6 @@ Axes: B T H W C clips, N clips in all, D features.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from tats_exp.metrics.distortions import add_noise, blur, freeze_frames, reverse_time, shuffle_frames
 from tats_exp.metrics.frechet import FrechetReference, polynomial_mmd
+from tats_exp.metrics.networks import Networks
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,9 @@ PASSES = 1 + sum(len(distortion.levels) for distortion in DISTORTIONS)
 
 
 def sanity_curves(
-    network: Any,
+    networks: Networks,
     clean: Iterable[UInt8[Tensor, "_ T H W C"]],
     clips: Iterable[UInt8[Tensor, "_ T H W C"]],
-    device: torch.device,
     seed: int,
     progress: Callable[[int], None],
 ) -> list[dict[str, float | str]]:
@@ -62,10 +61,9 @@ def sanity_curves(
     clips get against other real ones; a distortion that stays there is one that the distance does not see.
 
     Args:
-        network: gives the features; in eval mode, on the device.
+        networks: give the features.
         clean: batches of the clips to measure from; looked at once.
         clips: batches of the clips that are distorted; looked at `PASSES` times, one batch held at a time.
-        device: where the network is.
         seed: of the distortions; clip i draws from `seed + i`, whatever the batches.
         progress: told after every batch how many clips were looked at in all, distorted ones counted each time.
 
@@ -79,11 +77,10 @@ def sanity_curves(
 
     def features(batch: UInt8[Tensor, "_ T H W C"]) -> Float[Tensor, "_ D"]:
         nonlocal done
-        with torch.inference_mode():
-            found = network.features(batch.to(device)).float().cpu()
+        given = networks.features(batch)
         done += len(batch)
         progress(done)
-        return found
+        return given
 
     real = torch.cat([features(batch) for batch in clean])
     seen: dict[tuple[str, float], list[Tensor]] = {}

@@ -164,6 +164,6 @@ def _same_videos(windows: Sequence[Tensor]) -> int:
     """How many videos all windows are of."""
     videos = sorted({len(window) for window in windows})
     if len(windows) < 2 or len(videos) != 1:
-        told = f"{len(windows)} windows of {', '.join(map(str, videos)) or 'no'} videos"
-        raise ValueError(f"windows: {told}, a slope needs at least 2 windows of the same videos")
+        given = f"{len(windows)} windows of {', '.join(map(str, videos)) or 'no'} videos"
+        raise ValueError(f"windows: {given}, a slope needs at least 2 windows of the same videos")
     return videos[0]

@@ -111,9 +111,9 @@ class FrechetVideoDistance(_VideoDistance):
         """
         counts = (int(self.real_count), int(self.generated_count))
         check_pair(self.real_sum.numel(), self.generated_sum.numel(), *counts)
-        told = bias_warning(self.real_sum.numel(), *counts)
-        if told is not None:
-            rank_zero_warn(told, UserWarning)
+        warning = bias_warning(self.real_sum.numel(), *counts)
+        if warning is not None:
+            rank_zero_warn(warning, UserWarning)
         return gaussian_distance(*self._gaussian("real"), *self._gaussian("generated"))
 
     def _add(self, features: Float[Tensor, "B D"], real: bool) -> None:

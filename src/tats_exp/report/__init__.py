@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tats_exp.files import atomic
-from tats_exp.report.figures import draw_figures
-from tats_exp.report.page import Part, make_page
 from tats_exp.report.protocols import Alike, measured_alike, not_alike
 from tats_exp.report.runs import Run, group_runs, load_runs
 from tats_exp.report.tables import make_table, to_csv, to_markdown, to_text
 from tats_exp.report.verdict import make_verdict
+
+if TYPE_CHECKING:
+    from tats_exp.report.page import Part
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def make_report(folder: Path) -> Report:
         UserError: no such folder, or no runs in it.
     """
     runs = load_runs(folder)
+    from tats_exp.report.page import make_page  # matplotlib comes with it: a wrong folder is answered without
+
     left_out = [run for run in runs if run.state != "finished"]
     output = folder / "report"
     _clear(output)
@@ -80,6 +84,9 @@ def make_report(folder: Path) -> Report:
 
 def _make_part(alike: Alike, heading: str, folder: Path, left_out: list[Run]) -> Part:
     """Table, verdict and figures of runs that were measured alike, and their files."""
+    from tats_exp.report.figures import draw_figures
+    from tats_exp.report.page import Part
+
     groups = group_runs(alike.runs)
     table, verdict = make_table(groups), make_verdict(groups)
     figures = draw_figures(groups, folder / "figures")

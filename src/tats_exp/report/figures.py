@@ -5,46 +5,23 @@ Each function draws one figure from the finished runs and returns None where the
 
 from __future__ import annotations
 
-import math
 import re
-import statistics
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from tats_exp.report.bars import bar_figures, bars
+from tats_exp.report.curves import curves
 from tats_exp.report.film_strip import film_strip, read_reconstructions, read_strips
-from tats_exp.report.headlines import Headline, headlines_in
 from tats_exp.report.masks import masks
-from tats_exp.report.runs import Group, Run
+from tats_exp.report.panel import add_legend, name_axes
+from tats_exp.report.runs import Group
 from tats_exp.report.style import DARK, LIGHT, Ink, panels, save
-from tats_exp.report.tables import floor_cell
 
-# Key of a curve -> title and unit. A ratio to real is best at 1.
-CURVES = {
-    "codes/js_divergence": ("Code histogram against real codes", "JS divergence, nats"),
-    "codes/perplexity": ("Code perplexity", "codes in use"),
-    "drift/motion": ("Motion energy", "ratio to real"),
-    "drift/contrast": ("Contrast", "ratio to real"),
-    "drift/brightness": ("Brightness", "ratio to real"),
-    "drift/saturation": ("Saturation", "ratio to real"),
-    "drift/frozen": ("Frozen videos", "share of videos"),
-}
-# The same for metrics that a network gives, whose key ends in its name.
-NETWORK_CURVES = {
-    "fvd": ("FVD", "Fréchet distance"),
-    "kvd": ("KVD", "MMD²"),
-    "is": ("Inception score,", "score"),
-    "ccs": ("Class of window 0 kept,", "share of videos"),
-    "ics": ("Inception coherence,", "KL to window 0, nats"),
-    "label": ("Class asked for kept,", "share of videos"),
-}
-FLOOR_NAMES = {"real": "real vs real", "reconstruction": "reconstruction vs real", "chance": "chance"}
-FLOOR_DASHES = {"real": (0, (4, 2)), "reconstruction": (0, (1, 1.5)), "chance": (0, (4, 2))}
 LOSS_PANELS = 12
 LETTERS = 40
 """Letters of one choice that fit into a figure."""
@@ -68,9 +45,7 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
         "first_frames": lambda _, ink: film_strip(beginnings, ink),
         "curves": curves,
         "rebuilt_strip": lambda _, ink: film_strip(rebuilt, ink),
-        "reconstruction": reconstruction,
-        "frechet": frechet,
-        "time_agnosticity": time_agnosticity,
+        **{name: partial(bars, name=name) for name in bar_figures(groups)},
         "masks": masks,
         "code_histogram": code_histogram,
         "losses": losses,
@@ -89,55 +64,7 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
 
 def _brief(text: str) -> str:
     """Choices without the middle of long ones, such as paths, which would leave no room for what is drawn."""
-    return re.sub(rf"\S{{{LETTERS + 1},}}", lambda found: f"{found[0][:14]}…{found[0][15 - LETTERS :]}", text)
-
-
-def curves(groups: list[Group], ink: Ink) -> Figure | None:
-    """Every metric over the windows of the sampled videos: thin lines seeds, bold their mean, band one std."""
-    runs = [run for group in groups for run in group.runs]
-    keys = list(dict.fromkeys(key for run in runs for key in run.curves))
-    # Fréchet distances first: they are what the other curves explain.
-    keys.sort(key=lambda key: not key.startswith("fvd/"))
-    if not keys:
-        return None
-    figure, axes = panels(len(keys), 2, 2.5)
-    for axis, key in zip(axes, keys, strict=True):
-        for place, group in enumerate(groups):
-            _curve(axis, group, key, place, ink)
-        _floor_lines(axis, key, runs, ink)
-        title, unit = _named(key)
-        if unit == "ratio to real":
-            axis.axhline(1, color=ink.floor, linewidth=1, zorder=1)
-        _label(axis, title, _window_axis(runs), unit)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if key.startswith("fvd/"):
-            axis.set_ylim(bottom=0)
-    _legend(figure, axes)
-    return figure
-
-
-def _named(key: str) -> tuple[str, str]:
-    """Title and unit of a curve; those of a network's metrics name the network."""
-    metric, _, network = key.partition("/")
-    if metric in NETWORK_CURVES:
-        title, unit = NETWORK_CURVES[metric]
-        return f"{title} {network}", unit
-    return CURVES.get(key, (key, ""))
-
-
-def frechet(groups: list[Group], ink: Ink) -> Figure | None:
-    """Fréchet distances as bars with a dot per seed, the floors as lines."""
-    return _bars(groups, "fvd/", ink)
-
-
-def reconstruction(groups: list[Group], ink: Ink) -> Figure | None:
-    """Errors of the VQGAN alone as bars with a dot per seed, and its error at every place of a window."""
-    return _bars(groups, "val/vqgan/", ink, beside=_error_by_frame)
-
-
-def time_agnosticity(groups: list[Group], ink: Ink) -> Figure | None:
-    """Metrics of the codes alone, as bars with a dot per seed."""
-    return _bars(groups, "codes/", ink)
+    return re.sub(rf"\S{{{LETTERS + 1},}}", lambda long: f"{long[0][:14]}…{long[0][15 - LETTERS :]}", text)
 
 
 def code_histogram(groups: list[Group], ink: Ink) -> Figure | None:
@@ -159,7 +86,7 @@ def code_histogram(groups: list[Group], ink: Ink) -> Figure | None:
         axis.fill_between(rank, shares[0], step="mid", color=ink.floor, alpha=0.35, linewidth=0, label="real")
         axis.step(rank, shares[1], where="mid", color=ink.colour(place), linewidth=1.1, label="generated")
         title = f"{group.label}, seed {run.seed}" if run.seed else group.label
-        _label(axis, title, "code, by rank among real codes", "share of codes, %")
+        name_axes(axis, title, "code, by rank among real codes", "share of codes, %")
         axis.set_ylim(bottom=0)
         axis.legend(loc="upper right", fontsize=8)
     return figure
@@ -183,120 +110,6 @@ def losses(groups: list[Group], ink: Ink) -> Figure | None:
                 axis.plot(steps, series, color=ink.colour(place), linestyle=ink.dash(place), linewidth=1, label=label)
         if min(values) > 0 and max(values) > 20 * min(values):
             axis.set_yscale("log")
-        _label(axis, key if key.startswith(("train/", "val/")) else f"{stage}: {key}", "step", "")
-    _legend(figure, axes)
+        name_axes(axis, key if key.startswith(("train/", "val/")) else f"{stage}: {key}", "step", "")
+    add_legend(figure, axes)
     return figure
-
-
-def _curve(axis: Axes, group: Group, key: str, place: int, ink: Ink) -> None:
-    series = [run.curves[key] for run in group.runs if key in run.curves]
-    if not series:
-        return
-    length = min(len(values) for values in series)
-    values = np.asarray([values[:length] for values in series])
-    colour, windows = ink.colour(place), np.arange(length)
-    mean = values.mean(axis=0)
-    if len(series) > 1:
-        for line in values:
-            there = np.isfinite(line)
-            axis.plot(windows[there], line[there], color=colour, linewidth=0.7, alpha=0.55)
-        std = values.std(axis=0, ddof=1)
-        axis.fill_between(windows, mean - std, mean + std, color=colour, alpha=0.14, linewidth=0)
-    seen = np.isfinite(mean)  # where the networks looked at the ends only
-    marker = None if seen.all() and length > 1 else "o"
-    axis.plot(
-        windows[seen],
-        mean[seen],
-        color=colour,
-        linestyle=ink.dash(place),
-        linewidth=2.2,
-        marker=marker,
-        label=group.label,
-    )
-
-
-def _bars(
-    groups: list[Group], prefix: str, ink: Ink, beside: Callable[[Axes, list[Group], Ink], None] | None = None
-) -> Figure | None:
-    """One panel of bars per headline metric, and one more that is drawn otherwise."""
-    runs = [run for group in groups for run in group.runs]
-    shown = [headline for headline in headlines_in(runs) if headline.key.startswith(prefix)]
-    if not shown:
-        return None
-    tall = max(len(group.short) for group in groups) > 12 or len(groups) > 5
-    figure, axes = panels(len(shown) + (beside is not None), 3, 3.2 if tall else 2.7)
-    if beside is not None:
-        beside(axes[-1], groups, ink)
-    for axis, headline in zip(axes, shown, strict=False):
-        _bar_panel(axis, headline, groups, ink)
-        axis.set_xticks(range(len(groups)), [group.short.replace(", ", "\n") for group in groups])
-        if tall:
-            axis.tick_params(axis="x", rotation=40)
-            for tick in axis.get_xticklabels():
-                tick.set_horizontalalignment("right")
-        _floor_lines(axis, headline.key, runs, ink)
-        title = " ".join(headline.title)
-        _label(axis, f"{title}  {headline.arrow}".strip(), "", headline.unit)
-    _legend(figure, axes)
-    return figure
-
-
-def _error_by_frame(axis: Axes, groups: list[Group], ink: Ink) -> None:
-    """L1 error over the frames of a window, mean of all seeds: where padding shows, its ends rise."""
-    for place, group in enumerate(groups):
-        series = [errors for run in group.runs if (errors := _by_frame(run))]
-        if series:
-            mean = [statistics.fmean(errors) for errors in zip(*series, strict=False)]
-            axis.plot(mean, color=ink.colour(place), linestyle=ink.dash(place), linewidth=1.8, label=group.label)
-    axis.set_ylim(bottom=0)
-    _label(axis, "Error by place in the window", "frame", "L1, share of the grey range")
-
-
-def _by_frame(run: Run) -> list[float]:
-    keys = (f"val/vqgan/l1/frame_{frame}" for frame in range(len(run.values)))
-    return [value for key in keys if (value := run.values.get(key)) is not None]
-
-
-def _bar_panel(axis: Axes, headline: Headline, groups: list[Group], ink: Ink) -> None:
-    for place, group in enumerate(groups):
-        numbers = [number for number in headline.numbers(group.values(headline.key)) if math.isfinite(number)]
-        if not numbers:
-            continue
-        axis.bar(place, statistics.fmean(numbers), width=0.62, color=ink.colour(place), alpha=0.45, linewidth=0)
-        spread = np.linspace(-0.14, 0.14, len(numbers)) if len(numbers) > 1 else np.zeros(1)
-        dots = axis.scatter(place + spread, numbers, s=26, color=ink.colour(place), zorder=3)
-        dots.set_edgecolor(ink.paper)
-    axis.axhline(0, color=ink.floor, linewidth=0.8)
-    if headline.better == "one":
-        axis.axhline(1, color=ink.floor, linewidth=1, zorder=1)
-    axis.set_xlim(-0.6, len(groups) - 0.4)
-
-
-def _floor_lines(axis: Axes, key: str, runs: list[Run], ink: Ink) -> None:
-    for kind, name in FLOOR_NAMES.items():
-        floor = floor_cell(kind, key, runs).mean
-        if floor is not None:
-            axis.axhline(floor, color=ink.floor, linestyle=FLOOR_DASHES[kind], linewidth=1.2, label=name, zorder=1)
-
-
-def _window_axis(runs: list[Run]) -> str:
-    frames = next((run.protocol["clip_length"] for run in runs if "clip_length" in run.protocol), None)
-    return f"window of {frames} frames" if frames else "window"
-
-
-def _label(axis: Axes, title: str, x: str, y: str) -> None:
-    axis.set_title(title)
-    axis.set_xlabel(x)
-    axis.set_ylabel(y)
-
-
-def _legend(figure: Figure, axes: list[Axes]) -> None:
-    entries = {
-        label: handle
-        for axis in axes
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-        if not label.startswith("_")
-    }
-    if entries:
-        columns = max(1, 120 // (6 + max(map(len, entries))))  # some 120 letters fit beside each other
-        figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=columns)

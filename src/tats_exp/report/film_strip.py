@@ -42,16 +42,16 @@ def read_strips(groups: list[Group], step: int | None = None) -> list[Strip]:
     """
     samples = [_strip(group.label, place, group.runs, "samples", step=step) for place, group in enumerate(groups)]
     data = _strip("data", None, [run for group in groups for run in group.runs], "real", step=step)
-    found = [strip for strip in samples if strip is not None]
-    return [data, *found] if found and data is not None else found
+    strips = [strip for strip in samples if strip is not None]
+    return [data, *strips] if strips and data is not None else strips
 
 
 def read_reconstructions(groups: list[Group]) -> list[Strip]:
     """Frames of a held-out window, then of what every choice made of it; [] if no choice shows any."""
     rebuilt = [_strip(group.label, place, group.runs, "reconstruction", row=1) for place, group in enumerate(groups)]
     data = _strip("data", None, [run for group in groups for run in group.runs], "reconstruction", row=0)
-    found = [strip for strip in rebuilt if strip is not None]
-    return [data, *found] if found and data is not None else []
+    strips = [strip for strip in rebuilt if strip is not None]
+    return [data, *strips] if strips and data is not None else []
 
 
 def film_strip(strips: list[Strip], ink: Ink) -> Figure | None:
@@ -93,12 +93,13 @@ def _strip(
 
     Of a file that shows two rows of videos, `row` chooses one.
     """
-    # Imported here: reading video needs the data package, and many reports have none to read.
+    paths = [path for run in runs if (path := run.video(video)) is not None]
+    if not paths:
+        return None
+    # Not before it is needed: torch comes with it, and a report of runs without videos does without.
     from tats_exp.data.video_writer import read_video
 
-    for path in (run.video(video) for run in runs):
-        if path is None:
-            continue
+    for path in paths:
         try:
             frames = read_video(path)
         except (OSError, ValueError):

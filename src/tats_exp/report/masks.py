@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
-
 import numpy as np
 from einops import reduce
 from matplotlib.axes import Axes
@@ -13,6 +10,7 @@ from matplotlib.figure import Figure
 
 from tats_exp.report.runs import Group
 from tats_exp.report.style import Ink, panels
+from tats_exp.run_folder import MaskLeak
 
 
 def masks(groups: list[Group], ink: Ink) -> Figure | None:
@@ -22,49 +20,28 @@ def masks(groups: list[Group], ink: Ink) -> Figure | None:
     frame sees its own past. The right is the root mean square gradient, mean over runs, of the logits of a latent
     frame's codes (row) with respect to codes that they must not know (column).
     """
-    found: dict[tuple[str, int, tuple[int, ...]], list[dict]] = {}
-    for told in (run.mask for group in groups for run in group.runs if run.mask):
-        found.setdefault((told["mask"], told["condition_length"], tuple(told["window"])), []).append(told)
+    found: dict[tuple[str, int, tuple[int, int, int]], list[MaskLeak]] = {}
+    for one in (run.mask for group in groups for run in group.runs if run.mask):
+        found.setdefault((one.mask, one.condition_length, one.window), []).append(one)
     if not found:
         return None
     figure, axes = panels(2 * len(found), 2, 2.9)
-    leaks = {key: _leak(told) for key, told in found.items()}
+    leaks = {key: _leak(alike) for key, alike in found.items()}
     several = len(found) > len({mask for mask, *_ in found})
     most = max((np.nanmax(leak) for leak in leaks.values()), default=0.0)
     for row, key in enumerate(sorted(found)):
-        mask, condition, window = key
+        mask, _, window = key
         which = f"mask {mask}" + (f", {'x'.join(map(str, window))}" if several else "")
         names = ["start", *_names(window[0])]
-        _blocks(axes[2 * row], visible_blocks(mask, condition, window), names, 1.0, ink)
+        _blocks(axes[2 * row], np.array(found[key][0].visible), names, 1.0, ink)
         axes[2 * row].set_title(f"{which}: row sees column")
         _blocks(axes[2 * row + 1], leaks[key], _names(window[0]), most, ink)
         axes[2 * row + 1].set_title(f"{which}: row hears of column")
     return figure
 
 
-def visible_blocks(mask: str, condition_length: int, window: Sequence[int]) -> np.ndarray:
-    """Share of pairs of positions that see each other, by blocks: condition, then latent frames.
-
-    Args:
-        mask: which.
-        condition_length: c.
-        window: latent grid (t, h, w).
-
-    Returns:
-        (1 + t, 1 + t), rows look at columns; the last code of a window, which is never read, is left out.
-    """
-    from tats_exp.transformer.masks import Mask, attention_mask  # torch comes with them
-
-    visible = attention_mask(cast(Mask, mask), condition_length, window).numpy().astype(float)
-    frame = window[1] * window[2]
-    edges = [0, *(condition_length + frame * place for place in range(window[0]))]
-    counts = np.diff([*edges, len(visible)])
-    sums = np.add.reduceat(np.add.reduceat(visible, edges, axis=0), edges, axis=1)
-    return sums / np.outer(counts, counts)
-
-
-def _leak(told: list[dict]) -> np.ndarray:
-    values = np.array([[[np.nan if v is None else v for v in row] for row in one["leak"]] for one in told])
+def _leak(alike: list[MaskLeak]) -> np.ndarray:
+    values = np.array([[[np.nan if v is None else v for v in row] for row in one.leak] for one in alike])
     return reduce(values, "runs row column -> row column", "mean")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from tats_exp.report.headlines import headlines_in
+from tats_exp.report.columns import table_columns
 from tats_exp.report.runs import Run
+from tats_exp.run_folder import Protocol
 
 WORDS = {
     "features": "feature network",
@@ -59,21 +58,21 @@ def measured_alike(runs: list[Run]) -> list[Alike]:
         runs: all runs of a report; those that are not finished are left aside.
     """
     finished = [run for run in runs if run.state == "finished"]
-    apart: dict[str, list[Run]] = {}
+    apart: dict[Protocol | None, list[Run]] = {}
     for run in finished:
-        apart.setdefault(json.dumps(run.protocol, sort_keys=True), []).append(run)
-    if not any(_meet(column.key, finished) for column in headlines_in(finished) if column.protocol):
+        apart.setdefault(run.protocol, []).append(run)
+    if not any(_meet(column.key, finished) for column in table_columns(finished) if column.protocol):
         return [Alike(finished, "")]
-    protocols = [alike[0].protocol for alike in apart.values()]
+    names = differing(list(apart))
     return [
-        Alike(alike, ", ".join(f"{WORDS[name]} {_shown(alike[0].protocol, name)}" for name in differing(protocols)))
-        for alike in apart.values()
+        Alike(alike, ", ".join(f"{WORDS[name]} {_shown(protocol, name)}" for name in names))
+        for protocol, alike in apart.items()
     ]
 
 
-def differing(protocols: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the fields in which protocols differ, in the order of `WORDS`."""
-    return [name for name in WORDS if any(one.get(name) != protocols[0].get(name) for one in protocols)]
+def differing(protocols: Sequence[Protocol | None]) -> list[str]:
+    """Names of the fields in which protocols differ, in the order of `WORDS`; a run without one differs in all."""
+    return [name for name in WORDS if len({_value(protocol, name) for protocol in protocols}) > 1]
 
 
 def not_alike(parts: list[Alike]) -> str:
@@ -81,8 +80,8 @@ def not_alike(parts: list[Alike]) -> str:
     if len(parts) < 2:
         return ""
     names = differing([part.runs[0].protocol for part in parts])
-    told = ", ".join(f"{WORDS[name]} ({name})" for name in names)
-    return f"Not all runs were measured alike: a table each, whose values do not compare. What differs: {told}."
+    fields = ", ".join(f"{WORDS[name]} ({name})" for name in names)
+    return f"Not all runs were measured alike: a table each, whose values do not compare. What differs: {fields}."
 
 
 def _meet(key: str, runs: list[Run]) -> bool:
@@ -91,8 +90,12 @@ def _meet(key: str, runs: list[Run]) -> bool:
     return any(protocol != protocols[0] for protocol in protocols)
 
 
-def _shown(protocol: Mapping[str, Any], name: str) -> str:
-    value = str(protocol.get(name, "not told"))
+def _value(protocol: Protocol | None, name: str) -> str:
+    return "not told" if protocol is None else str(getattr(protocol, name))
+
+
+def _shown(protocol: Protocol | None, name: str) -> str:
+    value = _value(protocol, name)
     if name == "classifier":  # a name and a checksum
         return " ".join(word[:DIGEST] if len(word) >= 40 else word for word in value.split())
     return value[:DIGEST] if len(value) >= 40 else value

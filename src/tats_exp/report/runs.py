@@ -7,9 +7,6 @@ the reason, because a table that silently drops runs lies about its spread.
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -17,9 +14,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tats_exp import UserError
+from tats_exp.cli import one_line
+from tats_exp.run_folder import (
+    CODE_HISTOGRAM,
+    CURVES,
+    VIDEOS,
+    Column,
+    Columns,
+    Losses,
+    MaskLeak,
+    Metrics,
+    Protocol,
+    Status,
+    read_columns,
+    read_losses,
+)
 
 State = Literal["finished", "running", "failed", "unreadable", "superseded"]
-Series = tuple[list[float], list[float]]
+REASONS = {"running": "not finished: still running, or killed", "failed": "failed without a word"}
+"""What is said of a run that is not finished and says nothing itself."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +47,15 @@ class Run:
         choices: the swept values, the seed included, e.g. `{"padding": "zero", "seed": "0"}`.
         seconds: wall time of each stage that ran; "total" is that of the run.
         reused: stages taken from the store instead of run.
-        protocol: the flat evaluation protocol of the run's metrics.
+        protocol: how the values were measured; None where nothing was compared.
         values: the final metrics; None where a metric is defined as "never happened".
         floors: kind ("real", "reconstruction", "chance") -> metric key -> value.
         notes: what a reader of the values has to know.
+        columns: what the measures of the run declared of values and curves.
         curves: metric key -> one value per window (nan where there is none).
         losses: (stage, key) -> (steps, values).
         code_histogram: column ("code", "real", "generated") -> one value per code.
-        mask: of an interpolation transformer, with its window and what leaks through it; {} without one.
+        mask: of an interpolation transformer, with its window and what leaks through it; None without one.
     """
 
     folder: Path
@@ -55,14 +69,15 @@ class Run:
     reused: tuple[str, ...] = ()
     device: str = ""
     version: dict[str, str] = field(default_factory=dict)
-    protocol: dict[str, Any] = field(default_factory=dict)
+    protocol: Protocol | None = None
     values: dict[str, float | None] = field(default_factory=dict)
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    curves: dict[str, list[float]] = field(default_factory=dict)
-    losses: dict[tuple[str, str], Series] = field(default_factory=dict)
-    code_histogram: dict[str, list[float]] = field(default_factory=dict)
-    mask: dict[str, Any] = field(default_factory=dict)
+    columns: tuple[Column, ...] = ()
+    curves: Columns = field(default_factory=dict)
+    losses: Losses = field(default_factory=dict)
+    code_histogram: Columns = field(default_factory=dict)
+    mask: MaskLeak | None = None
 
     @property
     def seed(self) -> str:
@@ -81,7 +96,7 @@ class Run:
 
     def video(self, name: str) -> Path | None:
         """Path of `videos/<name>.mp4`, None if the run made none."""
-        path = self.folder / "videos" / f"{name}.mp4"
+        path = self.folder / VIDEOS / f"{name}.mp4"
         return path if path.is_file() else None
 
     def floor(self, kind: str, key: str) -> float | None:
@@ -158,7 +173,7 @@ def group_runs(runs: list[Run]) -> list[Group]:
 
 
 def _status_files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("status.json") if path.is_file())
+    return (path for path in folder.rglob(Status.FILE) if path.is_file())
 
 
 def _supersede(runs: list[Run]) -> list[Run]:
@@ -178,106 +193,51 @@ def _supersede(runs: list[Run]) -> list[Run]:
 
 def _alike(run: Run) -> tuple[Any, ...]:
     """What two runs share of which the newer stands for both: experiment, choices, and how they were measured."""
-    return run.experiment, json.dumps(run.protocol, sort_keys=True), *sorted(run.choices.items())
+    return run.experiment, run.protocol, *sorted(run.choices.items())
 
 
 def _written(run: Run) -> float:
-    return (run.folder / "status.json").stat().st_mtime
+    return (run.folder / Status.FILE).stat().st_mtime
 
 
 def _load(folder: Path, root: Path) -> Run:
     name = folder.relative_to(root).as_posix() if folder != root else folder.resolve().name
     run = Run(folder, name, "unreadable")
     try:
-        run = _with_status(run, _json(folder / "status.json"))
+        run = _with_status(run, Status.read(folder))
         return _with_results(run) if run.state == "finished" else run
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        return replace(run, state="unreadable", reason=" ".join(str(error).split()) or type(error).__name__)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return replace(run, state="unreadable", reason=one_line(error))
 
 
-def _with_status(run: Run, status: dict[str, Any]) -> Run:
-    state = status.get("state")
-    if state not in ("finished", "running", "failed"):
-        raise UserError(f"status.json: state is {state!r}, allowed are finished, running, failed")
-    reasons = {"finished": None, "running": "not finished: still running, or killed", "failed": "failed without a word"}
+def _with_status(run: Run, status: Status) -> Run:
     return replace(
         run,
-        state=state,
-        reason=(" ".join(str(status.get("error") or "").split()) or reasons[state]) if state != "finished" else None,
-        experiment=str(status.get("experiment") or ""),
-        description=str(status.get("description") or ""),
-        choices={str(key): str(value) for key, value in (status.get("choices") or {}).items()},
-        seconds={str(stage): float(value) for stage, value in (status.get("seconds") or {}).items()},
-        reused=tuple(str(stage) for stage in status.get("reused") or ()),
-        device=str(status.get("device") or ""),
-        version={str(key): str(value) for key, value in (status.get("version") or {}).items()},
-        values={str(key): float(value) for key, value in (status.get("speed") or {}).items()},
+        state=status.state,
+        reason=" ".join((status.error or "").split()) or REASONS[status.state] if status.state in REASONS else None,
+        experiment=status.experiment,
+        description=status.description or "",
+        choices=status.choices,
+        seconds=status.seconds,
+        reused=status.reused,
+        device=status.device,
+        version=status.version,
+        values={**status.speed},
     )
 
 
 def _with_results(run: Run) -> Run:
-    metrics = _json(run.folder / "metrics.json")
-    values = {key: None if value is None else float(value) for key, value in metrics["values"].items()}
+    metrics = Metrics.read(run.folder)
+    curves = read_columns(run.folder / CURVES)
     return replace(
         run,
-        protocol=_protocol(metrics.get("protocol") or {}),
-        # A number that is no number was not measured; None stays, for some metrics it means "never".
-        values=run.values | {key: value for key, value in values.items() if value is None or math.isfinite(value)},
-        floors={
-            kind: {key: float(value) for key, value in floor.items() if value is not None}
-            for kind, floor in (metrics.get("floors") or {}).items()
-        },
-        notes=tuple(str(note) for note in metrics.get("notes") or ()),
-        curves={key: column for key, column in _columns(run.folder / "curves.csv").items() if key != "window"},
-        losses=_losses(run.folder / "losses.csv"),
-        code_histogram=_columns(run.folder / "code_histogram.csv"),
-        mask=_json(run.folder / "mask.json") if (run.folder / "mask.json").is_file() else {},
+        protocol=metrics.protocol,
+        values=run.values | metrics.values,
+        floors=metrics.floors,
+        notes=metrics.notes,
+        columns=metrics.columns,
+        curves={key: column for key, column in curves.items() if key != "window"},
+        losses=read_losses(run.folder),
+        code_histogram=read_columns(run.folder / CODE_HISTOGRAM),
+        mask=MaskLeak.read(run.folder) if (run.folder / MaskLeak.FILE).is_file() else None,
     )
-
-
-def _protocol(told: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a protocol, those included that an older version did not know; {} stays {}."""
-    # Imported here: the metrics need torch, and a report of runs that measured nothing does not.
-    from tats_exp.metrics.protocol import Protocol
-
-    return dict(Protocol.from_dict(told).as_dict()) if told else {}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path.name}: missing") from error
-    except ValueError as error:
-        raise UserError(f"{path.name}: not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path.name}: holds no JSON object")
-    return content
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _columns(path: Path) -> dict[str, list[float]]:
-    rows = _rows(path)
-    return {key: [_float(path, row[key] or "nan") for row in rows] for key in (rows[0] if rows else ())}
-
-
-def _losses(path: Path) -> dict[tuple[str, str], Series]:
-    losses: dict[tuple[str, str], Series] = {}
-    for row in _rows(path):
-        steps, values = losses.setdefault((row["stage"], row["key"]), ([], []))
-        steps.append(_float(path, row["step"]))
-        values.append(_float(path, row["value"]))
-    return losses
-
-
-def _float(path: Path, text: str) -> float:
-    try:
-        return float(text)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path.name}: {text!r} is no number") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,19 @@ class Ink:
                 "legend.frameon": False,
             }
         )
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A choice in its colour, as figures draw it; `colour` is a place in the palette."""
+
+    text: str
+    colour: int
+
+
+def chips(texts: Iterable[str]) -> list[Chip]:
+    """Choices in the colours of their places."""
+    return [Chip(text, place % len(LIGHT.colours)) for place, text in enumerate(texts)]
 
 
 LIGHT = Ink(

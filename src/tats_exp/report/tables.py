@@ -6,8 +6,6 @@ text for a terminal. The page lays out the same rows itself.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import statistics
 import unicodedata
@@ -15,8 +13,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tats_exp import UserError
-from tats_exp.report.headlines import Headline, headlines_in
+from tats_exp.report.columns import table_columns
 from tats_exp.report.runs import Group, Run
+from tats_exp.run_folder import ResultRow, results_csv, same_protocol
+from tats_exp.run_folder.columns import Column
 
 MISSING = "–"
 LABEL_WIDTH = 71
@@ -83,7 +83,7 @@ class Row:
 class Table:
     """Columns, rows, and how many decimals each column is shown with."""
 
-    columns: list[Headline]
+    columns: list[Column]
     rows: list[Row]
     decimals: list[int]
 
@@ -103,7 +103,7 @@ def make_table(groups: list[Group]) -> Table:
     """
     runs = [run for group in groups for run in group.runs]
     # What all choices share, such as measures of one VQGAN under several samplers, is read last.
-    columns = sorted(headlines_in(runs), key=lambda column: shared(column, groups))
+    columns = sorted(table_columns(runs), key=lambda column: shared(column, groups))
     for column in columns:
         _check_protocol(column, runs)
     rows: list[Row] = []
@@ -121,7 +121,7 @@ def make_table(groups: list[Group]) -> Table:
     return Table(columns, rows, decimals)
 
 
-def shared(column: Headline, groups: list[Group]) -> bool:
+def shared(column: Column, groups: list[Group]) -> bool:
     """Whether all choices with values of a metric, two or more, have the very same ones, seed by seed."""
     values = [numbers for group in groups if (numbers := column.numbers(group.values(column.key)))]
     return len(values) > 1 and all(one == values[0] for one in values)
@@ -145,23 +145,20 @@ def floor_cell(kind: str, key: str, runs: list[Run]) -> Cell:
 
 
 def to_csv(table: Table, failed: list[Run]) -> str:
-    """The table with full precision; the runs that do not count follow with their reason.
-
-    Columns: kind, choices, seed, n, then each metric and its `:std`. `inf` means never, empty means not measured.
-    """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    names = [name for column in table.columns for name in (column.key, f"{column.key}:std")]
-    writer.writerow(["kind", "choices", "seed", "n", *names, "reason"])
-    for row in table.rows:
-        numbers = [
-            "" if number is None else repr(float(number)) for cell in row.cells for number in (cell.mean, cell.std)
-        ]
-        writer.writerow([row.kind, row.label, row.seed, row.n, *numbers, ""])
+    """The table with full precision; the runs that do not count follow with their reason."""
+    keys = [column.key for column in table.columns]
+    rows = [_result(row, keys) for row in table.rows]
     for run in failed:
         label = " ".join(f"{key}={value}" for key, value in run.swept) or run.name
-        writer.writerow([run.state, label, run.seed, 0, *[""] * len(names), run.reason or ""])
-    return buffer.getvalue()
+        rows.append(ResultRow(run.state, label, run.seed, 0, reason=run.reason or ""))
+    return results_csv(keys, rows)
+
+
+def _result(row: Row, keys: list[str]) -> ResultRow:
+    cells = list(zip(keys, row.cells, strict=True))
+    values = {key: cell.mean for key, cell in cells if cell.mean is not None}
+    std = {key: cell.std for key, cell in cells if cell.std is not None}
+    return ResultRow(row.kind, row.label, row.seed, row.n, values, std)
 
 
 def to_markdown(table: Table) -> str:
@@ -211,21 +208,16 @@ def _text_part(
     return "\n".join([*lines, rule]) + "\n"
 
 
-def _check_protocol(column: Headline, runs: list[Run]) -> None:
-    # Imported here: the metrics need torch, and a report of runs without such a column does not.
-    from tats_exp.metrics.protocol import Protocol, same_protocol
-
+def _check_protocol(column: Column, runs: list[Run]) -> None:
     if not column.protocol:
         return
-    measured = [run for run in runs if column.key in run.values and run.protocol]
-    protocols = [Protocol.from_dict(run.protocol) for run in measured]
     try:
-        same_protocol(protocols)
-    except ValueError as error:
+        same_protocol(run.protocol for run in runs if column.key in run.values and run.protocol)
+    except UserError as error:
         raise UserError(f"report: {column.key} cannot stand in one column: {error}") from error
 
 
-def _cell(column: Headline, runs: list[Run]) -> Cell:
+def _cell(column: Column, runs: list[Run]) -> Cell:
     numbers = column.numbers([run.values[column.key] for run in runs if column.key in run.values])
     if not numbers:
         return Cell(None)
@@ -235,7 +227,7 @@ def _cell(column: Headline, runs: list[Run]) -> Cell:
     return Cell(mean, std, len(numbers), never, column.within_floor(mean, real_floor(column.key, runs)))
 
 
-def _decimals(column: Headline, cells: list[Cell]) -> int:
+def _decimals(column: Column, cells: list[Cell]) -> int:
     """Three significant digits of a column's largest value, one decimal at least: floors are small beside it."""
     means = [abs(cell.mean) for cell in cells if cell.mean is not None and math.isfinite(cell.mean)]
     if column.never:

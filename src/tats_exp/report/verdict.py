@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from tats_exp.report.headlines import Headline, headlines_in
+from tats_exp.report.columns import table_columns
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.tables import real_floor, shared
+from tats_exp.run_folder.columns import Column
 
 Outcome = Literal["apart", "same", "floor", "one seed"]
 
@@ -25,7 +26,7 @@ class Finding:
     """One metric, two choices.
 
     Attributes:
-        headline: the metric.
+        column: the metric.
         outcome: `apart`: every seed of `high` exceeds every seed of `low` and the floor; `same`: they overlap;
             `floor`: all values are within the floor; `one seed`: one of the two has a single value.
         high: the choice with the higher mean.
@@ -35,7 +36,7 @@ class Finding:
         floor: real-vs-real distance, None where the rule does not apply.
     """
 
-    headline: Headline
+    column: Column
     outcome: Outcome
     high: Group
     low: Group
@@ -53,15 +54,15 @@ class Finding:
 
 
 def find(groups: list[Group]) -> list[Finding]:
-    """Compare every pair of choices by every headline metric whose values may be compared."""
+    """Compare every pair of choices by every column whose values may be compared."""
     runs: list[Run] = [run for group in groups for run in group.runs]
     findings = []
-    for headline in headlines_in(runs):
-        if headline.better is None:
+    for column in table_columns(runs):
+        if column.better is None:
             continue
-        floor = real_floor(headline.key, runs) if headline.floored else None
+        floor = real_floor(column.key, runs) if column.floored else None
         for one, other in combinations(groups, 2):
-            finding = _compare(headline, one, other, floor)
+            finding = _compare(column, one, other, floor)
             findings += [finding] if finding else []
     return findings
 
@@ -78,25 +79,25 @@ def make_verdict(groups: list[Group]) -> list[Sentence]:
     """The verdict metric by metric; within each, the choices that came out apart first."""
     if not groups:
         return [Sentence("note", "No run finished: no verdict.")]
-    told = dict.fromkeys(note for group in groups for run in group.runs for note in run.notes)
-    notes = [Sentence("note", f"A grain of salt: {note}.") for note in told]
+    of_runs = dict.fromkeys(note for group in groups for run in group.runs for note in run.notes)
+    notes = [Sentence("note", f"A grain of salt: {note}.") for note in of_runs]
     if len(groups) == 1:
         return [Sentence("note", f"One choice only ({groups[0].label}): nothing to compare."), *notes]
     findings = find(groups)
     sentences: list[Sentence] = []
     equal: list[str] = []
-    for headline in dict.fromkeys(finding.headline for finding in findings):
-        if shared(headline, groups):
-            equal.append(headline.phrase)
+    for column in dict.fromkeys(finding.column for finding in findings):
+        if shared(column, groups):
+            equal.append(column.phrase)
         else:
-            sentences += _sentences([finding for finding in findings if finding.headline == headline])
+            sentences += _sentences([finding for finding in findings if finding.column == column])
     if equal:
         sentences.append(Sentence("same", f"The same in all choices that have them, seed by seed: {_listed(equal)}."))
     return sentences + notes + _by_chance(findings) + _by_reconstruction(findings)
 
 
-def _compare(headline: Headline, one: Group, other: Group, floor: float | None) -> Finding | None:
-    values = [headline.numbers(group.values(headline.key)) for group in (one, other)]
+def _compare(column: Column, one: Group, other: Group, floor: float | None) -> Finding | None:
+    values = [column.numbers(group.values(column.key)) for group in (one, other)]
     if not all(values):
         return None
     (high, high_values), (low, low_values) = sorted(
@@ -105,20 +106,20 @@ def _compare(headline: Headline, one: Group, other: Group, floor: float | None) 
     outcome: Outcome = "same"
     if min(len(high_values), len(low_values)) < 2:
         outcome = "one seed"
-    elif all(headline.within_floor(value, floor) for value in high_values + low_values):
+    elif all(column.within_floor(value, floor) for value in high_values + low_values):
         outcome = "floor"
-    elif min(high_values) > max(low_values) and not headline.within_floor(min(high_values), floor):
+    elif min(high_values) > max(low_values) and not column.within_floor(min(high_values), floor):
         outcome = "apart"
-    return Finding(headline, outcome, high, low, high_values, low_values, floor)
+    return Finding(column, outcome, high, low, high_values, low_values, floor)
 
 
 def _sentences(findings: list[Finding]) -> list[Sentence]:
     """The findings of one metric; those about the same choice, and those without a difference, share a line."""
-    phrase = findings[0].headline.phrase
+    phrase = findings[0].column.phrase
     apart = [finding for finding in findings if finding.outcome == "apart"]
-    sentences = [_apart(told, from_above) for told, from_above in _told(apart)]
+    sentences = [_apart(alike, from_above) for alike, from_above in _by_sentence(apart)]
     double = f"2 × {_number(findings[0].floor or 0.0)}"
-    clamped = any(finding.headline.within_floor(min(finding.low_values), finding.floor) for finding in findings)
+    clamped = any(finding.column.within_floor(min(finding.low_values), finding.floor) for finding in findings)
     openings: dict[Outcome, str] = {
         "same": "no difference seen" + (f" (distances below {double} count as equal)" if clamped else ""),
         "floor": f"all within the floor (below {double}), no difference seen",
@@ -148,33 +149,33 @@ def _between(findings: list[Finding]) -> str:
     return "; ".join(f"between {sides[high]} and {_listed(lows, 'or')}" for high, lows in against.items())
 
 
-def _told(findings: list[Finding]) -> list[tuple[list[Finding], bool]]:
+def _by_sentence(findings: list[Finding]) -> list[tuple[list[Finding], bool]]:
     """Findings that share a sentence, told from the higher choice (True) or from the lower one.
 
     The subject with the most left to say speaks next: "zero is below a, b and c" beats three sentences about zero.
     """
-    told = []
+    sentences = []
     while findings:
         lines: dict[tuple[bool, str, str], list[Finding]] = {}
         for finding in findings:
             for from_above, subject in ((True, finding.high), (False, finding.low)):
                 lines.setdefault((from_above, subject.label, _agreement(finding)), []).append(finding)
         (from_above, _, _), line = max(lines.items(), key=lambda item: len(item[1]))
-        told.append((line, from_above))
+        sentences.append((line, from_above))
         findings = [finding for finding in findings if finding not in line]
-    return told
+    return sentences
 
 
 def _apart(findings: list[Finding], from_above: bool) -> Sentence:
     """`Both seeds agree that padding=zero has a higher (worse) ... than padding=real (...) and ...`."""
     first = findings[0]
-    judged = first.headline.judge(higher=from_above)
-    words = ("a later", "an earlier") if first.headline.never else ("a higher", "a lower")
+    judged = first.column.judge(higher=from_above)
+    words = ("a later", "an earlier") if first.column.never else ("a higher", "a lower")
     comparative = words[0 if from_above else 1] + (f" ({judged})" if judged else "")
     sides = [(first.high, first.high_values), (first.low, first.low_values)]
-    subject = _side(*sides[0 if from_above else 1], first.floor, first.headline)
+    subject = _side(*sides[0 if from_above else 1], first.floor, first.column)
     against = _listed([_against(finding, from_above) for finding in findings])
-    text = f"{_agreement(first)} {subject} has {comparative} {first.headline.phrase} than {against}."
+    text = f"{_agreement(first)} {subject} has {comparative} {first.column.phrase} than {against}."
     return Sentence("apart", _capital(text))
 
 
@@ -187,16 +188,16 @@ def _agreement(finding: Finding) -> str:
 
 def _against(finding: Finding, from_above: bool) -> str:
     other = (finding.low, finding.low_values) if from_above else (finding.high, finding.high_values)
-    text = _side(*other, finding.floor, finding.headline)
+    text = _side(*other, finding.floor, finding.column)
     difference = finding.difference
     if difference is None or min(len(finding.high_values), len(finding.low_values)) < 3:
         return text
     return f"{text[:-1]}; means differ by {_number(difference[0])} ± {difference[1]:.2g})"
 
 
-def _side(group: Group, values: list[float], floor: float | None = None, headline: Headline | None = None) -> str:
+def _side(group: Group, values: list[float], floor: float | None = None, column: Column | None = None) -> str:
     """A choice with its values, both of two seeds or the range of more: whether ranges overlap is the whole test."""
-    note = "; within the floor" if headline and all(headline.within_floor(value, floor) for value in values) else ""
+    note = "; within the floor" if column and all(column.within_floor(value, floor) for value in values) else ""
     if len(values) > 2:
         values = sorted({min(values), max(values)})
         return f"{group.label} ({' … '.join(_number(value) for value in values)}{note})"
@@ -231,16 +232,16 @@ def _by_chance(findings: list[Finding]) -> list[Sentence]:
 
 def _by_reconstruction(findings: list[Finding]) -> list[Sentence]:
     """A VQGAN whose own reconstructions are far from real video hides drift: samples start from its error."""
-    worst: dict[Headline, tuple[float, float]] = {}
+    worst: dict[Column, tuple[float, float]] = {}
     for finding in findings:
         values = finding.high_values
-        if finding.headline.key.endswith("/reconstruction") and finding.floor is not None:
-            known = worst.get(finding.headline, (0.0, 0.0))
-            worst[finding.headline] = max(known, (max(values), finding.floor))
+        if finding.column.pedestal and finding.floor is not None:
+            known = worst.get(finding.column, (0.0, 0.0))
+            worst[finding.column] = max(known, (max(values), finding.floor))
     hidden = "every distance of a sampled video starts from there, and drift below it stays hidden"
     sentences = []
-    for headline, (value, floor) in worst.items():
-        if not headline.within_floor(value, floor):
-            far = f"{headline.phrase} is up to {_number(value)} where real against real is {_number(floor)}"
+    for column, (value, floor) in worst.items():
+        if not column.within_floor(value, floor):
+            far = f"{column.phrase} is up to {_number(value)} where real against real is {_number(floor)}"
             sentences.append(Sentence("note", f"A grain of salt: {far}; {hidden}."))
     return sentences

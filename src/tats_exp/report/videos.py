@@ -3,73 +3,94 @@
 from __future__ import annotations
 
 import base64
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 
-from tats_exp.report.runs import Group, Run, natural
+from tats_exp.report.runs import Group, natural
+from tats_exp.report.style import Chip, chips
 
 # A page that grows past this is no longer one that is mailed or opened at a glance.
 EMBED_BYTES = 48_000_000
 
 
-def videos_section(groups: list[Group], names: list[str], limit: int = EMBED_BYTES) -> str:
+@dataclass(frozen=True)
+class Film:
+    """One video: its MP4 in base64, and what it shows in words or as a choice in its colour."""
+
+    data: str
+    caption: str | Chip
+
+
+@dataclass(frozen=True)
+class Films:
     """Videos in a grid, one row per seed, with one player for all of them.
+
+    Attributes:
+        sampled: seed -> a video of each choice.
+        real: a video of the data, at most one.
+        rebuilt: reconstructions by each choice, of the first seed.
+        first_seed: that seed.
+        windows: how many windows the longest of the videos have.
+        left_out: videos that no longer fitted.
+    """
+
+    sampled: dict[str, list[Film]]
+    real: list[Film]
+    rebuilt: list[Film]
+    first_seed: str
+    windows: int
+    left_out: int
+
+
+def films_of(groups: list[Group], limit: int = EMBED_BYTES) -> Films | None:
+    """Gather the videos of the runs, ready to be embedded.
 
     Args:
         groups: finished runs by combination of choices.
-        names: HTML that names each group.
-        limit: bytes of video to embed; what no longer fits is counted on the page, never dropped in silence.
+        limit: bytes of video to embed; what no longer fits is counted, never dropped in silence.
 
     Returns:
-        A section, or "" if no run made a video.
+        None if no run sampled a video that fits.
     """
     runs = [run for group in groups for run in group.runs]
     seeds = sorted({run.seed for run in runs}, key=natural)
-    embed = _Embedder(limit)
-    rows = [_row(groups, names, seed, "samples", "sampled", embed) for seed in seeds]
-    if not any(rows):
-        return ""
+    embedder = _Embedder(limit)
+    sampled = {seed: _by_choice(groups, seed, "samples", embedder) for seed in seeds}
+    if not any(sampled.values()):
+        return None
     real = next((path for run in runs if (path := run.video("real")) is not None), None)
-    first = _grid("the data", embed.figure(real, "real video, never through a model") if real else "")
-    reconstructions = _row(groups, names, seeds[0], "reconstruction", "real above, reconstructed below", embed)
-    left = f'<p class="note">{embed.left_out} more videos are left out of this page; they lie in the run folders.</p>'
-    windows = max((len(curve) for run in runs for curve in run.curves.values()), default=0)
-    return (
-        "<section><h2>Sampled videos, side by side</h2>"
-        '<p class="note">All on one clock: drag to see how the videos hold up as the window slides on.</p>'
-        f'<div class="player" data-windows="{windows}"><button type="button">Pause</button>'
-        '<input type="range" min="0" max="1" step="0.001" value="0" aria-label="place in the videos">'
-        f"<output></output></div>{''.join(rows)}{first}{reconstructions}{left if embed.left_out else ''}</section>"
+    return Films(
+        sampled=sampled,
+        real=embedder.films(real, "real video, never through a model"),
+        rebuilt=_by_choice(groups, seeds[0], "reconstruction", embedder),
+        first_seed=seeds[0],
+        windows=max((len(curve) for run in runs for curve in run.curves.values()), default=0),
+        left_out=embedder.left_out,
     )
 
 
 class _Embedder:
-    """Turns video files into figures until the limit is reached."""
+    """Reads video files until the limit is reached."""
 
     def __init__(self, limit: int) -> None:
         self.left = limit
         self.left_out = 0
 
-    def figure(self, path: Path, caption: str) -> str:
-        """One video with its caption; "" once the page is full. The caption is HTML."""
+    def films(self, path: Path | None, caption: str | Chip) -> list[Film]:
+        """The video in a file; none where there is no file, or once the page is full."""
+        if path is None:
+            return []
         size = path.stat().st_size
         if size > self.left:
             self.left_out += 1
-            return ""
+            return []
         self.left -= size
-        data = base64.b64encode(path.read_bytes()).decode()
-        video = f'<video src="data:video/mp4;base64,{data}" autoplay loop muted playsinline></video>'
-        return f"<figure>{video}<figcaption>{caption}</figcaption></figure>"
+        return [Film(base64.b64encode(path.read_bytes()).decode(), caption)]
 
 
-def _row(groups: list[Group], names: list[str], seed: str, video: str, what: str, embed: _Embedder) -> str:
-    cells = ""
-    for group, name in zip(groups, names, strict=True):
-        run: Run | None = next((run for run in group.runs if run.seed == seed), None)
-        path = run.video(video) if run is not None else None
-        cells += embed.figure(path, name) if path is not None else ""
-    return _grid(f"{what}, seed {escape(seed)}" if seed else what, cells)
-
-
-def _grid(heading: str, cells: str) -> str:
-    return f'<h3>{heading}</h3><div class="videos">{cells}</div>' if cells else ""
+def _by_choice(groups: list[Group], seed: str, video: str, embedder: _Embedder) -> list[Film]:
+    films = []
+    for group, caption in zip(groups, chips(group.label for group in groups), strict=True):
+        run = next((run for run in group.runs if run.seed == seed), None)
+        films += embedder.films(run.video(video) if run is not None else None, caption)
+    return films

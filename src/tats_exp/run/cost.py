@@ -1,17 +1,17 @@
 """What looking at videos will cost, told before it starts."""
 
 import time
-from typing import Any
 
 import torch
 
-from tats_exp.metrics.look import look
+from tats_exp.features.video_network import VideoNetwork
+from tats_exp.metrics.networks import Networks
 
 WORTH_TELLING = 60.0
 """Seconds below which nobody needs to be warned."""
 
 
-def seconds_per_clip(network: Any, frames: int, height: int, width: int, device: torch.device) -> float:
+def seconds_per_clip(network: VideoNetwork, frames: int, height: int, width: int, device: torch.device) -> float:
     """Time a feature network on clips of noise, once it is warm.
 
     Args:
@@ -22,13 +22,14 @@ def seconds_per_clip(network: Any, frames: int, height: int, width: int, device:
         device: where the network is.
     """
     clips = torch.randint(0, 256, (2, frames, height, width, 3), dtype=torch.uint8)
-    look(network, clips[:1], device)
+    networks = Networks(network, None, device)
+    networks.statistics(clips[:1])
     started = time.perf_counter()
-    look(network, clips, device)
+    networks.statistics(clips)
     return (time.perf_counter() - started) / len(clips)
 
 
-def told_cost(name: str, clips: int, seconds: float) -> str | None:
+def cost_line(name: str, clips: int, seconds: float) -> str | None:
     """One line that tells a cost that is worth telling.
 
     Args:

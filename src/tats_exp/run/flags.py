@@ -1,23 +1,18 @@
 """The flags of `python -m tats_exp`, which are Hydra's, and what those show that run nothing. Torch is not imported."""
 
-import os
-import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-import hydra
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tats_exp import UserError
 from tats_exp.cli import one_line
-from tats_exp.config.compose import unknown_key_line
-from tats_exp.config.overrides import at_home, parse_overrides
-from tats_exp.config.schema import conf_dir
-from tats_exp.run.sweep import Sweep, compose_sweep, without_hydra
+from tats_exp.config.compose import configuration, unknown_key_line
+from tats_exp.config.overrides import parse_overrides
+from tats_exp.run.sweep import compose_sweep, without_hydra
 
 PACKAGES = ("torch", "lightning", "hydra-core")
 
@@ -75,30 +70,15 @@ def show(given: Namespace) -> bool:
     if given.version:
         print(f"tats_exp {_version('tats-exp')} ({', '.join(f'{name} {_version(name)}' for name in PACKAGES)})")
     elif given.hydra_help or given.shell_completion:
-        own = ["--hydra-help"] if given.hydra_help else ["--shell-completion"]
-        _show([*own, *given.overrides])
+        _show(given)
     elif given.cfg:
         _show_configs(given)
     elif given.help or given.info:
         compose_sweep(given)  # to tell in one line what Hydra would tell in many
-        alone = [o.input_line or "" for o in parse_overrides(given.overrides) if not o.is_sweep_override()]
-        _show([*(["--help"] if given.help else [f"--info={given.info}"]), *_own_folder(given), *alone])
+        _show(given)
     else:
         return False
     return True
-
-
-def run_by_hydra(given: Namespace, sweep: Sweep, told: list[str], task: Callable[[DictConfig], None]) -> None:
-    """Have Hydra start the runs.
-
-    Args:
-        given: the command line.
-        sweep: what it asks for.
-        told: overrides behind those of the user.
-        task: takes the composed config of each run.
-    """
-    flags = ["--multirun"] * sweep.multirun
-    _ask_hydra([*flags, *_own_folder(given), *sweep.lines, *told], task)
 
 
 def _version(package: str) -> str:
@@ -108,28 +88,23 @@ def _version(package: str) -> str:
         return "of a checkout"
 
 
-def _own_folder(given: Namespace) -> list[str]:
-    return [] if given.config_dir is None else [f"--config-dir={at_home(given.config_dir)}"]
-
-
-def _nothing(cfg: DictConfig) -> None:
-    """What Hydra would run; with the flags for which it is given it runs nothing."""
-
-
-def _show(arguments: list[str]) -> None:
-    """Have Hydra show something; what it refuses is an argument."""
-    try:
-        _ask_hydra(arguments)
-    except Exception as error:
-        raise UserError(f"{arguments[0]}: {one_line(error)}") from error
-
-
-def _ask_hydra(arguments: list[str], task: Callable[[DictConfig], None] = _nothing) -> None:
-    """Call Hydra as if it had been started with these arguments."""
-    sys.argv = [sys.argv[0], *arguments]
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors are told by us
-    # The conf folder is absolute: a relative one that leaves the package is refused under `python -m`.
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+def _show(given: Namespace) -> None:
+    """Have Hydra show what a flag asks for."""
+    flag = next(flag for flag in ("help", "hydra_help", "info", "shell_completion") if getattr(given, flag))
+    alone = [o.input_line or "" for o in parse_overrides(given.overrides) if not o.is_sweep_override()]
+    asked = Namespace(**{**vars(given), "overrides": alone})
+    with configuration(given.config_dir) as hydra:
+        try:
+            if flag == "help":
+                hydra.app_help("config", get_args_parser(), asked)
+            elif flag == "hydra_help":
+                hydra.hydra_help("config", get_args_parser(), asked)
+            elif flag == "info":
+                hydra.show_info(given.info, "config", alone)
+            else:
+                hydra.shell_completion("config", given.overrides)
+        except Exception as error:  # what it refuses is an argument
+            raise UserError(f"--{flag.replace('_', '-')}: {one_line(error)}") from error
 
 
 def _show_configs(given: Namespace) -> None:

@@ -12,8 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from tats_exp import UserError
 from tats_exp.cli import path_of
 from tats_exp.run.sweep import Sweep
-
-STATUS = "status.json"
+from tats_exp.run_folder import Status
 
 
 @contextmanager
@@ -100,12 +99,12 @@ def _forget(sweep: Sweep, folder: str) -> None:
     Raises:
         UserError: the folder holds other runs, which the report would mix with these.
     """
-    there = {path.parent for path in sweep.folder.rglob(STATUS)}
+    there = {path.parent for path in sweep.folder.rglob(Status.FILE)}
     if others := sorted(there - set(sweep.run_folders)):
         raise UserError(
             f"{folder}: holds other runs already, {others[0].relative_to(sweep.folder)} among them; name another "
             "folder, or let its name end in ${now:%H-%M-%S}"
         )
     for run_folder in there:
-        for name in (STATUS, "error.txt"):
+        for name in (Status.FILE, "error.txt"):
             (run_folder / name).unlink(missing_ok=True)

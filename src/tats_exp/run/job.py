@@ -1,7 +1,5 @@
 """One run: the stages in their order, each found in the store or made."""
 
-import csv
-import json
 import logging
 import math
 import shutil
@@ -9,7 +7,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,52 +19,66 @@ from omegaconf import DictConfig, OmegaConf
 from tats_exp import UserError
 from tats_exp.cli import disk_is_full, error_line
 from tats_exp.config.check import check
-from tats_exp.config.checkpoints import checksum
-from tats_exp.config.networks import identities
 from tats_exp.config.overrides import unquoted
 from tats_exp.config.padding import with_halves
-from tats_exp.config.schema import STAGES, Config, ModelName, StageName
-from tats_exp.files import write_json
-from tats_exp.fit import LOSSES, Scalars, by_step, read_losses
+from tats_exp.config.schema import Config
+from tats_exp.fit import LOSSES, by_step, read_losses
 from tats_exp.progress import Progress
-from tats_exp.run.log import GuardedLog, RunLog, write_losses
-from tats_exp.run.processes import train as train_stage
-from tats_exp.run.store import Stage, Store, provenance
-from tats_exp.run.sweep import TOLD
-from tats_exp.stages.metrics import make_metrics
-from tats_exp.stages.samples import make_samples, sampling_speed
-from tats_exp.stages.stages import (
-    Parts,
-    make_codes,
-    make_interpolation,
-    make_long_codes,
-    make_reference,
-    make_transformer,
-    make_vqgan,
-    read_transformer,
-    read_vqgan,
+from tats_exp.run.log import GuardedLog, RunLog
+from tats_exp.run.store import Made, Store, provenance
+from tats_exp.run.sweep_record import SweepRecord
+from tats_exp.run.walk import walk
+from tats_exp.run_folder import (
+    CODE_HISTOGRAM,
+    CONFIG,
+    CURVES,
+    VIDEOS,
+    Metrics,
+    Status,
+    read_columns,
+    write_losses,
 )
+from tats_exp.stages.context import RunContext
+from tats_exp.stages.order import stages_of
+from tats_exp.stages.samples import read_samples
 
 logger = logging.getLogger(__name__)
 
-VERSIONS = {
-    "reference": 3,
-    "vqgan": 2,
-    "codes": 1,
-    "long_codes": 1,
-    "transformer": 1,
-    "interpolation": 1,
-    "samples": 2,
-    "metrics": 7,
-}
-"""Raised by hand when the meaning of a stage changes, so that what the store holds of it is made again."""
-TRAINED = ("vqgan", "transformer", "interpolation")
-NO_CHOICE = {"seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"} | {
-    key.split(".")[0] for key in TOLD
-}
+SPEED = "speed/seconds_per_1024_frames"
+NO_CHOICE = {"seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"}
+NO_CHOICE |= {"threads", "reserve"}
 """Overrides that do not tell single runs apart, or that the seed tells already."""
 PADDINGS = {"padding", "padding.encoder", "padding.decoder"}
 """Overrides that the names of the paddings tell already; those of arguments are choices."""
+
+
+Values = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        values: the final metrics.
+        seconds: wall time of each stage that was made now.
+        reused: stages that were found in the store.
+        stages: key of each stage in the store.
+        speed: how fast it sampled.
+        device: type of the device.
+    """
+
+    values: Values
+    seconds: dict[str, float]
+    reused: tuple[str, ...]
+    stages: dict[str, str]
+    speed: dict[str, float]
+    device: str
+
+    def of(self, status: Status) -> Status:
+        """The status of the run that came to this."""
+        outcome = {name: getattr(self, name) for name in ("seconds", "reused", "stages", "speed", "device")}
+        return status.model_copy(update={"state": "finished", **outcome})
 
 
 def run_job(cfg: DictConfig) -> None:
@@ -76,144 +88,101 @@ def run_job(cfg: DictConfig) -> None:
         cfg: the composed root config.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
-    cfg = with_halves(cfg)
+    sweep = SweepRecord.of_run(folder)
+    cfg = sweep.settle(with_halves(cfg))
     config = check(cfg)
     torch.set_num_threads(config.threads or torch.get_num_threads())
     warnings.filterwarnings("ignore", module="lightning.*")
-    choices = chosen(config)
+    choices = chosen(config, sweep.swept)
     name = ",".join(f"{key}={value}" for key, value in choices.items()) or config.name
-    status: dict[str, Any] = {
-        "state": "running",
-        "error": None,
-        "experiment": config.name,
-        "description": config.question,
-        "choices": choices,
-    }
-    write_json(folder / "status.json", status)
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    status = Status(
+        state="running",
+        experiment=config.name,
+        description=config.question,
+        choices=choices,
+        version=provenance()["versions"],
+        commit=provenance()["commit"],
+    )
+    status.write(folder)
+    OmegaConf.save(cfg, folder / CONFIG, resolve=True)
     log = GuardedLog(lambda: instantiate(config.logger))
-    progress = Progress(folder, name, config.stages)
+    progress = Progress(folder, name)
     started = time.time()
     try:
         log.start(folder, name, config.name, [f"{k}={v}" for k, v in choices.items()], config.model_dump())
-        values, told = run(config, folder, log, progress)
-        status |= {"state": "finished", **told}
+        outcome = run(config, folder, log, progress, sweep.started)
+        status = outcome.of(status)
+        values = outcome.values
     except Exception as error:
-        status |= {"state": "failed", **failure(error)}
+        status = status.model_copy(update={"state": "failed", **failure(error)})
         (folder / "error.txt").write_text(traceback.format_exc())
         logger.info("%s failed", name, exc_info=True)  # the console gets one line at the end
         values = {}
-    status["seconds"] = {**status.get("seconds", {}), "total": round(time.time() - started, 1)}
-    write_json(folder / "status.json", status)
+    seconds = {**status.seconds, "total": round(time.time() - started, 1)}
+    status = status.model_copy(update={"seconds": seconds})
+    status.write(folder)
     progress.end()
-    log.finish(values, failed=status["state"] == "failed")
+    log.finish(values, failed=status.state == "failed")
     if log.refused is not None:
-        write_json(folder / "status.json", {**status, "log": log.refused})
+        status.model_copy(update={"log": log.refused}).write(folder)
 
 
-def run(config: Config, folder: Path, log: RunLog, progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
+def run(config: Config, folder: Path, log: RunLog, progress: Progress, redo_before: float | None = None) -> Outcome:
     """Go through the stages and gather in `folder` what the report reads.
 
-    Returns:
-        The final metrics, and what status.json tells about the stages.
+    Args:
+        config: of the run.
+        folder: of the run.
+        log: is told what the files of the run hold.
+        progress: is told how far the run is.
+        redo_before: stages in `store.redo` that were made before this time (seconds since 1970) are made again; None:
+            whenever they were made.
     """
-    parts = Parts(config, progress)
-    store = Store(Path(config.store.root), redo_from(config.store.redo), config.store.redo_before)
-
-    def stage(name: str, inputs: Mapping[str, Any], make: Any) -> Stage:
-        made = store.stage(name, VERSIONS[name], dict(inputs), make)
-        progress(name, 1, 1)
-        return made
-
-    def model(name: ModelName, inputs: Mapping[str, Any], make: Any, read: Any, *folders: Path) -> Stage:
-        """A model is trained, or taken as it is from a file."""
-        if name in config.checkpoints:
-            return stage(name, {"checkpoint": checksum(config.checkpoints[name])}, lambda f: read(parts, f))
-        return stage(name, inputs, lambda f: train_stage(make, parts, (f, *folders), _scalars(log, name)))
-
-    train, test = {"train": parts.train.fingerprint()}, {"test": parts.test.fingerprint()}
-    drawn_by = {"data_seed": parts.data_seed, "frames": config.frames}
-    drawn = {"seed": config.seed, "precision": config.trainer["precision"]}
-    asked = config.metrics.model_dump(include={"videos", "reference_videos", "repeats", "split"})
-    asked |= identities(config.metrics, parts.network, parts.classifier)
-    inputs: dict[str, Any] = {**train, **test, **drawn_by, **asked}
-    reference = stage("reference", inputs, lambda f: make_reference(parts, f))
-
-    inputs = {**train, **drawn, "model": config.vqgan.model, "frames": config.frames}
-    perceptual = parts.perceptual.checksum if parts.perceptual is not None else ""
-    inputs |= {"padding": config.padding.halves.model_dump()}
-    inputs |= {"training": config.vqgan.training.meaning(perceptual), "reserve": config.reserve.training}
-    vqgan = model("vqgan", inputs, make_vqgan, read_vqgan)
-
-    windows = {"train": config.codes.train_windows, "held_out": config.codes.held_out_windows}
-    inputs = {**train, **test, **drawn_by, "vqgan": vqgan.key, "windows": windows, "reserve": config.reserve.encoding}
-    codes = stage("codes", inputs, lambda f: make_codes(parts, f, vqgan.path))
-    if config.interpolates:
-        inputs = {**inputs, "key_every": config.key_every}
-        stage("long_codes", inputs, lambda f: make_long_codes(parts, f, vqgan.path))
-    learned = store.used[config.learned_from]
-
-    inputs = {**drawn, "codes": learned.key, "condition": config.condition}
-    own, read = config.transformer.meaning(), partial(read_transformer, "transformer")
-    transformer = model("transformer", {**inputs, **own}, make_transformer, read, learned.path)
-    samples_of: dict[str, Any] = {"transformer": transformer.key, "codes": learned.key, "condition": config.condition}
-    if config.interpolates:
-        own, read = config.interpolation.meaning(), partial(read_transformer, "interpolation")
-        interpolation = model("interpolation", {**inputs, **own}, make_interpolation, read, learned.path)
-        samples_of |= {"interpolation": interpolation.key}
-
-    samples_of |= {"sampler": config.sampler, "seed": config.seed, "precision": config.sampling.precision}
-    samples_of |= {"frames": config.sampled_frames, "videos": config.sampled_videos}
-    if config.given_latents:
-        samples_of |= {"given": config.given_latents, "held_out": codes.key}
-    found = {name: made.path for name, made in store.used.items()}
-    samples = stage("samples", samples_of, lambda f: make_samples(parts, f, found))
-    found["samples"] = samples.path
-
-    inputs = {"reference": reference.key, "samples": samples.key, "codes": codes.key}
-    inputs |= {"reserve": config.reserve.training}
-    inputs |= config.metrics.model_dump(include={"windows", "resamples"})
-    stage("metrics", inputs, lambda f: make_metrics(parts, f, found))
-    return gather(store.used, folder, log, parts.device.type)
+    context = RunContext(config)
+    stages = stages_of(config, context.condition)
+    progress.expect([stage.name for stage in stages])
+    redo = redo_from(config.store.redo, [stage.name for stage in stages])
+    store = Store(Path(config.store.root), redo, redo_before)
+    for stage in stages:
+        walk(stage, context, store, progress, log)
+    return gather(store.used, folder, log, context.device.type)
 
 
-def gather(used: Mapping[str, Stage], folder: Path, log: RunLog, device: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Gather in `folder` what the stages left for the report, and tell the log; returns as `run`."""
-    files = {name: used[name].path / LOSSES for name in TRAINED if name in used}
+def gather(used: Mapping[str, Made], folder: Path, log: RunLog, device: str) -> Outcome:
+    """Gather in `folder` what the stages left for the report, and tell the log."""
+    files = {name: made.path / LOSSES for name, made in used.items()}
     losses = {name: list(read_losses(path)) for name, path in files.items() if path.exists()}
-    write_losses(folder / LOSSES, losses)
+    write_losses(folder, losses)
     shutil.copytree(used["metrics"].path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("stage.json"))
-    speed = sampling_speed(used["samples"].path)
+    speed = {SPEED: read_samples(None, used["samples"].path).seconds_per_1024_frames}
     values = tell(log, folder, {name: rows for name, rows in losses.items() if used[name].reused}) | speed
-    told = {
-        "seconds": {name: round(made.seconds, 1) for name, made in used.items() if not made.reused},
-        "reused": [name for name, made in used.items() if made.reused],
-        "stages": {name: made.key for name, made in used.items()},
-        "speed": speed,
-        "device": device,
-        "version": provenance()["versions"],
-        "commit": provenance()["commit"],
-    }
-    return values, told
+    return Outcome(
+        values=values,
+        seconds={name: round(made.seconds, 1) for name, made in used.items() if not made.reused},
+        reused=tuple(name for name, made in used.items() if made.reused),
+        stages={name: made.key for name, made in used.items()},
+        speed=speed,
+        device=device,
+    )
 
 
-def tell(log: RunLog, folder: Path, reused_losses: Mapping[str, Iterable[tuple[int, str, float]]]) -> dict[str, Any]:
+def tell(log: RunLog, folder: Path, reused_losses: Mapping[str, Iterable[tuple[int, str, float]]]) -> Values:
     """Tell the log what the files of a run hold, losses of stages that were not trained just now included."""
     for stage, rows in reused_losses.items():
         for step, values in by_step(rows).items():
             log.losses(stage, step, values)
-    with (folder / "curves.csv").open(newline="") as file:
-        windows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    curves = read_columns(folder / CURVES)
+    windows = [dict(zip(curves, row, strict=True)) for row in zip(*curves.values(), strict=True)]
     log.curves([{key: value for key, value in window.items() if math.isfinite(value)} for window in windows])
-    with (folder / "code_histogram.csv").open(newline="") as file:
-        shares = list(csv.DictReader(file))
+    shares = read_columns(folder / CODE_HISTOGRAM)
     for column in ("real", "generated"):
-        log.histogram(f"codes/histogram_{column}", [round(1e6 * float(row[column])) for row in shares])
-    for video in sorted((folder / "videos").glob("*.mp4")):
+        log.histogram(f"codes/histogram_{column}", [round(1e6 * share) for share in shares[column]])
+    for video in sorted((folder / VIDEOS).glob("*.mp4")):
         log.video(f"videos/{video.stem}", video)
-    metrics = json.loads((folder / "metrics.json").read_text())
-    log.protocol(metrics["protocol"])
-    return metrics["values"]
+    metrics = Metrics.read(folder)
+    if metrics.protocol is not None:
+        log.protocol(metrics.protocol.as_dict())
+    return metrics.values
 
 
 def failure(error: BaseException) -> dict[str, Any]:
@@ -223,12 +192,12 @@ def failure(error: BaseException) -> dict[str, Any]:
     return {"error": line if by_user or disk_is_full(error) else f"{line} (see error.txt)", "by_user": by_user}
 
 
-def chosen(config: Config) -> dict[str, str]:
+def chosen(config: Config, swept: Sequence[str]) -> dict[str, str]:
     """The choices that tell this run apart: what was swept, or of a single run padding, seed and all it overrides."""
     overrides = dict(item.lstrip("+~").split("=", 1) for item in HydraConfig.get().overrides.task if "=" in item)
     overrides = {key: unquoted(value) for key, value in overrides.items()}
-    if config.swept:
-        return {**{key: overrides.get(key, "") for key in config.swept}, "seed": str(config.seed)}
+    if swept:
+        return {**{key: overrides.get(key, "") for key in swept}, "seed": str(config.seed)}
     padding = config.padding
     halves = padding.encoder if padding.encoder == padding.decoder else f"{padding.encoder}/{padding.decoder}"
     rest = {
@@ -237,10 +206,6 @@ def chosen(config: Config) -> dict[str, str]:
     return {"padding": halves, "seed": str(config.seed), **rest}
 
 
-def redo_from(redo: Sequence[StageName]) -> tuple[str, ...]:
+def redo_from(redo: Sequence[str], stages: Sequence[str]) -> tuple[str, ...]:
     """The stages to make again: those named, and all that follow the first of them."""
-    return STAGES[min(STAGES.index(name) for name in redo) :] if redo else ()
-
-
-def _scalars(log: RunLog, stage: str) -> Scalars:
-    return lambda step, values: log.losses(stage, step, values)
+    return tuple(stages[min(stages.index(name) for name in redo) :]) if redo else ()

@@ -1,31 +1,20 @@
-"""Where the numbers of a run go while it runs: files next to it always, Weights & Biases when chosen.
+"""Where the numbers of a run go while it runs, beside the files of its folder, which hold them all.
 
-Both hold the same keys. The files are what the report reads; W&B is for looking on.
+The report reads the files; a log such as W&B (wandb_log.py) is for looking on. Both have the same keys.
 """
 
-import csv
-import hashlib
 import logging
-import math
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-import numpy as np
-
-from tats_exp.files import atomic, write_json
+from tats_exp.cli import one_line
 
 logger = logging.getLogger(__name__)
 
-Rows = Iterable[tuple[int, str, float]]
-TAG, NAME = 64, 128
-"""Letters that W&B takes of a tag, and of the name of a run or a group."""
 
-
-@runtime_checkable
-class RunLog(Protocol):
-    """What a run tells about itself, beside the files of its folder."""
+class RunLog:
+    """What a run tells about itself, beside the files of its folder. A log overrides what it has a place for."""
 
     def start(self, folder: Path, name: str, group: str, tags: list[str], config: Mapping[str, Any]) -> None:
         """Open the log of one run."""
@@ -49,7 +38,11 @@ class RunLog(Protocol):
         """Final metrics; closes the log."""
 
 
-class GuardedLog:
+class FilesOnly(RunLog):
+    """No log beside the files, which hold everything."""
+
+
+class GuardedLog(RunLog):
     """Any log, held so that nothing it refuses ends a run: the files have it all.
 
     Attributes:
@@ -118,139 +111,5 @@ class GuardedLog:
             self._count += 1
             if self._count == 1:
                 which = type(self._log).__name__ if self._log is not None else "logger"
-                said = " ".join(str(error).split()) or type(error).__name__
-                self._first = f"{which} refused {method}: {said}"
+                self._first = f"{which} refused {method}: {one_line(error)}"
                 logger.warning("%s; the run goes on, its files have everything", self._first)
-
-
-class FilesOnly:
-    """No log beside the files."""
-
-    def start(self, folder: Path, name: str, group: str, tags: list[str], config: Mapping[str, Any]) -> None:
-        """Nothing to open."""
-
-    def losses(self, stage: str, step: int, values: Mapping[str, float]) -> None:
-        """The run folder's losses.csv holds them."""
-
-    def curves(self, rows: list[dict[str, float]]) -> None:
-        """The run folder's curves.csv holds them."""
-
-    def histogram(self, key: str, counts: list[int]) -> None:
-        """The run folder's code_histogram.csv holds them."""
-
-    def video(self, key: str, path: Path) -> None:
-        """The run folder's videos/ holds it."""
-
-    def protocol(self, protocol: Mapping[str, str | int]) -> None:
-        """The run folder's metrics.json holds it."""
-
-    def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
-        """The run folder's metrics.json holds them."""
-
-
-class WandbLog:
-    """One W&B run per run; offline unless logged in or WANDB_MODE says otherwise.
-
-    Losses lie over the step of their own stage (`step/vqgan`, ...), curves over `window`.
-    """
-
-    def __init__(self, project: str = "tats_exp") -> None:
-        """Name the W&B project."""
-        self.project = project
-        self.wandb: Any = None
-        self.run: Any = None
-
-    def start(self, folder: Path, name: str, group: str, tags: list[str], config: Mapping[str, Any]) -> None:
-        """Open the W&B run; its files lie in `folder/wandb`."""
-        import wandb  # here, because it takes seconds and only this log needs it
-
-        self.wandb = wandb
-        os.environ.setdefault("WANDB_SILENT", "true")
-        mode = os.environ.get("WANDB_MODE") or ("online" if self.wandb.login(prompt=False) else "offline")
-        self.run = self.wandb.init(
-            project=self.project,
-            dir=folder,
-            name=shortened(name, NAME),
-            group=shortened(group, NAME),
-            tags=[shortened(tag, TAG) for tag in tags],
-            config=dict(config),
-            mode=mode,
-            reinit="finish_previous",
-            settings=self.wandb.Settings(console="off"),
-        )
-        for stage in ("vqgan", "transformer", "interpolation"):
-            self.run.define_metric(f"train/{stage}/*", step_metric=f"step/{stage}")
-        self.run.define_metric("alarm/*", step_metric="step/vqgan")
-        for key in ("fvd/*", "kvd/*", "is/*", "ccs/*", "ics/*", "label/*", "drift/*", "codes/*"):
-            self.run.define_metric(key, step_metric="window")
-
-    def losses(self, stage: str, step: int, values: Mapping[str, float]) -> None:
-        """One W&B row over the step of the stage."""
-        self.run.log({f"step/{stage}": step, **values})
-
-    def curves(self, rows: list[dict[str, float]]) -> None:
-        """One W&B row per window."""
-        for row in rows:
-            self.run.log(row)
-
-    def histogram(self, key: str, counts: list[int]) -> None:
-        """A W&B histogram with one bin per code."""
-        bins = list(range(len(counts) + 1))
-        if len(counts) > self.wandb.Histogram.MAX_LENGTH:  # W&B keeps no more bins: neighbours are joined
-            width = -(-len(counts) // self.wandb.Histogram.MAX_LENGTH)
-            counts = [sum(counts[i : i + width]) for i in range(0, len(counts), width)]
-            bins = [i * width for i in range(len(counts) + 1)]
-        self.run.log({key: self.wandb.Histogram(np_histogram=(np.array(counts), np.array(bins)))})
-
-    def video(self, key: str, path: Path) -> None:
-        """Copied into the W&B run."""
-        self.run.log({key: self.wandb.Video(str(path), format="mp4")})
-
-    def protocol(self, protocol: Mapping[str, str | int]) -> None:
-        """Part of the summary, as `protocol.<field>`."""
-        self.run.summary.update({"protocol": dict(protocol)})
-
-    def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
-        """The final metrics become the summary; None (never happened) is left out."""
-        if self.run is None:  # it could not even be opened, which is what failed
-            return
-        self.run.summary.update({key: value for key, value in values.items() if value is not None})
-        self.run.finish(exit_code=int(failed))
-
-
-def shortened(text: str, most: int) -> str:
-    """A text of at most so many letters: both ends of a longer one, and a hash that tells it from others alike."""
-    if len(text) <= most:
-        return text
-    digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:6]
-    left = most - len(digest) - 2
-    return f"{text[: left // 2]}…{text[-(left - left // 2) :]}~{digest}"
-
-
-def write_losses(path: Path, stages: Mapping[str, Rows]) -> None:
-    """Write the losses of all training stages as CSV: stage, step, key, value."""
-    with atomic(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("stage", "step", "key", "value"))
-        for stage, rows in stages.items():
-            writer.writerows((stage, *row) for row in rows)
-
-
-def write_metrics(
-    folder: Path,
-    values: Mapping[str, float | None],
-    floors: Mapping[str, Mapping[str, float]],
-    notes: list[str],
-    protocol: Mapping[str, str | int],
-) -> None:
-    """Write `metrics.json`, what the report reads; values that are no numbers become null."""
-    finite = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
-    write_json(folder / "metrics.json", {"values": finite, "floors": floors, "notes": notes, "protocol": protocol})
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, int | float]]) -> None:
-    """Write rows that share their keys as CSV."""
-    with atomic(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)

@@ -6,10 +6,10 @@ threads) is settled.
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,15 +20,21 @@ from tats_exp.config.build import blamed_on, build
 from tats_exp.config.check import check
 from tats_exp.config.checkpoints import INSIDE, refuse_training_keys
 from tats_exp.config.models import build_paddings
+from tats_exp.config.networks import classifier, feature_network
 from tats_exp.config.overrides import parse_overrides
-from tats_exp.config.schema import Config
+from tats_exp.config.schema import Config, allowed
+from tats_exp.config.targets import check_target
 from tats_exp.config.transformer_checkpoint import check_condition
-from tats_exp.data.clips import Clips, Videos, draw_windows
-from tats_exp.progress import Progress
-from tats_exp.run.cost import seconds_per_clip, told_cost
+from tats_exp.data.clips import Clips
+from tats_exp.data.videos import Videos
+from tats_exp.data.windows import draw_windows
+from tats_exp.run.cost import cost_line, seconds_per_clip
 from tats_exp.run.flags import read_command_line
+from tats_exp.run.log import RunLog
 from tats_exp.run.sweep import Sweep, compose_sweep
-from tats_exp.stages.parts import Parts
+from tats_exp.run.sweep_record import SweepRecord
+from tats_exp.stages.context import RunContext
+from tats_exp.stages.order import stages_of
 from tats_exp.vqgan.receptive_field import margins
 
 
@@ -40,11 +46,8 @@ class Plan:
         name: of the question.
         jobs: number of runs.
         joblib: whether the runs are started by the local launcher, which takes a number of runs side by side.
-        swept: keys whose values differ between the runs.
-        reserve_training: frames that every run keeps free on either side of a training clip.
-        reserve_encoding: the same for windows that are only encoded.
+        record: what every run must know of the sweep.
         side_by_side: runs at a time.
-        threads: CPU threads of each.
         stores: folders where they keep what their stages made.
         unused: lines about what was set and is not used.
         costs: lines about what the evaluation will cost, where that is worth a word.
@@ -53,11 +56,8 @@ class Plan:
     name: str
     jobs: int
     joblib: bool
-    swept: list[str]
-    reserve_training: int
-    reserve_encoding: int
+    record: SweepRecord
     side_by_side: int
-    threads: int
     stores: list[str]
     unused: list[str]
     costs: list[str]
@@ -93,11 +93,14 @@ def plan_of(sweep: Sweep) -> Plan:
         name=configs[0].name,
         jobs=len(configs),
         joblib=joblib,
-        swept=sweep.swept,
-        reserve_training=reserve_training,
-        reserve_encoding=reserve_encoding,
+        record=SweepRecord(
+            swept=tuple(sweep.swept),
+            reserve_training=reserve_training,
+            reserve_encoding=reserve_encoding,
+            threads=max(1, (os.cpu_count() or 1) // side_by_side),
+            started=time.time(),
+        ),
         side_by_side=side_by_side,
-        threads=configs[0].threads or max(1, (os.cpu_count() or 1) // side_by_side),
         stores=sorted({config.store.root for config in configs}),
         unused=_unused(configs, sweep.said, sweep.swept),
         costs=_costs(networks),
@@ -131,7 +134,12 @@ def _checked(cfg: DictConfig, job: list[str]) -> Config:
     for section in INSIDE:
         if OmegaConf.select(cfg, f"{section}.checkpoint") is not None:
             refuse_training_keys(section, (o.key_or_group for o in parse_overrides(job)))
-    return check(cfg)
+    config = check(cfg)
+    check_target("logger", config.logger, RunLog)
+    names = [stage.name for stage in stages_of(config, build(config.condition, "condition"))]
+    if unknown := [name for name in config.store.redo if name not in names]:
+        raise UserError(f"store.redo=[{unknown[0]}]: no stage of this run; {allowed(unknown[0], names)}")
+    return config
 
 
 def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: int) -> None:
@@ -202,11 +210,11 @@ def _check_networks(configs: list[Config]) -> list[tuple[list[Config], Any, torc
         with _gathered(faults):
             _try_perceptual(config)
     for group in alike.values():
-        parts = Parts(group[0], Progress(Path(), ""))
+        run = RunContext(group[0])
         with _gathered(faults):
-            found.append((group, parts.network, parts.device))
+            found.append((group, feature_network(run.config.metrics.network, run.device), run.device))
         with _gathered(faults):
-            _ = parts.classifier
+            classifier(run.config.metrics.classifier, run.device)
     if faults:
         raise UserError("; ".join(dict.fromkeys(faults)))
     return found
@@ -240,15 +248,15 @@ def _costs(networks: list[tuple[list[Config], Any, torch.device]]) -> list[str]:
         once = metrics.repeats * (metrics.videos + metrics.reference_videos) + metrics.videos
         clips = once + len(group) * config.sampled_videos * (looked + 1)
         size = (config.frames, config.resolution, config.resolution)
-        told = told_cost(network.name, clips, seconds_per_clip(network, *size, device))
-        lines += [told] if told else []
+        line = cost_line(network.name, clips, seconds_per_clip(network, *size, device))
+        lines += [line] if line else []
     return lines
 
 
 def _margins(config: Config) -> tuple[int, int]:
     """Frames that a run needs on either side of a training clip, and of a window that it only encodes."""
     model = config.vqgan.model
-    margin, code_margin = margins(model["downsample"], model["decoder_blocks"], *build_paddings(config))
+    margin, code_margin = margins(model["downsample"], model["decoder_blocks"], *build_paddings(config.padding.halves))
     reserve = config.reserve
     training = max(margin + model["downsample"][0] * code_margin, reserve.training)
     return training, max(margin, reserve.encoding)

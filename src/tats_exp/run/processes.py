@@ -5,46 +5,46 @@ The run itself stays one process, which holds the lock of the stage and the log;
 
 import os
 import queue
-import socket
 import warnings
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import multiprocessing
+from torch.distributed import TCPStore
 
 from tats_exp import UserError
 from tats_exp.cli import disk_is_full
 from tats_exp.config.schema import Config
+from tats_exp.files import Stage
 from tats_exp.fit import Scalars
 from tats_exp.progress import Progress
-from tats_exp.stages.parts import Parts
-
-MakeStage = Callable[..., None]
-"""A stage that is trained: takes the parts, its folder, folders of earlier stages, and where to tell its losses."""
+from tats_exp.stages.context import Left, RunContext
 
 
-def train(make: MakeStage, parts: Parts, folders: tuple[Path, ...], scalars: Scalars) -> None:
-    """Make a stage, in as many processes as the trainer has devices.
+def make_together(stage: Stage[Any, Any], run: RunContext, folder: Path, progress: Progress, scalars: Scalars) -> None:
+    """Make a stage that trains, in as many processes as the trainer has devices.
 
     Args:
-        make: the stage, a function that can be found by its name.
-        parts: of the run.
-        folders: of the stage and of those that it reads.
+        stage: the stage.
+        run: with what the stages before it left.
+        folder: to be filled.
+        progress: told how far it is.
         scalars: called with (step, values) in this process whenever losses are logged.
 
     Raises:
-        UserError: what `make` raised as one.
+        UserError: what the stage raised as one.
         OSError: the disk is full.
         RuntimeError: a process ended otherwise; the message has its traceback.
     """
-    processes = int(parts.config.trainer["devices"])
-    if processes == 1:
-        return make(parts, *folders, scalars)
+    processes = int(run.config.trainer["devices"])
     # Whether all weights take part differs from step to step, which torch would remark on in every process.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    told = multiprocessing.get_context("spawn").Queue()
-    arguments = (make, parts.config, parts.progress, folders, _free_port(), told)
+    reports = multiprocessing.get_context("spawn").Queue()
+    # The store takes a free port and holds it; a port that is found and let go can be taken by another program.
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    arguments = (stage, run.config, run.left, folder, progress, store.port, reports)
     running = multiprocessing.spawn(_work, arguments, nprocs=processes, join=False)
     error: UserError | OSError | None = None
 
@@ -52,7 +52,7 @@ def train(make: MakeStage, parts: Parts, folders: tuple[Path, ...], scalars: Sca
         nonlocal error
         while True:
             try:
-                step, values = told.get(timeout=timeout)
+                step, values = reports.get(timeout=timeout)
             except queue.Empty:
                 return
             if isinstance(values, UserError | OSError):
@@ -73,27 +73,25 @@ def train(make: MakeStage, parts: Parts, folders: tuple[Path, ...], scalars: Sca
 
 def _work(
     rank: int,
-    make: MakeStage,
+    stage: Stage[Any, Any],
     config: Config,
+    left: dict[str, Left],
+    folder: Path,
     progress: Progress,
-    folders: tuple[Path, ...],
     port: int,
-    told: "multiprocessing.Queue[tuple[int, dict[str, float] | UserError | OSError]]",
+    reports: "multiprocessing.Queue[tuple[int, dict[str, float] | UserError | OSError]]",
 ) -> None:
     """One of the processes: Lightning learns from the environment that it need not start them."""
     os.environ |= {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # the process that started this one holds the store
     torch.set_num_threads(max(1, (config.threads or os.cpu_count() or 1) // int(config.trainer["devices"])))
     warnings.filterwarnings("ignore", module="lightning.*")
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     try:
-        make(Parts(config, progress), *folders, lambda step, values: told.put((step, values)))
+        run = RunContext(config, left)
+        work = run.work(folder, partial(progress, stage.name), lambda step, values: reports.put((step, values)))
+        stage.make(stage.inputs(run), work)
     except (UserError, OSError) as error:
         if isinstance(error, UserError) or disk_is_full(error):
-            told.put((0, error))
+            reports.put((0, error))
         raise
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -21,7 +21,7 @@ from tats_exp.files import lock, write_json
 
 
 @dataclass(frozen=True)
-class Stage:
+class Made:
     """What a stage left: its folder, its key, whether it was there before, and the seconds spent on it now."""
 
     path: Path
@@ -44,9 +44,9 @@ class Store:
     root: Path
     redo: tuple[str, ...] = ()
     redo_before: float | None = None
-    used: dict[str, Stage] = field(default_factory=dict)
+    used: dict[str, Made] = field(default_factory=dict)
 
-    def stage(self, name: str, stage_version: int, inputs: dict[str, Any], make: Callable[[Path], None]) -> Stage:
+    def stage(self, name: str, stage_version: int, inputs: dict[str, Any], make: Callable[[Path], None]) -> Made:
         """Find what a stage made from these inputs, or make it.
 
         Args:
@@ -67,9 +67,9 @@ class Store:
             reused = folder.is_dir() and not self._is_stale(name, folder)
             if not reused:
                 self._make(name, folder, json.loads(recipe), make)
-        stage = Stage(folder, key, reused, time.time() - started)
-        self.used[name] = stage
-        return stage
+        made = Made(folder, key, reused, time.time() - started)
+        self.used[name] = made
+        return made
 
     def _make(self, name: str, folder: Path, recipe: dict[str, Any], make: Callable[[Path], None]) -> None:
         partial = folder.with_name(f"{folder.name}.partial")

@@ -22,8 +22,6 @@ from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import allowed
 
 SEARCHED = "hydra.searchpath"
-TOLD = {"swept", "threads", "reserve.training", "reserve.encoding", "store.redo_before"}
-"""Keys that the plan settles and every run is told."""
 SWEPT_BY_HYDRA = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
@@ -56,13 +54,8 @@ class Sweep:
     run_folders: list[Path]
 
     def runs(self) -> list[DictConfig]:
-        """The configs as they are checked: what is settled for the whole sweep afterwards is filled in for that."""
-        runs = [without_hydra(with_halves(config)) for config in self.configs]
-        for run in runs:
-            for key in ("training", "encoding"):
-                if isinstance(run.get("reserve"), DictConfig) and run.reserve.get(key, 0) is None:
-                    run.reserve[key] = 0
-        return runs
+        """The configs as the runs get them, but for what is settled for the whole sweep."""
+        return [without_hydra(with_halves(config)) for config in self.configs]
 
 
 def compose_sweep(given: Namespace) -> Sweep:
@@ -125,6 +118,8 @@ def _multirun(whole: DictConfig, overrides: list[Override], lines: list[str], se
         raise UserError(f"{empty}: no values, so no runs")
     last = {o.key_or_group: o for o in parsed}
     swept = [key for key, o in last.items() if o.is_sweep_override() or key in {p.key_or_group for p in params}]
+    if reserved := [key for key in swept if key.partition(".")[0] == "reserve"]:
+        raise UserError(f"{said[reserved[0]]}: all runs of a sweep keep the same frames free; allowed: one number")
     fixed = _fixed(overrides, swept)
     configs = [_job(job, number, whole, fixed) for number, job in enumerate(jobs)]
     run_folders = [folder / name for name in _names(configs)]
@@ -135,9 +130,11 @@ def _names(configs: list[DictConfig]) -> list[str]:
     """Names of the run folders.
 
     Raises:
-        UserError: two runs would share one.
+        UserError: two runs would share one, or one lies outside of the sweep's folder.
     """
     names = [_select(config, "hydra.sweep.subdir") for config in configs]
+    if outside := [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]:
+        raise UserError(f"hydra.sweep.subdir={outside[0]}: allowed: a folder inside hydra.sweep.dir")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UserError(
@@ -172,13 +169,13 @@ def _without_glob(override: Override, searched: list[str]) -> Override:
     options = loader.get_group_options(override.key_or_group, config_name="config", overrides=searched)
     found = override._value.filter(options)  # type: ignore[union-attr]
     if not found:
-        told = allowed("", options) if options else f"{override.key_or_group} is no group"
-        raise UserError(f"{_line(override)}: no option is meant; {told}")
+        options_line = allowed("", options) if options else f"{override.key_or_group} is no group"
+        raise UserError(f"{_line(override)}: no option is meant; {options_line}")
     return parse_overrides([f"{override.get_key_element()}=choice({','.join(found)})"])[0]
 
 
 def _fixed(overrides: list[Override], swept: list[str]) -> list[str]:
-    return sorted({o.key_or_group for o in overrides} - set(swept) | TOLD)
+    return sorted({o.key_or_group for o in overrides} - set(swept))
 
 
 def _job(job: list[str], number: int, whole: DictConfig, fixed: list[str]) -> DictConfig:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-from tats_exp.data.clips import to_uint8
+from tats_exp.data.pixels import to_uint8
 from tats_exp.vqgan import VQGAN
 from tats_exp.vqgan.receptive_field import decoder_margin
 

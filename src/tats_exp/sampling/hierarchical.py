@@ -166,8 +166,8 @@ def _check_interpolation(transformer: Transformer, interpolation: Transformer, k
     if interpolation.mask == "causal":
         raise ValueError("interpolation has mask='causal'; allowed: a, b, c")
     if interpolation.window[0] != key_every + 1:
-        told = f"interpolation has a window of {interpolation.window[0]} latent frames"
-        raise ValueError(f"{told}; key_every={key_every} needs {key_every + 1}: a gap and its two anchors")
+        window = f"interpolation has a window of {interpolation.window[0]} latent frames"
+        raise ValueError(f"{window}; key_every={key_every} needs {key_every + 1}: a gap and its two anchors")
     for name in ("condition_codes", "condition_length", "video_codes", "codes_per_frame"):
         given, wanted = getattr(interpolation, name), getattr(transformer, name)
         if given != wanted:

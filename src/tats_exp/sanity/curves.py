@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ from tqdm import tqdm
 
 from tats_exp import UserError
 from tats_exp.cli import path_of
-from tats_exp.config.check import check_networks
+from tats_exp.config.check import check_metrics
 from tats_exp.config.command import chosen_device
 from tats_exp.config.networks import feature_network
-from tats_exp.data.clips import Videos, Window, draw_windows, read_windows
 from tats_exp.data.video_folder import VideoFolder
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import Window, draw_windows
 from tats_exp.files import atomic, write_json
-from tats_exp.metrics.protocol import Protocol
+from tats_exp.metrics import Networks, Protocol
+from tats_exp.metrics.evaluation import Counts, Origin, make_protocol
 from tats_exp.metrics.sanity import DISTORTIONS, PASSES, sanity_curves
 from tats_exp.report.style import LIGHT, panels, save
 from tats_exp.run.folders import writable
@@ -35,25 +39,25 @@ def measure(config: SanityConfig) -> None:
     Raises:
         UserError: the folder or the weights are not there, or there are fewer than 4 windows; one line.
     """
-    check_networks(config.metrics)
+    check_metrics(config.metrics)
     device, batch = chosen_device(config.device), config.metrics.batch_size
     videos = VideoFolder(config.clips, config.resolution, shortest=FRAMES, limits=config.limits)
     drawn = draw_windows(videos, 2 * config.windows, FRAMES, config.seed)
     count = len(drawn) // 2
     if count < 2:
         raise UserError(f"clips: {len(drawn)} windows of {FRAMES} frames in {config.clips}, at least 4 are needed")
-    network = feature_network(config.metrics.network, device)
+    networks = Networks(feature_network(config.metrics.network, device), None, device)
+    name = networks.network.name
     clean, distorted = drawn[0 : 2 * count : 2], drawn[1 : 2 * count : 2]  # both spread over all videos alike
     out = Path(config.out)
     with path_of("out", out):
         writable(out)  # not to learn at the end that it cannot be
-    print(f"{network.name}: {count} clean and {count} other windows, distorted in {PASSES - 1} ways", flush=True)
+    print(f"{name}: {count} clean and {count} other windows, distorted in {PASSES - 1} ways", flush=True)
     with tqdm(total=count * (1 + PASSES), unit="clip", disable=None) as bar:
         rows = sanity_curves(
-            network,
+            networks,
             _batches(videos, clean, batch),
             _batches(videos, distorted, batch),
-            device,
             config.seed,
             lambda done: bar.update(done - bar.n) and None,
         )
@@ -61,9 +65,9 @@ def measure(config: SanityConfig) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    write_json(out / "protocol.json", _protocol(config, network, videos, count).as_dict())
+    write_json(out / "protocol.json", _protocol(config, networks, videos, count).as_dict())
     with LIGHT.apply():
-        save(draw(rows, network.name), out / "sanity.png")
+        save(draw(rows, name), out / "sanity.png")
     print(f"wrote {out / 'sanity.csv'} and {out / 'sanity.png'}")
 
 
@@ -93,27 +97,16 @@ def _batches(videos: Videos, windows: list[Window], size: int) -> Iterator[UInt8
         yield read_windows(videos, windows[start : start + size], FRAMES)
 
 
-def _protocol(config: SanityConfig, network: Any, videos: VideoFolder, count: int) -> Protocol:
-    height, width = videos.size
-    return Protocol(
-        features=network.name,
-        checksum=network.checksum,
-        precision=network.precision,
-        classifier="none",
-        n_real=count,
-        n_generated=count,
-        repeats=1,
+def _protocol(config: SanityConfig, networks: Networks, videos: VideoFolder, count: int) -> Protocol:
+    counts = Counts(real=count, generated=count, repeats=1, windows=1)
+    protocol = make_protocol(
+        networks,
+        counts,
+        videos,
+        Origin.of(videos),
         split="all",
         clip_length=FRAMES,
-        windows=1,
-        frame_stride=videos.frame_stride,
-        resolution=f"{height}x{width}",
-        resize_real=videos.resize,
-        resize_generated=videos.resize,
-        codec_real=videos.codec,
-        codec_generated=videos.codec,
-        decoder_real=videos.decoder,
-        decoder_generated=videos.decoder,
-        data=videos.fingerprint(),
+        size=videos.size,
         seed=config.seed,
     )
+    return replace(protocol, classifier="none")

@@ -1,23 +1,22 @@
 """What the trained transformers of a run expect of real codes, teacher-forced: part of the metrics stage.
 
-Axes: N windows, t h w latent grid, c condition codes.
+Axes: N windows, g gaps of a window, t h w latent grid, c condition codes.
 """
 
 import math
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from tats_exp.data.codes import gaps, key_frames
-from tats_exp.files import load_tensors, write_json
-from tats_exp.metrics import hidden_nll, leak, shift_nll_gap
-from tats_exp.metrics.evaluation import Values
-from tats_exp.stages.parts import Parts
-from tats_exp.stages.stages import CODES
+from tats_exp.metrics import Leak, hidden_nll, leak, shift_nll_gap
+from tats_exp.metrics.findings import LeakFindings, SplitNLL
+from tats_exp.run_folder import MaskLeak
 from tats_exp.transformer.losses import code_nll
+from tats_exp.transformer.masks import visible_blocks
 from tats_exp.transformer.transformer import Transformer
 
 AUDITED = 16
@@ -26,68 +25,168 @@ AUDITED_BY_GRADIENT = 4
 """As many of them are differentiated, which costs more."""
 
 
-@torch.inference_mode()
-def transformer_values(parts: Parts, transformer: Transformer, codes: dict[str, Tensor]) -> Values:
-    """How well a transformer of consecutive latent frames expects real codes, also those of another place."""
-    condition = parts.condition.codes(codes["held_out_labels"]).to(parts.device)
-    on_device = (codes[name].to(parts.device) for name in ("held_out", "held_out_shifted"))
-    gap = shift_nll_gap(transformer, condition, *on_device)
-    return {
-        "codes/shift_nll_gap": float(gap.mean()),
-        **{f"codes/shift_nll_gap/slot_{slot}": float(value) for slot, value in enumerate(gap)},
-        **_nlls(parts, "transformer", transformer, codes, {name: codes[name] for name in ("train", "held_out")}),
-    }
+@dataclass(frozen=True)
+class ConditionedCodes:
+    """Windows of real codes, or the gaps of windows, and the condition of each window.
+
+    Attributes:
+        codes: of windows, or of the gaps between their key frames.
+        condition: of each window.
+    """
+
+    codes: Int64[Tensor, "N *gaps t h w"]
+    condition: Int64[Tensor, "N c"]
+
+    def first(self, count: int) -> "ConditionedCodes":
+        """The first `count` windows."""
+        return ConditionedCodes(self.codes[:count], self.condition[:count])
+
+    def flat(self) -> "ConditionedCodes":
+        """Every gap as a window of its own."""
+        if self.codes.ndim == 4:
+            return self
+        return ConditionedCodes(self.codes.flatten(0, 1), self.condition.repeat_interleave(self.codes.shape[1], dim=0))
 
 
-def hierarchy_values(parts: Parts, folder: Path, found: Mapping[str, Path]) -> Values:
+@dataclass(frozen=True)
+class Likelihoods:
+    """What the transformers of a run expect of real codes.
+
+    Attributes:
+        nll: of both splits, by name of the transformer.
+        shift_gap: of a transformer of consecutive latent frames; see `shift_gap`.
+        leak: of an interpolation transformer.
+    """
+
+    nll: dict[str, SplitNLL]
+    shift_gap: Float64[Tensor, " slots"] | None = None
+    leak: LeakFindings | None = None
+
+
+def likelihoods_of_windows(
+    transformer: Transformer,
+    train: ConditionedCodes,
+    held_out: ConditionedCodes,
+    shifted: Int64[Tensor, "N t h w"],
+    batch_size: int,
+    device: torch.device,
+) -> Likelihoods:
+    """How well a transformer of consecutive latent frames expects real codes, also those of another place.
+
+    Args:
+        transformer: in eval mode.
+        train: windows of the train split.
+        held_out: of the test split.
+        shifted: the held-out windows, encoded one latent frame later.
+        batch_size: windows scored side by side.
+        device: where the transformer is.
+    """
+    gap = shift_gap(transformer, held_out, shifted, device)
+    return Likelihoods({"transformer": split_nll(transformer, train, held_out, batch_size, device)}, shift_gap=gap)
+
+
+def likelihoods_of_hierarchy(
+    transformer: Transformer,
+    interpolation: Transformer,
+    train: ConditionedCodes,
+    held_out: ConditionedCodes,
+    key_every: int,
+    batch_size: int,
+    device: torch.device,
+) -> Likelihoods:
     """How well the transformers of a hierarchy expect real codes, and what leaks through the mask.
 
-    Leaves mask.json: the mask, the window, and the measured leak by frame blocks.
+    Args:
+        transformer: of key frames, in eval mode.
+        interpolation: of the gaps between them, likewise.
+        train: long windows of the train split.
+        held_out: of the test split.
+        key_every: latent frames from one key frame to the next.
+        batch_size: windows or gaps scored side by side.
+        device: where the transformers are.
     """
-    codes, every = load_tensors(found["long_codes"] / CODES), parts.config.key_every
-    keys = {name: key_frames(codes[name], every) for name in ("train", "held_out")}
-    between = {name: gaps(codes[name], every) for name in ("train", "held_out")}
-    interpolation = parts.interpolation(found["interpolation"])
-    few = slice(AUDITED)
-    condition = parts.condition.codes(codes["held_out_labels"][few]).to(parts.device)
-    windows = between["held_out"][few, 0].flatten(1).to(parts.device)
-    found_leak = leak(interpolation, condition[:AUDITED_BY_GRADIENT], windows[:AUDITED_BY_GRADIENT])
-    forced, hidden = hidden_nll(interpolation, condition, windows)
-    blocks = [[None if math.isnan(value) else value for value in row] for row in found_leak.blocks.tolist()]
-    mask = {"mask": interpolation.mask, "window": list(interpolation.window), "leak": blocks}
-    write_json(folder / "mask.json", mask | {"condition_length": interpolation.condition_length})
-    return {
-        **_nlls(parts, "transformer", parts.transformer(found["transformer"]), codes, keys),
-        **_nlls(parts, "interpolation", interpolation, codes, between),
-        "leak/gradient": found_leak.share,
-        "leak/nll": round(hidden - forced, 4) + 0.0,  # below is the rounding of logits; + 0.0 makes -0.0 a zero
+    train_keys, held_out_keys = (replace(side, codes=key_frames(side.codes, key_every)) for side in (train, held_out))
+    train_gaps, held_out_gaps = (replace(side, codes=gaps(side.codes, key_every)) for side in (train, held_out))
+    nll = {
+        "transformer": split_nll(transformer, train_keys, held_out_keys, batch_size, device),
+        "interpolation": split_nll(interpolation, train_gaps, held_out_gaps, batch_size, device),
     }
-
-
-def _nlls(
-    parts: Parts, name: str, transformer: Transformer, codes: dict[str, Tensor], windows: dict[str, Tensor]
-) -> Values:
-    """Held-out likelihood of windows (N, t, h, w) or (N, gaps, t, h, w), and by how much that of training is better."""
-    count, found = len(windows["held_out"]), {}
-    for split in ("train", "held_out"):
-        some = windows[split][:count]
-        condition = parts.condition.codes(codes[f"{split}_labels"][:count])
-        if some.ndim == 5:
-            condition, some = condition.repeat_interleave(some.shape[1], dim=0), some.flatten(0, 1)
-        found[split] = _nll(parts, transformer, condition, some)
-    return {f"val/{name}/nll": found["held_out"], f"val/{name}/nll_gap": found["held_out"] - found["train"]}
+    return Likelihoods(nll, leak=leak_through_mask(interpolation, held_out_gaps, device))
 
 
 @torch.inference_mode()
-def _nll(
-    parts: Parts, transformer: Transformer, condition: Int64[Tensor, "N c"], codes: Int64[Tensor, "N t h w"]
-) -> float:
-    """Mean negative log-likelihood of what is predicted of windows of codes, teacher-forced, nats a code."""
-    size, predicted = parts.config.metrics.batch_size, transformer.predicted
-    total, count = 0.0, 0
-    for some, batch in zip(condition.split(size), codes.flatten(1).split(size), strict=True):
-        batch = batch.to(parts.device)
-        logits = transformer.logits(some.to(parts.device), batch)[:, predicted]
-        nll = code_nll(logits, batch[:, predicted], transformer.condition_codes)
+def shift_gap(
+    transformer: Transformer,
+    held_out: ConditionedCodes,
+    shifted: Int64[Tensor, "N t h w"],
+    device: torch.device,
+) -> Float64[Tensor, " slots"]:
+    """As `shift_nll_gap`, of windows that may lie elsewhere than the transformer; on the CPU.
+
+    Args:
+        transformer: of consecutive latent frames.
+        held_out: windows.
+        shifted: the same windows, encoded one latent frame later.
+        device: where the transformer is.
+    """
+    on_device = (tensor.to(device) for tensor in (held_out.condition, held_out.codes, shifted))
+    return shift_nll_gap(transformer, *on_device).cpu()
+
+
+def leak_through_mask(interpolation: Transformer, held_out: ConditionedCodes, device: torch.device) -> LeakFindings:
+    """What an interpolation transformer hears of codes that it must not know, in the first gap of a few windows.
+
+    Args:
+        interpolation: in eval mode.
+        held_out: gaps of windows.
+        device: where the transformer is.
+    """
+    few = held_out.first(AUDITED)
+    condition, gap = few.condition.to(device), few.codes[:, 0].flatten(1).to(device)
+    by_gradient = leak(interpolation, condition[:AUDITED_BY_GRADIENT], gap[:AUDITED_BY_GRADIENT])
+    forced, hidden = hidden_nll(interpolation, condition, gap)
+    return LeakFindings(by_gradient, forced, hidden)
+
+
+def write_mask(folder: Path, interpolation: Transformer, found: Leak) -> None:
+    """Write the mask of an interpolation transformer, its window, and the measured leak by frame blocks."""
+    MaskLeak(
+        mask=interpolation.mask,
+        window=interpolation.window,
+        condition_length=interpolation.condition_length,
+        visible=visible_blocks(interpolation.mask, interpolation.condition_length, interpolation.window).tolist(),
+        leak=[[None if math.isnan(value) else value for value in row] for row in found.blocks.tolist()],
+    ).write(folder)
+
+
+def split_nll(
+    transformer: Transformer,
+    train: ConditionedCodes,
+    held_out: ConditionedCodes,
+    batch_size: int,
+    device: torch.device,
+) -> SplitNLL:
+    """Likelihood of real codes of both splits, over as many windows of each.
+
+    Args:
+        transformer: in eval mode.
+        train: windows or gaps of the train split.
+        held_out: of the test split.
+        batch_size: windows scored side by side.
+        device: where the transformer is.
+    """
+    sides = (train.first(len(held_out.codes)).flat(), held_out.flat())
+    return SplitNLL(*(mean_nll(transformer, side, batch_size, device) for side in sides))
+
+
+@torch.inference_mode()
+def mean_nll(transformer: Transformer, windows: ConditionedCodes, batch_size: int, device: torch.device) -> float:
+    """Mean negative log-likelihood of what is predicted of windows, teacher-forced, in nats a code."""
+    predicted, total, count = transformer.predicted, 0.0, 0
+    batches = zip(windows.condition.split(batch_size), windows.codes.flatten(1).split(batch_size), strict=True)
+    for condition, codes in batches:
+        codes = codes.to(device)
+        logits = transformer.logits(condition.to(device), codes)[:, predicted]
+        nll = code_nll(logits, codes[:, predicted], transformer.condition_codes)
         total, count = total + float(nll.double().sum()), count + nll.numel()
     return total / count

@@ -1,256 +1,273 @@
-"""The metrics stage: what is measured of one run, from what the other stages left.
+"""The metrics: what is measured of one run, from what the other stages left.
 
-Axes: N videos, T frames of a window, t h w latent grid, K codebook size, D features.
+Axes: N videos, t h w latent grid.
 """
 
-import math
-import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from einops import rearrange, repeat
-from jaxtyping import Float, Float64, Int64, UInt8
-from torch import Tensor
+from einops import repeat
 
-from tats_exp.data.clips import Window, read_along
+from tats_exp.config.measures import build_measures
+from tats_exp.config.sections import Node
 from tats_exp.data.video_writer import write_row
-from tats_exp.files import load_tensors
-from tats_exp.metrics import (
-    Protocol,
-    code_histograms,
-    code_perplexity,
-    js_divergence,
-    label_coherence,
-    nearest_of_repeats,
-    place_probe,
-    share_unchanged,
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_along
+from tats_exp.files import Stage
+from tats_exp.metrics import Findings, Networks, RealWindows, code_histograms
+from tats_exp.metrics.evaluation import Counts, Origin, count_notes, evaluate, make_protocol
+from tats_exp.metrics.findings import CodeFindings, JointFindings, LabelFindings, ReconstructionFindings, UnseenReal
+from tats_exp.metrics.networks import statistics_along, windows_looked_at
+from tats_exp.metrics.window_statistics import WindowStatistics
+from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, write_metrics, write_table
+from tats_exp.stages.codes import CODES_STAGE, WindowCodes
+from tats_exp.stages.context import Chosen, Earlier, NoMeaning, RunContext, Work
+from tats_exp.stages.decoder import Decoder
+from tats_exp.stages.likelihood import (
+    ConditionedCodes,
+    Likelihoods,
+    likelihoods_of_hierarchy,
+    likelihoods_of_windows,
+    write_mask,
 )
-from tats_exp.metrics.evaluation import FEW_WINDOWS, Evaluation, Look, Values, count_notes
-from tats_exp.metrics.trend import bootstrap_code_slope, slope
-from tats_exp.run.log import write_metrics, write_table
-from tats_exp.stages.likelihood import hierarchy_values, transformer_values
-from tats_exp.stages.parts import Parts
-from tats_exp.stages.reconstructions import held_out_windows, rebuild, rebuilt_errors, rebuilt_features
-from tats_exp.stages.samples import Samples, read_samples
-from tats_exp.stages.stages import CODES, SHOWN, decoded
-from tats_exp.stages.windows import look_along
+from tats_exp.stages.reconstructions import Reconstructor, held_out_windows, reconstruction_errors
+from tats_exp.stages.reference import REFERENCE_STAGE
+from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples
+from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
+from tats_exp.stages.vqgan import VQGAN_STAGE
+from tats_exp.stages.windows import MotionOnTheWay, real_motion, sampled_codes, sampled_windows
+from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
 
+SHOWN = 4  # videos of each kind that are written as mp4
 
-def make_metrics(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
-    """Measure a run.
 
-    Leaves metrics.json (values, floors, protocol), curves.csv, code_histogram.csv, videos/ and, with an interpolation
-    transformer, mask.json.
+@dataclass(frozen=True)
+class MetricsInputs:
+    """What the metrics depend on.
 
-    Args:
-        parts: of the run.
-        folder: where to leave it.
-        found: folders of the earlier stages by name.
+    Attributes:
+        reference: real windows.
+        vqgan: of the run.
+        codes: real windows as long as a clip.
+        learned: real windows that the transformers learned from.
+        transformer: of the run.
+        interpolation: of a hierarchy, else None.
+        samples: what is measured.
+        train: shown beside the samples.
+        test: held-out windows are reconstructed.
+        real: where the reference comes from.
+        data_seed: of draws and bootstraps.
+        split: name of what `real` is.
+        networks: look at videos.
+        measures: by name, sections of the config, in the order of the table.
+        frames: of a window.
+        sampled_frames: of a sampled video.
+        given_frames: that a sampled video went on from.
+        known_labels: whether each sampled video was asked for a class or goes on from a video that has one.
+        key_every: latent frames from one key frame to the next.
+        reserve: frames that held-out windows have on either side.
+        wanted: sampled videos and real windows that were asked for.
+        windows: which windows the networks look at.
+        resamples: of the bootstrap.
+        batch_size: videos looked at side by side.
+        decode_chunk: latent frames decoded at a time.
     """
-    model = parts.vqgan(found["vqgan"])
-    real = load_tensors(found["reference"] / "reference.safetensors")
-    codes = load_tensors(found["codes"] / CODES)
-    evaluation = Evaluation(parts.network.name, (parts.classifier or parts.network).name, real)
-    total = evaluation.repeats * evaluation.count
-    samples = read_samples(found["samples"]).first(total)
-    size = parts.config.codebook_size
 
+    reference: Earlier[RealWindows]
+    vqgan: Earlier[VQGAN]
+    codes: Earlier[WindowCodes]
+    learned: Earlier[WindowCodes]
+    transformer: Earlier[Transformer]
+    interpolation: Earlier[Transformer] | None
+    samples: Earlier[Samples]
+    train: Videos
+    test: Videos
+    real: Videos
+    data_seed: int
+    split: str
+    networks: Chosen[Networks]
+    measures: tuple[tuple[str, Node], ...]
+    frames: int
+    sampled_frames: int
+    given_frames: int
+    known_labels: bool
+    key_every: int
+    reserve: int
+    wanted: tuple[int, int]
+    windows: str
+    resamples: int
+    batch_size: NoMeaning[int]
+    decode_chunk: NoMeaning[int]
+
+
+def _inputs(run: RunContext) -> MetricsInputs:
+    config, metrics, given = run.config, run.config.metrics, run.config.sampling.given_frames
+    return MetricsInputs(
+        run.earlier(REFERENCE_STAGE),
+        run.earlier(VQGAN_STAGE),
+        run.earlier(CODES_STAGE),
+        run.earlier(learned_from(config)),
+        run.earlier(TRANSFORMER_STAGE),
+        run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
+        run.earlier(SAMPLES_STAGE),
+        run.train,
+        run.test,
+        run.real,
+        run.data_seed,
+        metrics.split,
+        run.networks,
+        tuple(metrics.measures.items()),
+        config.frames,
+        config.sampled_frames,
+        given,
+        given > 0 or run.condition.vocabulary(len(run.train.label_names)) > 0,
+        config.key_every,
+        config.reserve.training,
+        (metrics.videos, metrics.reference_videos),
+        metrics.windows,
+        metrics.resamples,
+        metrics.batch_size,
+        config.sampling.decode_chunk,
+    )
+
+
+def _make(inputs: MetricsInputs, work: Work) -> None:
+    """Leaves metrics.json, curves.csv, code_histogram.csv, videos/ and, of a hierarchy, mask.json."""
+    decoder = Decoder(inputs.vqgan.read().to(work.device), inputs.decode_chunk, work.device)
+    networks, real = inputs.networks.object, inputs.reference.read()
+    samples = inputs.samples.read().first(real.total)
+    places = held_out_windows(inputs.test, real.count, inputs.frames, inputs.reserve, inputs.data_seed)
+    total = real.total + len(places) + len(samples.codes)
+
+    def progress(before: int) -> Callable[[int], None]:
+        return lambda done: work.progress(before + done, total)
+
+    reconstruct = Reconstructor(decoder, inputs.frames, inputs.batch_size)
     # The floor was drawn together with the reference, which knows no margin: near the ends of a video it has none, and
     # end frames are repeated there.
-    floor = [Window(*place) for place in real["floor_windows"].tolist()]
-    held_out = held_out_windows(
-        parts.test, evaluation.count, parts.config.frames, parts.config.reserve.training, parts.data_seed
+    rebuilt = [networks.features(pair[1]) for pair in reconstruct(inputs.real, real.floor_places, progress(0))]
+    errors, pictures = reconstruction_errors(reconstruct(inputs.test, places, progress(real.total)), SHOWN)
+    windows, joints = _along_samples(inputs, decoder, samples, progress(real.total + len(places)))
+    codes = _codes(inputs, decoder.vqgan, samples)
+    likelihoods = _likelihoods(inputs, work)
+    findings = Findings(
+        network=networks.network.name,
+        classifier=networks.judge.name,
+        real=real,
+        windows=windows,
+        resamples=inputs.resamples,
+        seed=inputs.data_seed,
+        unseen=_unseen(real) if inputs.split == "train" else None,  # else held-out windows may be in the reference
+        codes=codes,
+        reconstructions=ReconstructionFindings(torch.cat(rebuilt), errors),
+        nll=likelihoods.nll,
+        shift_gap=likelihoods.shift_gap,
+        leak=likelihoods.leak,
+        labels=_labels(inputs, real, samples),
+        joints=joints,
     )
-    looks = len(floor) + len(held_out) + len(samples.codes)
-
-    def told(before: int) -> Callable[[int], None]:
-        return lambda done: parts.progress("metrics", before + done, looks)
-
-    rebuilt = rebuilt_features(parts, rebuild(parts, model, parts.real, floor, told(0)))
-    reconstruction = evaluation.distances(rebuilt)
-    errors, pictures = rebuilt_errors(rebuild(parts, model, parts.test, held_out, told(len(floor))), SHOWN)
-    seen, joints = look_along(parts, model, samples, told(len(floor) + len(held_out)))
-    inner = _inner(model, samples)
-    same_count = min(total, len(codes["train"]))  # divergences of histograms compare at equal counts only
-    train_histogram = code_histograms(codes["train"][:same_count], size)
-    held_out_histogram = code_histograms(codes["held_out"][:same_count], size)
-    rows = evaluation.rows(seen)
-    for row, more in zip(rows, _code_rows(parts, train_histogram, inner[:same_count], len(rows)), strict=True):
-        row |= more
-    labels = _label_floor(parts, real, evaluation)
-    for key in labels:
-        for row, window in zip(rows, seen, strict=True):
-            row[key] = _label_share(window, samples.labels)
-    values = {
-        **_code_use(codes, size),
-        **evaluation.values(rows, seen, parts.config.metrics.resamples, parts.data_seed),
-        **{f"{key}/{place}": rows[t][key] for key in labels for place, t in (("window_0", 0), ("last", -1))},
-        **{f"{key}/reconstruction": statistics.fmean(found) for key, found in reconstruction.items()},
-        **_code_slope(parts, train_histogram, inner[:same_count], [row["codes/js_divergence"] for row in rows]),
-        **errors,
-        **_memorisation(parts, real, seen[0]["features"]),
-        **_code_values(parts, codes),
-        **joints,
-    }
-    asked = parts.config.metrics.videos, parts.config.metrics.reference_videos
-    notes = [*evaluation.notes, *count_notes(asked, (evaluation.count, real["reference"].shape[1]))]
-    if parts.config.interpolates:
-        values |= hierarchy_values(parts, folder, found)
-        notes.append(f"codes/shift_nll_gap: not measured, the transformer models every {_nth(parts)} latent frame")
-    else:
-        values |= transformer_values(parts, parts.transformer(found["transformer"]), codes)
-    floors = {
-        "real": {
-            **evaluation.floors,
-            **labels,
-            "codes/js_divergence": float(js_divergence(train_histogram, held_out_histogram).mean()),
-        },
-        "reconstruction": {key: statistics.fmean(found) for key, found in reconstruction.items()},
-        "chance": {"codes/place_probe": 1 / parts.config.latent_grid[0]},
-    }
-    write_table(folder / "curves.csv", rows)
-    _write_histogram(folder / "code_histogram.csv", codes["train"], inner, size)
-    _write_videos(parts, folder / "videos", decoded(parts, model, samples.codes[:SHOWN], samples.has_margin), pictures)
-    write_metrics(folder, values, floors, notes, _protocol(parts, evaluation).as_dict())
+    evaluation = evaluate(build_measures(dict(inputs.measures)), findings)
+    notes = [*evaluation.notes, *count_notes(inputs.wanted, (real.count, real.reference_count))]
+    columns = [*evaluation.columns, SPEED_COLUMN]
+    write_metrics(work.folder, evaluation.values, evaluation.floors, notes, _protocol(inputs, real), columns)
+    write_table(work.folder / CURVES, evaluation.rows)
+    _write_histogram(work.folder / CODE_HISTOGRAM, codes)
+    videos = work.folder / VIDEOS
+    write_row(videos / "samples.mp4", decoder(samples.codes[:SHOWN], samples.has_margin))
+    write_row(videos / "real.mp4", read_along(inputs.train, SHOWN, inputs.sampled_frames, inputs.data_seed))
+    write_row(videos / "reconstruction.mp4", [pictures])
 
 
-def _protocol(parts: Parts, evaluation: Evaluation) -> Protocol:
-    metrics, judge = parts.config.metrics, parts.classifier or parts.network
-    return Protocol(
-        features=parts.network.name,
-        checksum=parts.network.checksum,
-        precision=parts.network.precision,
-        classifier=f"{judge.name} {judge.checksum}",
-        n_real=evaluation.real["reference"].shape[1],
-        n_generated=evaluation.count,
-        repeats=evaluation.repeats,
-        split=metrics.split,
-        clip_length=parts.config.frames,
-        windows=parts.config.sampled_frames // parts.config.frames,
-        frame_stride=parts.train.frame_stride,
-        resolution=f"{parts.train.resolution}x{parts.train.resolution}",
-        resize_real=parts.real.resize,
-        resize_generated="none",
-        codec_real=parts.real.codec,
-        codec_generated="none",
-        decoder_real=parts.real.decoder,
-        decoder_generated="none",
-        data=parts.real.fingerprint(),
-        seed=parts.data_seed,
-        given_frames=parts.config.sampling.given_frames,
+def _along_samples(
+    inputs: MetricsInputs, decoder: Decoder, samples: Samples, progress: Callable[[int], None]
+) -> tuple[list[WindowStatistics], JointFindings | None]:
+    """Statistics of every window of the sampled videos, and their motion at key frames where there are any."""
+    networks, stride = inputs.networks.object, decoder.vqgan.time_stride
+    looked_at = windows_looked_at(inputs.windows, inputs.sampled_frames // inputs.frames)
+    batches = sampled_windows(decoder, samples, inputs.frames, inputs.batch_size, progress)
+    if samples.first_anchor is None:
+        return statistics_along(batches, networks, looked_at), None
+    period = inputs.key_every * stride
+    motion = MotionOnTheWay(period, samples.first_anchor * stride)
+    windows = statistics_along(motion.watch(batches), networks, looked_at)
+    real = real_motion(inputs.real, inputs.wanted[0], period, inputs.batch_size, inputs.data_seed)
+    return windows, JointFindings(motion.means(), real, stride)
+
+
+def _codes(inputs: MetricsInputs, vqgan: VQGAN, samples: Samples) -> CodeFindings:
+    codes = inputs.codes.read()
+    assert codes.held_out_shifted is not None, "the codes stage stores them"
+    return CodeFindings(
+        size=vqgan.codebook.size,
+        frames=inputs.frames // vqgan.time_stride,
+        train=codes.train,
+        held_out=codes.held_out,
+        held_out_shifted=codes.held_out_shifted,
+        held_out_videos=codes.held_out_videos,
+        sampled=sampled_codes(vqgan, samples),
+        key_every=inputs.key_every,
     )
 
 
-def _code_rows(
-    parts: Parts, real_histogram: Float64[Tensor, "t K"], sampled: Int64[Tensor, "N time h w"], count: int
-) -> list[dict[str, float]]:
-    """What the codes of every window of the sampled videos say."""
-    size, frames = parts.config.codebook_size, parts.config.latent_grid[0]
-    rows = []
-    for t in range(count):
-        histogram = code_histograms(sampled[:, t * frames : (t + 1) * frames], size)
-        rows.append(
-            {
-                "codes/js_divergence": float(js_divergence(real_histogram, histogram).mean()),
-                "codes/perplexity": float(code_perplexity(histogram.mean(dim=0))),
-            }
-        )
-    return rows
+def _likelihoods(inputs: MetricsInputs, work: Work) -> Likelihoods:
+    """What the transformers expect of the codes that they learned from, and of held-out ones; leaves mask.json."""
+    codes, how = inputs.learned.read(), (inputs.batch_size, work.device)
+    train = ConditionedCodes(codes.train, codes.train_condition)
+    held_out = ConditionedCodes(codes.held_out, codes.held_out_condition)
+    transformer = inputs.transformer.read().to(work.device)
+    if inputs.interpolation is None:
+        assert codes.held_out_shifted is not None, "the codes stage stores them"
+        return likelihoods_of_windows(transformer, train, held_out, codes.held_out_shifted, *how)
+    interpolation = inputs.interpolation.read().to(work.device)
+    likelihoods = likelihoods_of_hierarchy(transformer, interpolation, train, held_out, inputs.key_every, *how)
+    if likelihoods.leak is not None:
+        write_mask(work.folder, interpolation, likelihoods.leak.gradient)
+    return likelihoods
 
 
-def _code_use(codes: dict[str, Tensor], size: int) -> dict[str, float | None]:
-    """Share of the codebook that real videos use, and perplexity of that use, over all kept codes of each split."""
-    values: dict[str, float | None] = {}
-    for split in ("train", "held_out"):
-        shares = code_histograms(codes[split], size).mean(dim=0)
-        values[f"codes/usage/{split}"] = float((shares > 0).double().mean())
-        values[f"codes/perplexity/{split}"] = float(code_perplexity(shares))
-    return values
+def _labels(inputs: MetricsInputs, real: RealWindows, samples: Samples) -> LabelFindings | None:
+    """Classes of videos that were asked for one or go on from one, where the classifier's classes are the data's."""
+    if not inputs.known_labels or real.probabilities.shape[1] != len(inputs.real.label_names):
+        return None
+    return LabelFindings(samples.labels, torch.tensor([inputs.real.labels[place.video] for place in real.floor_places]))
 
 
-def _code_slope(
-    parts: Parts, real_histogram: Float64[Tensor, "t K"], sampled: Int64[Tensor, "N time h w"], curve: list[float]
-) -> Values:
-    """How fast the codes of the sampled videos move away from real ones, nats a window."""
-    if len(curve) < FEW_WINDOWS:
-        return {}
-    key, resamples = "codes/js_divergence/slope", parts.config.metrics.resamples
-    values: Values = {key: slope(curve)}
-    if resamples:
-        windows = sampled.split(parts.config.latent_grid[0], dim=1)[: len(curve)]
-        low, high = bootstrap_code_slope(real_histogram, windows, resamples, parts.data_seed)
-        values |= {f"{key}/low": low, f"{key}/high": high}
-    return values
+def _unseen(real: RealWindows) -> UnseenReal:
+    assert real.held_out is not None, "the reference stage stores them"
+    return UnseenReal("held_out", repeat(real.held_out, "n d -> r n d", r=real.repeats))
 
 
-def _memorisation(parts: Parts, real: dict[str, Tensor], sampled: Float[Tensor, "N D"]) -> Values:
-    """How near samples, and held-out windows, come to the windows of the train split; a copy is much nearer."""
-    if parts.config.metrics.split != "train":  # the held-out windows may be among the reference
-        return {}
-    reference = real["reference"]
-    held_out = repeat(real["held_out"], "n d -> r n d", r=len(reference))
-    sides = {"sample": rearrange(sampled, "(r n) d -> r n d", r=len(reference)), "held_out": held_out}
-    return nearest_of_repeats(sides, reference)
+def _protocol(inputs: MetricsInputs, real: RealWindows) -> Protocol:
+    return make_protocol(
+        inputs.networks.object,
+        Counts.of(real, inputs.sampled_frames // inputs.frames),
+        inputs.real,
+        Origin(),
+        split=inputs.split,
+        clip_length=inputs.frames,
+        size=(inputs.real.resolution, inputs.real.resolution),
+        seed=inputs.data_seed,
+        given_frames=inputs.given_frames,
+    )
 
 
-def _code_values(parts: Parts, codes: dict[str, Tensor]) -> dict[str, float | None]:
-    """What codes of real video tell of the VQGAN: its time-agnosticity."""
-    held_out, videos = codes["held_out"], codes["held_out_videos"]
-    first = torch.isin(videos, videos.unique()[: len(videos.unique()) // 2])
-    probe = place_probe(held_out[first], held_out[~first], parts.config.codebook_size) if first.any() else None
-    return {
-        "codes/unchanged": share_unchanged(held_out, codes["held_out_shifted"]),
-        "codes/place_probe": probe,  # None: a single held-out video, which cannot be both trained and tested on
-    }
-
-
-def _label_floor(parts: Parts, real: Look, evaluation: Evaluation) -> dict[str, float]:
-    """Share of real windows that are put in their class, by the key of the metric; {} where there is no such share.
-
-    There is where videos were asked for a class, or go on from one that has it, and the classifier's classes are those
-    of the data.
-    """
-    known = parts.condition_codes > 0 or parts.config.given_latents > 0
-    if not known or real["probabilities"].shape[1] != len(parts.real.label_names):
-        return {}
-    labels = torch.tensor([parts.real.labels[video] for video, _ in real["floor_windows"].tolist()])
-    share = float(label_coherence(real["probabilities"][:, None], labels)[0])
-    return {f"label/{evaluation.classifier}": share}
-
-
-def _label_share(window: Look, labels: Int64[Tensor, " N"]) -> float:
-    """Share of videos whose window is put in the class asked for; nan where no network looked."""
-    if "probabilities" not in window:
-        return math.nan
-    return float(label_coherence(window["probabilities"][:, None], labels)[0])
-
-
-def _nth(parts: Parts) -> str:
-    every = parts.config.key_every
-    return {2: "2nd", 3: "3rd"}.get(every, f"{every}th")
-
-
-def _inner(vqgan: VQGAN, samples: Samples) -> Int64[Tensor, "N u h w"]:
-    """The sampled codes that are measured: without margins, and without those given."""
-    margin = vqgan.code_margin if samples.has_margin else 0
-    return samples.codes[:, margin + samples.given : samples.codes.shape[1] - margin]
-
-
-def _write_histogram(
-    path: Path, real: Int64[Tensor, "N t h w"], generated: Int64[Tensor, "M u h w"], size: int
-) -> None:
+def _write_histogram(path: Path, codes: CodeFindings) -> None:
     """Share of each code among the real and the sampled ones."""
-    shares: list[Float64[Tensor, " K"]] = [code_histograms(codes, size).mean(dim=0) for codes in (real, generated)]
-    rows = [{"code": k, "real": float(shares[0][k]), "generated": float(shares[1][k])} for k in range(size)]
-    write_table(path, rows)
+    real, generated = (code_histograms(side, codes.size).mean(dim=0).tolist() for side in (codes.train, codes.sampled))
+    shares = enumerate(zip(real, generated, strict=True))
+    write_table(path, [{"code": code, "real": share, "generated": other} for code, (share, other) in shares])
 
 
-def _write_videos(
-    parts: Parts, folder: Path, sampled: Iterable[UInt8[Tensor, "N _ H W C"]], rebuilt: UInt8[Tensor, "n T two_H W C"]
-) -> None:
-    """Rows of a few videos: sampled ones, with what was given, real ones, and real windows above reconstructions."""
-    write_row(folder / "samples.mp4", sampled)
-    write_row(folder / "real.mp4", read_along(parts.train, SHOWN, parts.config.sampled_frames, parts.data_seed))
-    write_row(folder / "reconstruction.mp4", [rebuilt])
+def read_metrics(_config: object, folder: Path) -> Metrics:
+    """What a finished stage left.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    return Metrics.read(folder)
+
+
+METRICS_STAGE = Stage("metrics", 9, _inputs, _make, read_metrics)

@@ -1,20 +1,22 @@
 """Real windows through the VQGAN of a run: what it makes of them, measured as they come.
 
-Axes: N windows, T frames, H W pixels, C colour channels, D features, t h w latent grid.
+Axes: N windows, T frames, H W pixels, C colour channels.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import Videos, Window, draw_windows, read_windows, to_float
+from tats_exp.data.pixels import to_float
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import Window, draw_windows
 from tats_exp.metrics.reconstruction import ReconstructionErrors
-from tats_exp.stages.parts import Parts
-from tats_exp.stages.stages import decoded
-from tats_exp.vqgan.vqgan import VQGAN
+from tats_exp.stages.decoder import Decoder
 
 logger = logging.getLogger(__name__)
 
@@ -38,50 +40,54 @@ def held_out_windows(videos: Videos, count: int, frames: int, margin: int, seed:
     anywhere = draw_windows(videos, count, frames, seed)
     if len(inner) == len(anywhere):
         return inner
-    told = "metrics: %d held-out windows have %d frames on either side, %d are measured; end frames are repeated"
-    logger.warning(told, len(inner), margin, len(anywhere))
+    line = "metrics: %d held-out windows have %d frames on either side, %d are measured; end frames are repeated"
+    logger.warning(line, len(inner), margin, len(anywhere))
     return anywhere
 
 
-@torch.inference_mode()
-def rebuild(
-    parts: Parts, vqgan: VQGAN, videos: Videos, places: list[Window], progress: Callable[[int], None]
-) -> Iterator[Pair]:
-    """Encode and decode real windows, a few at a time.
+@dataclass(frozen=True)
+class Reconstructor:
+    """Encodes and decodes real windows, a few at a time.
 
-    Args:
-        parts: of the run.
-        vqgan: in eval mode.
-        videos: where the windows lie.
-        places: the windows, one or more.
-        progress: told how many windows are begun.
-
-    Yields:
-        Some of the windows and what the VQGAN made of them, on the CPU.
+    Attributes:
+        decoder: of the VQGAN.
+        frames: of a window.
+        batch_size: windows side by side.
     """
-    frames, margin, size = parts.config.frames, vqgan.training_margin, parts.config.metrics.batch_size
-    for start in range(0, len(places), size):
-        progress(start)
-        wide = _with_margin(videos, places[start : start + size], frames, margin)
-        codes = vqgan.encode(to_float(wide.to(parts.device)))
-        yield (
-            wide[:, margin : margin + frames],
-            torch.cat(list(decoded(parts, vqgan, codes, has_margin=vqgan.code_margin > 0)), dim=1),
-        )
+
+    decoder: Decoder
+    frames: int
+    batch_size: int
+
+    @torch.inference_mode()
+    def __call__(self, videos: Videos, places: list[Window], progress: Callable[[int], None]) -> Iterator[Pair]:
+        """Reconstruct windows.
+
+        Args:
+            videos: where the windows lie.
+            places: the windows, one or more.
+            progress: receives how many windows are begun.
+
+        Yields:
+            Some of the windows and what the VQGAN made of them, on the CPU.
+        """
+        vqgan, frames = self.decoder.vqgan, self.frames
+        margin = vqgan.training_margin
+        for start in range(0, len(places), self.batch_size):
+            progress(start)
+            wide = _with_margin(videos, places[start : start + self.batch_size], frames, margin)
+            codes = vqgan.encode(to_float(wide.to(self.decoder.device)))
+            chunks = list(self.decoder(codes, has_margin=vqgan.code_margin > 0))
+            yield wide[:, margin : margin + frames], torch.cat(chunks, dim=1)
 
 
-@torch.inference_mode()
-def rebuilt_features(parts: Parts, pairs: Iterator[Pair]) -> Float[Tensor, "N D"]:
-    """Features of reconstructions, on the CPU."""
-    seen = (parts.network.features(rebuilt.to(parts.device)).float().cpu() for _, rebuilt in pairs)
-    return torch.cat(list(seen))
-
-
-def rebuilt_errors(pairs: Iterator[Pair], shown: int) -> tuple[dict[str, float | None], UInt8[Tensor, "n T two_H W C"]]:
-    """Errors of reconstructions as they are logged, and a few real windows above their reconstructions.
+def reconstruction_errors(
+    pairs: Iterable[Pair], shown: int
+) -> tuple[ReconstructionErrors, UInt8[Tensor, "n T two_H W C"]]:
+    """Errors of reconstructions, and a few real windows above their reconstructions.
 
     Args:
-        pairs: from `rebuild`.
+        pairs: from a `Reconstructor`.
         shown: how many windows to show, the first ones.
     """
     errors, pictures = ReconstructionErrors(), []
@@ -89,10 +95,7 @@ def rebuilt_errors(pairs: Iterator[Pair], shown: int) -> tuple[dict[str, float |
         if errors.windows < shown:
             pictures.append(torch.cat([real, rebuilt], dim=2))
         errors.add(real, rebuilt)
-    names = ("psnr", "ssim", "gradient_ratio", "edge_ratio")
-    found: dict[str, float | None] = {f"val/vqgan/{name}": getattr(errors, name) for name in names}
-    frames = enumerate(errors.frame_errors.tolist())
-    return found | {f"val/vqgan/l1/frame_{frame}": error for frame, error in frames}, torch.cat(pictures)[:shown]
+    return errors, torch.cat(pictures)[:shown]
 
 
 def _with_margin(videos: Videos, places: list[Window], frames: int, margin: int) -> UInt8[Tensor, "N T H W C"]:

@@ -1,29 +1,46 @@
-"""The samples stage: the codes of the videos that are measured, a batch of videos at a time, each kept when it is made.
+"""The samples: codes of the videos that are measured, a batch of videos at a time, each kept when it is made.
 
-Axes: N videos, t h w latent grid, g given latent frames.
+Axes: N videos, t h w latent grid, g given latent frames, c condition codes.
 """
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp import UserError
-from tats_exp.files import load_tensors, save_tensors, write_json
+from tats_exp.config.build import build
+from tats_exp.config.sections import Node
+from tats_exp.files import Stage, load_tensors, save_tensors, write_json
+from tats_exp.fit import Steps
+from tats_exp.run_folder import Column
 from tats_exp.sampling.sampler import Progress, Sampler
-from tats_exp.stages.parts import Parts
-from tats_exp.stages.stages import CODES
+from tats_exp.stages.codes import CODES_STAGE, WindowCodes
+from tats_exp.stages.context import Earlier, NoMeaning, RunContext, Work
+from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
+from tats_exp.stages.vqgan import VQGAN_STAGE
+from tats_exp.transformer.transformer import Transformer
+from tats_exp.vqgan.vqgan import VQGAN
 
 SAMPLES = "samples.safetensors"
-TOLD = "samples.json"
+ABOUT = "samples.json"
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SPEED = "speed/seconds_per_1024_frames"
+# Runs share a machine with one another: their times are shown, never compared.
+SPEED_COLUMN = Column(
+    SPEED,
+    ("sampling, s", "1,024 frames"),
+    "Wall seconds of the sampler for 1,024 frames, videos side by side; decoding not included.",
+    unit="s",
+    phrase="sampling time",
+    in_table=True,
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,7 @@ class Samples:
         has_margin: whether the code margin is there.
         given: g, latent frames behind the margin that were not sampled.
         first_anchor: which latent frame behind those given is the first anchor; None without key frames.
+        seconds_per_1024_frames: wall time of the sampler, videos side by side as they were sampled, without decoding.
     """
 
     codes: Int64[Tensor, "N t h w"]
@@ -43,107 +61,188 @@ class Samples:
     has_margin: bool
     given: int
     first_anchor: int | None
+    seconds_per_1024_frames: float
 
     def first(self, count: int) -> "Samples":
         """The same for the first `count` videos."""
-        return Samples(self.codes[:count], self.labels[:count], self.has_margin, self.given, self.first_anchor)
+        kept = (self.has_margin, self.given, self.first_anchor, self.seconds_per_1024_frames)
+        return Samples(self.codes[:count], self.labels[:count], *kept)
 
 
-def make_samples(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
-    """Sample the codes of the videos that are measured.
+def read_samples(_config: object, folder: Path) -> Samples:
+    """What a finished stage left.
 
-    A decoder that wants true latent neighbours gets `code_margin` more latent frames at both ends where the sampler
-    can make them; before frames that were given the first of them is repeated.
+    Raises:
+        UserError: the file is damaged.
+    """
+    about, tensors = json.loads((folder / ABOUT).read_text()), load_tensors(folder / SAMPLES)
+    return Samples(
+        tensors["codes"],
+        tensors["labels"],
+        bool(about["code_margin"]),
+        about["given"],
+        about["first_anchor"],
+        about["seconds_per_1024_frames"],
+    )
 
-    Args:
-        parts: of the run.
-        folder: gets the codes and what is told about them, and on the way a file for every batch, so that what was
-            sampled before the stage was stopped is not sampled again.
-        found: folders of earlier stages by name.
+
+@dataclass(frozen=True)
+class SamplesInputs:
+    """What the samples depend on.
+
+    Attributes:
+        transformer: the autoregressive one.
+        interpolation: the other one of a hierarchy, else None.
+        vqgan: says how many latent neighbours its decoder wants.
+        codes: what the transformers learned from; conditions are drawn as often as they are there.
+        held_out: windows to go on from; None where nothing is given.
+        sampler: section of the config.
+        seed: of every video's own stream.
+        precision: of the transformers.
+        videos: how many.
+        frames: of a video, behind those given.
+        given_frames: of held-out windows, that videos go on from.
+        key_every: latent frames from one key frame to the next.
+        batch_size: videos sampled side by side.
+        gaps_at_once: gaps between key frames filled side by side.
+    """
+
+    transformer: Earlier[Transformer]
+    interpolation: Earlier[Transformer] | None
+    vqgan: Earlier[VQGAN]
+    codes: Earlier[WindowCodes]
+    held_out: Earlier[WindowCodes] | None
+    sampler: Node
+    seed: int
+    precision: str
+    videos: int
+    frames: int
+    given_frames: int
+    key_every: int
+    batch_size: NoMeaning[int]
+    gaps_at_once: NoMeaning[int]
+
+
+def _inputs(run: RunContext) -> SamplesInputs:
+    config, sampling = run.config, run.config.sampling
+    return SamplesInputs(
+        run.earlier(TRANSFORMER_STAGE),
+        run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
+        run.earlier(VQGAN_STAGE),
+        run.earlier(learned_from(config)),
+        run.earlier(CODES_STAGE) if sampling.given_frames else None,
+        config.sampler,
+        config.seed,
+        sampling.precision,
+        config.sampled_videos,
+        config.sampled_frames,
+        sampling.given_frames,
+        config.key_every,
+        sampling.batch_size,
+        sampling.gaps_at_once,
+    )
+
+
+def _make(inputs: SamplesInputs, work: Work) -> None:
+    """Leaves the codes and what is to be known about them.
+
+    On the way it leaves a file for every batch: what was sampled before the stage was stopped is not sampled again. A
+    decoder that wants true latent neighbours gets `code_margin` more latent frames at both ends where the sampler can
+    make them; before frames that were given the first of them is repeated.
 
     Raises:
         UserError: fewer held-out windows than videos that are to go on from one.
     """
-    if not (folder / TOLD).exists():
-        _sample(parts, folder, found)
-    for path in folder.glob(_part(folder, "*").name):
+    if not (work.folder / ABOUT).exists():
+        _sample(inputs, work)
+    for path in work.folder.glob(_part(work.folder, "*").name):
         path.unlink()
 
 
-def _sample(parts: Parts, folder: Path, found: Mapping[str, Path]) -> None:
-    config, stride = parts.config, int(parts.config.vqgan.model["downsample"][0])
-    precision = {"fp32": torch.float32, "bf16": torch.bfloat16}[config.sampling.precision]
-    transformer = parts.transformer(found["transformer"]).to(precision)
-    sampler: Sampler = instantiate(config.sampler, _convert_="all")
-    margin = parts.vqgan(found["vqgan"]).code_margin if sampler.long else 0
-    interpolation = parts.interpolation(found["interpolation"]).to(precision) if config.interpolates else None
-    seeds, labels, given = _beginnings(parts, found)
-    condition = parts.condition.codes(labels).to(parts.device)
-    known = config.given_latents
-    length = (known or margin) + config.sampled_frames // stride + margin
+def _sample(inputs: SamplesInputs, work: Work) -> None:
+    precision, device = PRECISIONS[inputs.precision], work.device
+    transformer = inputs.transformer.read().to(device, precision)
+    sampler: Sampler = build(inputs.sampler, "sampler")
+    vqgan = inputs.vqgan.read()
+    margin, stride = vqgan.code_margin if sampler.long else 0, vqgan.time_stride
+    interpolation = None if inputs.interpolation is None else inputs.interpolation.read().to(device, precision)
+    start = _beginnings(inputs, inputs.given_frames // stride)
+    known = 0 if start.given is None else start.given.shape[1]
+    length = (known or margin) + inputs.frames // stride + margin
 
     def sample(batch: slice, progress: Progress) -> Int64[Tensor, "B t h w"]:
-        beginning = None if given is None else given[batch].to(parts.device)
         return sampler(
             transformer,
-            condition[batch],
+            start.condition[batch].to(device),
             length,
-            seeds[batch],
+            start.seeds[batch],
             progress,
-            beginning,
+            None if start.given is None else start.given[batch].to(device),
             interpolation=interpolation,
-            gaps_at_once=config.sampling.gaps_at_once,
+            gaps_at_once=inputs.gaps_at_once,
         )
 
-    codes, seconds = _in_batches(parts, folder, sample)
+    codes, seconds = _in_batches(inputs.videos, inputs.batch_size, work.folder, work.progress, sample)
     if known:
         codes = torch.cat([codes[:, :1].expand(-1, margin, -1, -1), codes], dim=1)
-    save_tensors(folder / SAMPLES, {"codes": codes, "labels": labels})
-    told = {"code_margin": margin, "given": known, "first_anchor": None}
-    if config.interpolates:
-        told["first_anchor"] = -(known or margin) % config.key_every
-    write_json(folder / TOLD, {**told, SPEED: 1024 * seconds / (config.sampled_videos * (length - known) * stride)})
+    save_tensors(work.folder / SAMPLES, {"codes": codes, "labels": start.labels})
+    about = {
+        "code_margin": margin,
+        "given": known,
+        "first_anchor": None if interpolation is None else -(known or margin) % inputs.key_every,
+        "seconds_per_1024_frames": 1024 * seconds / (inputs.videos * (length - known) * stride),
+    }
+    write_json(work.folder / ABOUT, about)
 
 
-def _beginnings(
-    parts: Parts, found: Mapping[str, Path]
-) -> tuple[list[int], Int64[Tensor, " N"], Int64[Tensor, "N g h w"] | None]:
-    """What each video starts from: a random stream of its own, a label, and frames of a held-out window if asked.
+@dataclass(frozen=True)
+class _Beginnings:
+    """What each video starts from: a random stream of its own, a class, a condition, and frames if some are given."""
 
-    Labels are drawn as often as the training data has them; a video that goes on from a window has the window's.
-    """
-    config = parts.config
-    rng = np.random.default_rng([config.seed, 1])
-    seeds = rng.integers(2**62, size=config.sampled_videos).tolist()
-    if not config.given_latents:
-        train_labels = load_tensors(found[config.learned_from] / CODES)["train_labels"]
-        return seeds, torch.from_numpy(rng.choice(train_labels.numpy(), config.sampled_videos)), None
-    windows = load_tensors(found["codes"] / CODES)
-    count = len(windows["held_out"])
-    if count < config.sampled_videos:
-        told = f"sampling.given_frames={config.sampling.given_frames}: the test split has {count} windows"
-        raise UserError(f"{told}; allowed: one for each of the {config.sampled_videos} sampled videos")
-    mine = slice(config.sampled_videos)
-    return seeds, windows["held_out_labels"][mine], windows["held_out"][mine, : config.given_latents]
+    seeds: list[int]
+    labels: Int64[Tensor, " N"]
+    condition: Int64[Tensor, "N c"]
+    given: Int64[Tensor, "N g h w"] | None
+
+
+def _beginnings(inputs: SamplesInputs, given_latents: int) -> _Beginnings:
+    """Conditions are drawn as often as the training data has them; a video that goes on from a window has its own."""
+    rng = np.random.default_rng([inputs.seed, 1])
+    seeds = rng.integers(2**62, size=inputs.videos).tolist()
+    if inputs.held_out is None:
+        codes = inputs.codes.read()
+        drawn = torch.from_numpy(rng.choice(len(codes.train_labels), inputs.videos))
+        return _Beginnings(seeds, codes.train_labels[drawn], codes.train_condition[drawn], None)
+    codes = inputs.held_out.read()
+    count = len(codes.held_out)
+    if count < inputs.videos:
+        line = f"sampling.given_frames={inputs.given_frames}: the test split has {count} windows"
+        raise UserError(f"{line}; allowed: one for each of the {inputs.videos} sampled videos")
+    mine = slice(inputs.videos)
+    given = codes.held_out[mine, :given_latents]
+    return _Beginnings(seeds, codes.held_out_labels[mine], codes.held_out_condition[mine], given)
 
 
 def _in_batches(
-    parts: Parts, folder: Path, sample: Callable[[slice, Progress], Int64[Tensor, "B t h w"]]
+    videos: int,
+    batch_size: int,
+    folder: Path,
+    progress: Steps,
+    sample: Callable[[slice, Progress], Int64[Tensor, "B t h w"]],
 ) -> tuple[Int64[Tensor, "N t h w"], float]:
     """Codes of all videos, those that a stopped attempt left included, and the seconds that sampling them took.
 
     The batch size may be another than that of the stopped attempt: a video does not depend on it.
     """
-    total, size = parts.config.sampled_videos, parts.config.sampling.batch_size
     codes: list[Tensor] = []
     seconds, start = 0.0, 0
-    while start < total:
+    while start < videos:
         path = _part(folder, start)
         if not path.exists():
-            batch = slice(start, min(start + size, total))
+            batch = slice(start, min(start + batch_size, videos))
 
             def advance(made: int, wanted: int, batch: slice = batch) -> None:
-                parts.progress("samples", batch.start + (batch.stop - batch.start) * made // wanted, total)
+                progress(batch.start + (batch.stop - batch.start) * made // wanted, videos)
 
             begun = time.perf_counter()
             with torch.inference_mode():
@@ -162,12 +261,4 @@ def _part(folder: Path, start: int | str) -> Path:
     return folder / f"part_{start}.safetensors"
 
 
-def read_samples(folder: Path) -> Samples:
-    """What the stage left in `folder`."""
-    told, tensors = json.loads((folder / TOLD).read_text()), load_tensors(folder / SAMPLES)
-    return Samples(tensors["codes"], tensors["labels"], bool(told["code_margin"]), told["given"], told["first_anchor"])
-
-
-def sampling_speed(folder: Path) -> dict[str, float]:
-    """Wall seconds of the sampler for 1,024 frames, videos side by side as they were sampled; codes, not decoding."""
-    return {SPEED: json.loads((folder / TOLD).read_text())[SPEED]}
+SAMPLES_STAGE = Stage("samples", 3, _inputs, _make, read_samples)

@@ -1,61 +1,46 @@
-"""Looking along the sampled videos, window by window: part of the metrics stage.
+"""The windows of sampled and of real videos, a few videos at a time: part of the metrics stage.
 
-Axes: N videos, H W C pixels, t h w latent grid.
+Axes: N videos, H W C pixels, t h w latent grid, P frames of a period.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
-from tats_exp.data.clips import draw_windows, read_windows
-from tats_exp.metrics import PhaseMotion, joint_ratio, windows
-from tats_exp.metrics.evaluation import Look, Values, joined
-from tats_exp.metrics.look import look, pixels
-from tats_exp.stages.parts import Parts
+from tats_exp.data.videos import Videos
+from tats_exp.data.window_reading import read_windows
+from tats_exp.data.windows import draw_windows
+from tats_exp.metrics import PhaseMotion, windows
+from tats_exp.stages.decoder import Decoder
 from tats_exp.stages.samples import Samples
-from tats_exp.stages.stages import decoded
 from tats_exp.vqgan.vqgan import VQGAN
 
 
-def look_along(
-    parts: Parts, vqgan: VQGAN, samples: Samples, progress: Callable[[int], None]
-) -> tuple[list[Look], Values]:
-    """What is kept of every window of all sampled videos, window by window, and how smooth they are at anchors.
+def sampled_windows(
+    decoder: Decoder, samples: Samples, frames: int, batch_size: int, progress: Callable[[int], None]
+) -> Iterator[Iterator[UInt8[Tensor, "_ frames H W C"]]]:
+    """Windows of the sampled videos without the frames that were given.
 
-    A few videos are decoded at a time. Frames that were given are not looked at. `progress` is told how many videos are
-    begun.
+    Args:
+        decoder: makes frames of codes.
+        samples: the codes.
+        frames: of a window.
+        batch_size: videos decoded side by side.
+        progress: receives how many videos are begun.
+
+    Yields:
+        For a few videos at a time their windows in time order.
     """
-    config = parts.config
-    count, period = config.sampled_frames // config.frames, config.key_every * vqgan.time_stride
-    ends, size = config.metrics.windows == "ends", config.metrics.batch_size
-    motions: list[Tensor] = []
-
-    def looks(start: int) -> list[Look]:
+    given = samples.given * decoder.vqgan.time_stride
+    for start in range(0, len(samples.codes), batch_size):
         progress(start)
-        batch = samples.codes[start : start + size]
-        chunks = _generated(decoded(parts, vqgan, batch, samples.has_margin), samples.given * vqgan.time_stride)
-        seen, motion = [], PhaseMotion(period, (samples.first_anchor or 0) * vqgan.time_stride)
-        for t, window in enumerate(windows(chunks, config.frames)):
-            skipped = ends and 0 < t < count - 1
-            seen.append(pixels(window) if skipped else look(parts.network, window, parts.device, parts.classifier))
-            if config.interpolates:
-                motion.add(window)
-        if config.interpolates:
-            motions.append(motion.means())
-        return seen
-
-    seen = joined(looks(start) for start in range(0, len(samples.codes), size))
-    if not config.interpolates:
-        return seen, {}
-    real = _real_joints(parts, period, vqgan.time_stride)
-    ratio = joint_ratio(torch.cat(motions), vqgan.time_stride) / real if real else math.nan
-    return seen, {"drift/joints": ratio}
+        chunks = decoder(samples.codes[start : start + batch_size], samples.has_margin)
+        yield windows(without_given(chunks, given), frames)
 
 
-def _generated(chunks: Iterable[UInt8[Tensor, "N _ H W C"]], given: int) -> Iterator[UInt8[Tensor, "N _ H W C"]]:
+def without_given(chunks: Iterable[UInt8[Tensor, "N _ H W C"]], given: int) -> Iterator[UInt8[Tensor, "N _ H W C"]]:
     """Frames of videos without the first `given` ones."""
     for chunk in chunks:
         dropped = min(given, chunk.shape[1])
@@ -64,13 +49,58 @@ def _generated(chunks: Iterable[UInt8[Tensor, "N _ H W C"]], given: int) -> Iter
             yield chunk[:, dropped:]
 
 
-def _real_joints(parts: Parts, period: int, time_stride: int) -> float:
-    """The same measure of smoothness on real video, where it is 1 but for chance."""
-    metrics = parts.config.metrics
-    drawn = draw_windows(parts.real, metrics.videos, period + 1, parts.data_seed)
+def sampled_codes(vqgan: VQGAN, samples: Samples) -> Int64[Tensor, "N u h w"]:
+    """The sampled codes that are measured: without margins, and without those given."""
+    margin = vqgan.code_margin if samples.has_margin else 0
+    return samples.codes[:, margin + samples.given : samples.codes.shape[1] - margin]
+
+
+class MotionOnTheWay:
+    """Gathers the motion of videos whose windows pass by on their way to another reader.
+
+    Args:
+        period: P, frames from one key frame to the next.
+        first: frame at which the first anchor begins.
+    """
+
+    def __init__(self, period: int, first: int = 0) -> None:
+        self.period, self.first = period, first
+        self._batches: list[PhaseMotion] = []
+
+    def watch(
+        self, batches: Iterable[Iterable[UInt8[Tensor, "_ T H W C"]]]
+    ) -> Iterator[Iterator[UInt8[Tensor, "_ T H W C"]]]:
+        """The same windows of the same batches of videos."""
+        for batch in batches:
+            self._batches.append(PhaseMotion(self.period, self.first))
+            yield self._watched(batch, self._batches[-1])
+
+    def means(self) -> Float64[Tensor, "N P"]:
+        """Motion of all videos by place in the period, once all windows were read."""
+        return torch.cat([motion.means() for motion in self._batches])
+
+    def _watched(
+        self, batch: Iterable[UInt8[Tensor, "_ T H W C"]], motion: PhaseMotion
+    ) -> Iterator[UInt8[Tensor, "_ T H W C"]]:
+        for window in batch:
+            motion.add(window)
+            yield window
+
+
+def real_motion(videos: Videos, count: int, period: int, batch_size: int, seed: int) -> Float64[Tensor, "N P"]:
+    """Motion of real windows by place in a period as long as that of the key frames.
+
+    Args:
+        videos: where to draw from.
+        count: windows wanted.
+        period: P, frames.
+        batch_size: windows read at a time.
+        seed: of the draw.
+    """
+    drawn = draw_windows(videos, count, period + 1, seed)
     motions = []
-    for start in range(0, len(drawn), metrics.batch_size):
+    for start in range(0, len(drawn), batch_size):
         motion = PhaseMotion(period)
-        motion.add(read_windows(parts.real, drawn[start : start + metrics.batch_size], period + 1))
+        motion.add(read_windows(videos, drawn[start : start + batch_size], period + 1))
         motions.append(motion.means())
-    return joint_ratio(torch.cat(motions), time_stride)
+    return torch.cat(motions)

@@ -1,43 +1,77 @@
-"""What a transformer is conditioned on: how a video's label becomes the codes that precede its own.
+"""What a transformer is conditioned on: the codes that precede those of a window.
 
-Axes: B batch, c condition codes.
+Axes: N windows, c condition codes.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from tats_exp.data.videos import Videos
+from tats_exp.data.windows import Window
+from tats_exp.files import Stage
 
-class Unconditional:
-    """No condition: one start code 0, which belongs to no vocabulary of its own (the official way).
+
+class Condition(ABC):
+    """What the group `condition` makes. The codes of windows are stored with their video codes, and read from there.
 
     Attributes:
         length: c, codes of one condition.
     """
 
+    length: int
+
+    def stages(self) -> tuple[Stage[Any, Any], ...]:
+        """Stages of its own, a tokenizer say, that are walked before any window is encoded; none unless it says so."""
+        return ()
+
+    @abstractmethod
+    def vocabulary(self, classes: int) -> int:
+        """C, the number of condition codes; 0 for none of its own.
+
+        Args:
+            classes: of the data.
+        """
+
+    @abstractmethod
+    def codes(self, videos: Videos, windows: Sequence[Window], made: Mapping[str, Path]) -> Int64[Tensor, "N c"]:
+        """Condition codes of windows, 0..C-1.
+
+        Args:
+            videos: where the windows lie.
+            windows: the places.
+            made: folders of its own stages by their names.
+        """
+
+
+class Unconditional(Condition):
+    """No condition: one start code 0, which belongs to no vocabulary of its own (the official way)."""
+
     length = 1
 
     def vocabulary(self, classes: int) -> int:
-        """C, the number of condition codes, for data of so many classes."""
+        """C = 0."""
         return 0
 
-    def codes(self, labels: Int64[Tensor, " B"]) -> Int64[Tensor, "B c"]:
-        """Condition codes (B, 1) of videos with these labels: zeros."""
-        return labels.new_zeros(len(labels), 1)
+    def codes(self, videos: Videos, windows: Sequence[Window], made: Mapping[str, Path]) -> Int64[Tensor, "N c"]:
+        """Zeros (N, 1)."""
+        return torch.zeros(len(windows), 1, dtype=torch.int64)
 
 
-class Label:
-    """The class of the video as one code.
-
-    Attributes:
-        length: c, codes of one condition.
-    """
+class Label(Condition):
+    """The class of the video as one code."""
 
     length = 1
 
     def vocabulary(self, classes: int) -> int:
-        """C, the number of condition codes: the classes."""
+        """C: the classes."""
         return classes
 
-    def codes(self, labels: Int64[Tensor, " B"]) -> Int64[Tensor, "B c"]:
-        """Condition codes (B, 1), 0..C-1."""
-        return labels[:, None]
+    def codes(self, videos: Videos, windows: Sequence[Window], made: Mapping[str, Path]) -> Int64[Tensor, "N c"]:
+        """Indices of the classes (N, 1)."""
+        return torch.tensor([[videos.labels[window.video]] for window in windows])

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 from torch import Tensor
 
 Mask = Literal["causal", "a", "b", "c"]
@@ -84,3 +84,21 @@ def check_mask(mask: str, window: Sequence[int]) -> None:
         raise ValueError(f"mask={mask!r} is unknown; choose from {', '.join(get_args(Mask))}")
     if mask != "causal" and window[0] < 3:
         raise ValueError(f"mask={mask!r} needs a window of at least 3 latent frames, got window={tuple(window)}")
+
+
+def visible_blocks(mask: Mask, condition_length: int, window: Sequence[int]) -> Float64[Tensor, "blocks blocks"]:
+    """Share of pairs of positions that see each other, by blocks: condition, then latent frames.
+
+    Args:
+        mask: which.
+        condition_length: c.
+        window: latent grid (t, h, w).
+
+    Returns:
+        (1 + t, 1 + t), rows look at columns; the last code of a window, which is never read, is left out.
+    """
+    visible = attention_mask(mask, condition_length, window).double()
+    frame = window[1] * window[2]
+    sizes = [condition_length, *[frame] * (window[0] - 1), frame - 1]
+    rows = visible.split(sizes, dim=0)
+    return torch.stack([torch.stack([block.mean() for block in row.split(sizes, dim=1)]) for row in rows])

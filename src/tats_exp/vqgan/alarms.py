@@ -1,4 +1,4 @@
-"""Signs of a VQGAN training that goes wrong, told while it runs.
+"""Signs of a VQGAN training that goes wrong, raised while it runs.
 
 Everything that the rules remember lies in buffers, and nothing is read back from the device: a resumed training raises
 the alarms that an uninterrupted one would, and no step waits for them.
@@ -17,17 +17,14 @@ logger = logging.getLogger(__name__)
 
 Scalars = Callable[[int, dict[str, float]], None]
 MEMORY, SHORT = 50, 10
-"""Batches that an average looks back on, and the fewest to judge by; the short one is for what must be told soon."""
+"""Batches that an average looks back on, and the fewest to judge by; the short one is for what must be said soon."""
 SATURATED_BELOW = 0.05
-FELL_BELOW, FELL_FOR, TOLD_FOR = 0.7, 50, 100
 DEAD_BELOW, DEAD_AFTER = 0.5, 2
 WORSE_ABOVE = 1.25
 PREFIX = "alarm/"
 MEANINGS = {
     "saturated": "a discriminator is almost never wrong and teaches nothing any more: "
     "a lower weight, lecam_weight or a smaller discriminator may help",
-    "usage_fell": "a batch uses far fewer codes than it did: "
-    "restart_below, a lower learning rate or quantizer=fsq may help",
     "codes_dead": "more than half of the codes are not used by usage_window batches together: "
     "fewer codes, restart_below or quantizer=fsq may help",
     "reconstruction_worse": "the L1 error has grown since the discriminators count: "
@@ -79,46 +76,14 @@ class MovingAverage(nn.Module):
         return self.count >= self.memory
 
 
-class UsageFell(nn.Module):
-    """Whether batches have come to use far fewer codes than they did, and went on to for a while.
-
-    The most that they did is looked for from the first batches on, so that an early collapse is told when it happens;
-    once a fall was told for a while, what it fell to is the measure of the next one, or the alarm would last while
-    usage rises again. Every one of five toy runs raises it, at step 68 to 73: a batch uses all 128 codes when the
-    codebook begins, 10 to 17 % of them at step 100 and, the alarm being over by step 174, 26 to 40 % in the end.
-    """
-
-    best: Tensor
-    low: Tensor
-
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        super().__init__()
-        self.average = MovingAverage(SHORT)
-        self.register_buffer("best", torch.zeros(()))
-        self.register_buffer("low", torch.tensor(0))
-
-    def update(self, share: Float[Tensor, ""]) -> Bool[Tensor, ""]:
-        """Take in the share of codes that one batch uses."""
-        now = self.average.update(share)
-        known = torch.where(self.average.settled(), torch.maximum(self.best, now), self.best)
-        low = torch.where(now < FELL_BELOW * known, self.low + 1, 0)
-        told = low >= FELL_FOR + TOLD_FOR
-        self.best.copy_(torch.where(told, now, known))
-        self.low.copy_(torch.where(told, 0, low))
-        return low >= FELL_FOR
-
-
 class Usage(NamedTuple):
     """How much of the codebook is in use.
 
     Attributes:
-        batch: share 0..1 of one batch.
-        window: share of the last whole window of batches; during the first, of what there is of it.
+        window: share 0..1 of the last whole window of batches; during the first, of what there is of it.
         windows: whole windows so far.
     """
 
-    batch: Float[Tensor, ""]
     window: Float[Tensor, ""]
     windows: Int64[Tensor, ""]
 
@@ -155,11 +120,11 @@ class CodeUsage(nn.Module):
             dist.all_reduce(now, op=dist.ReduceOp.MAX)
         self.used |= now
         self.batches += 1
-        whole = self.batches % self.window == 0
-        told = whole | (self.batches < self.window)
-        self.share.copy_(torch.where(told, self.used.float().mean(), self.share))
-        self.used.masked_fill_(whole, 0)
-        return Usage(now.float().mean(), self.share.clone(), self.batches // self.window)
+        complete = self.batches % self.window == 0
+        counts = complete | (self.batches < self.window)
+        self.share.copy_(torch.where(counts, self.used.float().mean(), self.share))
+        self.used.masked_fill_(complete, 0)
+        return Usage(self.share.clone(), self.batches // self.window)
 
 
 class Alarms(nn.Module):
@@ -168,7 +133,7 @@ class Alarms(nn.Module):
     lowest: Tensor
 
     def __init__(self, undecided: Mapping[str, float] | None = None, start_step: int = 0) -> None:
-        """Begin to watch.
+        """Begin with nothing raised.
 
         Args:
             undecided: for each discriminator the loss of one that cannot tell; None: there is no discriminator.
@@ -176,7 +141,7 @@ class Alarms(nn.Module):
         """
         super().__init__()
         self.undecided, self.start_step = dict(undecided or {}), start_step
-        self.usage, self.l1 = UsageFell(), MovingAverage(MEMORY)
+        self.l1 = MovingAverage(MEMORY)
         self.losses = nn.ModuleDict({kind: MovingAverage(SHORT) for kind in self.undecided})
         self.register_buffer("lowest", torch.tensor(torch.inf))
 
@@ -193,7 +158,7 @@ class Alarms(nn.Module):
         Returns:
             Per alarm 1 where it is raised, else 0, on the device.
         """
-        raised = {"usage_fell": self.usage.update(usage.batch), "codes_dead": codes_dead(usage)}
+        raised = {"codes_dead": codes_dead(usage)}
         error = self.l1.update(l1)
         if self.undecided:
             lowest = error if step < self.start_step else torch.minimum(self.lowest, error)
@@ -209,12 +174,12 @@ class Alarms(nn.Module):
 
 def warn_once(scalars: Scalars) -> Scalars:
     """Pass scalars on, and write a warning line the first time that each alarm among them is raised."""
-    told: set[str] = set()
+    warned: set[str] = set()
 
     def pass_on(step: int, values: dict[str, float]) -> None:
         for key, value in values.items():
-            if key.startswith(PREFIX) and value and key not in told:
-                told.add(key)
+            if key.startswith(PREFIX) and value and key not in warned:
+                warned.add(key)
                 meaning = next(MEANINGS[name] for name in MEANINGS if key.removeprefix(PREFIX).startswith(name))
                 logger.warning("%s at step %d: %s", key, step, meaning)
         scalars(step, values)

@@ -1,34 +1,29 @@
 """An average of a model's weights over its training, to be used in their place."""
 
-import copy
-
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-class AverageWeights(nn.Module):
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     """A copy of a model whose weights trail the model's; buffers (statistics, the codebook) are always its newest.
 
-    Attributes:
-        model: the copy; it takes no gradient.
+    Args:
+        model: what is trained; its weights at this moment are the first that the average remembers.
+        decay: 0 up to but not including 1, per optimiser step; less in the beginning, (1 + n) / (10 + n) at step n, or
+            the average would remember weights that were never trained.
+
+    Returns:
+        `update_parameters(model)` takes in the weights after a step; `module` is the copy, which takes no gradient.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        """Copy the model.
-
-        Args:
-            model: what is trained.
-            decay: 0 up to but not including 1, per optimiser step; less in the beginning, (1 + n) / (10 + n) at step n,
-                or the average would remember weights that were never trained.
-        """
-        super().__init__()
-        self.model = copy.deepcopy(model).requires_grad_(False)
-        self.decay = decay
-
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        """Take in the weights after optimiser step number `step`, the first being 1."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
-        for kept, new in zip(self.model.buffers(), model.buffers(), strict=True):
-            kept.copy_(new)
+    def update(averages: Tensors, weights: Tensors, step: Tensor | int) -> None:
+        number = int(step)
+        torch._foreach_lerp_(averages, weights, 1 - min(decay, (1 + number) / (10 + number)))
+
+    average = AveragedModel(model, multi_avg_fn=update).requires_grad_(False)
+    average.n_averaged.fill_(1)  # the copy; at 0 the first step would replace it
+    return average

@@ -6,36 +6,20 @@ goes on equals one that never stopped, on any device.
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
+
+from tats_exp.vqgan.quantizer import Quantized, Quantizer
 
 TILE = 2**22  # distances held at a time: 16 MiB
 
 
-@dataclass(frozen=True)
-class Quantized:
-    """What the codebook makes of latents.
-
-    Attributes:
-        codes: index of the nearest entry, margin included.
-        quantized: that entry; its gradient goes straight through to the latents. Margin included.
-        commitment: weighted loss that draws the latents of the middle to their entries, scalar.
-        perplexity: exp of the entropy of the codes used by the middle, 1..K, scalar.
-    """
-
-    codes: Int64[Tensor, "B t h w"]
-    quantized: Float[Tensor, "B D t h w"]
-    commitment: Float[Tensor, ""]
-    perplexity: Float[Tensor, ""]
-
-
-class EMACodebook(nn.Module):
+class EMACodebook(Quantizer):
     """Codebook learned by exponential moving averages, initialised from the first batch it is trained on.
 
     Source: official `Codebook` (van den Oord et al. 2017, appendix A.1), with the initialised flag kept, no one-hot

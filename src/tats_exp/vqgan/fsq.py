@@ -9,14 +9,14 @@ from collections.abc import Sequence
 import torch
 import torch.distributed as dist
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
-from tats_exp.vqgan.codebook import Quantized
+from tats_exp.vqgan.quantizer import Quantized, Quantizer
 
 EPS = 1e-3  # a saturated latent stays this share of the range inside the outermost level
 
 
-class FSQ(nn.Module):
+class FSQ(Quantizer):
     """Quantizer without a codebook, to stand where an `EMACodebook` does.
 
     The entry of a code lies in [-1, 1]^D, the levels of an axis 1 / (L // 2) apart; an even number of levels has one

@@ -15,11 +15,12 @@ from jaxtyping import Float, Int64
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from tats_exp.data.clips import ClipItem, to_float
+from tats_exp.data.clips import ClipItem
+from tats_exp.data.pixels import to_float
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.vqgan.adversaries import Adversaries, Terms, random_frames
 from tats_exp.vqgan.alarms import PREFIX, Alarms, CodeUsage
-from tats_exp.vqgan.averaging import AverageWeights
+from tats_exp.vqgan.averaging import moving_average
 from tats_exp.vqgan.discriminators import pick_frames
 from tats_exp.vqgan.losses import vqgan_losses
 from tats_exp.vqgan.vqgan import VQGAN
@@ -73,7 +74,7 @@ class VQGANTraining(L.LightningModule):
         self._make_optimizer, self._make_scheduler, self.l1_weight = optimizer, scheduler, l1_weight
         # In a tuple, so that it is neither trained nor written into every checkpoint.
         self._perceptual, self.perceptual_weight = (perceptual,), perceptual_weight
-        self.average = None if average_decay is None else AverageWeights(vqgan, average_decay)
+        self.average = None if average_decay is None else moving_average(vqgan, average_decay)
         self.usage = CodeUsage(vqgan.codebook.size, usage_window)
         self.alarms = Alarms()
         if adversaries is not None:
@@ -85,14 +86,14 @@ class VQGANTraining(L.LightningModule):
     @property
     def result(self) -> VQGAN:
         """What the training leaves: the VQGAN, with the average of its weights where one is kept."""
-        model = self.vqgan if self.average is None else self.average.model
+        model = self.vqgan if self.average is None else self.average.module
         assert isinstance(model, VQGAN)
         return model
 
     def on_fit_start(self) -> None:
         """Bring along what is no part of this module."""
         for network in self._perceptual:
-            if isinstance(network, torch.nn.Module):
+            if network is not None:
                 network.to(self.device)
 
     def training_step(self, batch: ClipItem, batch_idx: int) -> Tensor:
@@ -163,4 +164,4 @@ class VQGANTraining(L.LightningModule):
         """Step, and let the average of the weights follow."""
         super().optimizer_step(*arguments, **options)
         if self.average is not None:
-            self.average.update(self.vqgan, self.global_step + 1)
+            self.average.update_parameters(self.vqgan)

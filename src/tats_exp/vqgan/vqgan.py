@@ -2,40 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv3d_weight_memory_format
 
-from tats_exp.vqgan.codebook import Quantized
 from tats_exp.vqgan.conv3d import SamePadConv3d, crop_time
 from tats_exp.vqgan.encoder_decoder import Decoder, Encoder, Norm
 from tats_exp.vqgan.padding import Replicate, TimePadding
+from tats_exp.vqgan.quantizer import Quantizer
 from tats_exp.vqgan.receptive_field import margins
-
-
-@runtime_checkable
-class Quantizer(Protocol):
-    """What a VQGAN asks of its codebook, a module.
-
-    Attributes:
-        size: K, number of codes.
-        dim: D, width of the latents.
-    """
-
-    size: int
-    dim: int
-
-    def __call__(self, latents: Float[Tensor, "B D t h w"], margin: int = 0) -> Quantized:
-        """Quantize; `margin` latent frames at each end are neither learned from nor counted."""
-
-    def nearest(self, latents: Float[Tensor, "B D t h w"]) -> Int64[Tensor, "B t h w"]:
-        """Codes 0..K-1 of latents."""
-
-    def lookup(self, codes: Int64[Tensor, "B t h w"]) -> Float[Tensor, "B D t h w"]:
-        """What the decoder reads for each code."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,124 @@
+"""Sections with `_target_`: of which kind the target must be, and what such a section may hold.
+
+A section may hold the parameters of its target, with their types. What does not fit is one line of `UserError`, told
+before anything of the target is called.
+"""
+
+import inspect
+import logging
+import typing
+from collections.abc import Callable, Collection
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal
+
+from hydra.utils import get_object
+from pydantic import TypeAdapter, ValidationError
+
+from tats_exp import UserError
+from tats_exp.cli import error_line
+from tats_exp.config.build import blamed_on
+from tats_exp.config.schema import allowed
+from tats_exp.config.sections import Node
+
+# Hydra logs in several lines, on the console, what it then raises.
+logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
+
+INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
+
+
+def check_target(path: str, node: Node, kind: type | None = None, supplied: Collection[str] = ()) -> None:
+    """Hold a section against its target, and the sections inside it against theirs.
+
+    Args:
+        path: of the section.
+        node: the section.
+        kind: what it must make; None where anything will do.
+        supplied: parameters of the target that the code computes.
+
+    Raises:
+        UserError: in one line: no such target, one of another kind, or a key or value that it does not take.
+    """
+    target = _imported(path, node)
+    where = f"{path}._target_={node['_target_']}"
+    with blamed_on(where):
+        parameters = inspect.signature(target).parameters
+        hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    if kind is not None:
+        _check_kind(where, target, kind)
+    takes = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    for key, value in node.items():
+        if key not in INSTANTIATE_KEYS:
+            _check_key(path, key, value, [name for name in takes if name not in supplied], hints)
+    missing = [n for n in takes if parameters[n].default is inspect.Parameter.empty and n not in {*node, *supplied}]
+    if missing:
+        raise UserError(f"{path}.{missing[0]} is missing")
+
+
+def _imported(path: str, node: Node) -> Callable[..., object]:
+    if "_target_" not in node:
+        raise UserError(f"{path}._target_ is missing: name the class or function to build")
+    try:
+        return get_object(str(node["_target_"]))
+    except Exception as error:  # whatever the module raises when it is imported
+        raise UserError(f"{path}._target_: cannot import {node['_target_']!r}: {_innermost(error)}") from error
+
+
+def _check_kind(where: str, target: Callable[..., object], kind: type) -> None:
+    """Refuse a class of another kind, and a function whose return annotation is."""
+    wanted = f"{kind.__module__}.{kind.__qualname__}"
+    if inspect.isclass(target):
+        if not issubclass(target, kind):
+            raise UserError(f"{where}: no {kind.__name__}; allowed: subclasses of {wanted}")
+        return
+    with blamed_on(where):
+        made = typing.get_type_hints(target).get("return")
+    if made is typing.Self:
+        made = getattr(target, "__self__", None)
+    if not (inspect.isclass(made) and issubclass(made, kind)):
+        says = "names no class" if not inspect.isclass(made) else f"is {made.__name__}"
+        raise UserError(f"{where}: its return annotation {says}; allowed: {wanted} or a subclass")
+
+
+def _check_key(path: str, key: str, value: object, names: list[str], hints: dict[str, Any]) -> None:
+    if key not in names:
+        raise UserError(f"{path}.{key}: unknown key; {allowed(key, names)}")
+    if isinstance(value, dict) and "_target_" in value:
+        check_target(f"{path}.{key}", value, _class_of(hints.get(key)))
+    elif key in hints and _is_plain(hints[key]):
+        try:
+            TypeAdapter(hints[key]).validate_python(value)
+        except ValidationError as error:
+            raise UserError(f"{path}.{key}={value!r}: {error.errors()[0]['msg']}") from None
+    elif value is None and key in hints and not _takes_none(hints[key]):
+        raise UserError(f"{path}.{key}=null: it has to be given")
+
+
+def _innermost(error: BaseException) -> str:
+    """What is at the bottom of an error that Hydra wrapped."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error_line(error)
+
+
+def _class_of(hint: Any) -> type | None:
+    """The class that a type hint names, `X` in `X | None`; None where it names none, several, or a protocol."""
+    union = typing.get_origin(hint) in (typing.Union, UnionType)
+    found = [arg for arg in (typing.get_args(hint) if union else (hint,)) if arg is not type(None)]
+    nominal = len(found) == 1 and inspect.isclass(found[0]) and not getattr(found[0], "_is_protocol", False)
+    return found[0] if nominal else None
+
+
+def _is_plain(hint: Any) -> bool:
+    """Whether a type hint speaks of plain values only, so that a config value can be held against it."""
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        return True
+    if origin in (typing.Union, UnionType, list, tuple) or getattr(origin, "__name__", "") in ("Sequence", "Iterable"):
+        return all(arg is Ellipsis or _is_plain(arg) for arg in typing.get_args(hint))
+    return hint in (int, float, str, bool, type(None), Path)
+
+
+def _takes_none(hint: Any) -> bool:
+    """Whether a type hint allows None."""
+    return hint in (Any, type(None)) or any(_takes_none(arg) for arg in typing.get_args(hint))

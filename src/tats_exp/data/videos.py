@@ -1,0 +1,81 @@
+"""What a source of videos offers: splits, and what each of them says of its videos.
+
+Axes: H W pixels, C colour channels.
+Two clocks: *source frames* count the frames of the file or world; *clip frames* are `frame_stride` source frames apart.
+Lengths and starts are in source frames, everything else in clip frames.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Split = Literal["train", "test"]
+
+
+@runtime_checkable
+class Videos(Protocol):
+    """One split of one source of videos.
+
+    Attributes:
+        names: an id for each video.
+        labels: the class of each video, an index into `label_names`.
+        label_names: the classes.
+        lengths: the length of each video in source frames.
+        frame_stride: source frames from one clip frame to the next.
+        resolution: height and width of every frame, in pixels.
+        resize: in words, how frames came to that resolution; it is part of every protocol.
+        codec: what the videos are stored in, sorted and joined with "+" ("h264", "h264+mpeg4"); "none" for pixels that
+            went through no codec. It is part of every protocol, too.
+        decoder: what decodes them, name and version, joined like the codecs; "none" where nothing is decoded.
+    """
+
+    names: list[str]
+    labels: list[int]
+    label_names: list[str]
+    lengths: list[int]
+    frame_stride: int
+    resolution: int
+    resize: str
+    codec: str
+    decoder: str
+
+    def read(self, video: int, start: int, frames: int) -> NDArray[np.uint8]:
+        """Read `frames` frames of one video: start, start + frame_stride, ...
+
+        Args:
+            video: index of the video.
+            start: first frame, in source frames.
+            frames: how many, in clip frames.
+
+        Returns:
+            (frames, H, W, C) uint8.
+
+        Raises:
+            ValueError: the frames are not all inside the video.
+            UserError: they cannot be read.
+        """
+        ...
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of everything that the pixels depend on."""
+        ...
+
+
+class VideoSource(ABC):
+    """A data set: what the group `data` makes.
+
+    Attributes:
+        seed: of every fixed list of windows that is drawn from it.
+    """
+
+    seed: int
+
+    @abstractmethod
+    def split(self, name: Split) -> Videos:
+        """The videos of one split.
+
+        Raises:
+            ValueError: the split has no video.
+        """

@@ -1,0 +1,162 @@
+"""Everything that was seen of one set of videos: what measures are made of.
+
+Axes: R repeats, n videos of each, N windows, D features, t h w latent grid, K codebook size, P frames of a period.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor
+
+from tats_exp.metrics.causality import Leak
+from tats_exp.metrics.real_windows import RealWindows
+from tats_exp.metrics.reconstruction import ReconstructionErrors
+from tats_exp.metrics.window_statistics import WindowStatistics
+
+
+@dataclass(frozen=True)
+class UnseenReal:
+    """Real windows that are not in the reference: how near they come to it is what a copy is held against.
+
+    Attributes:
+        name: whose windows they are: of the test split, or other ones of the same folder.
+        features: for every repeat.
+    """
+
+    name: Literal["held_out", "other_real"]
+    features: Float[Tensor, "R n D"]
+
+
+@dataclass(frozen=True)
+class CodeFindings:
+    """Codes of real windows and of the sampled videos.
+
+    Attributes:
+        size: K.
+        frames: t, latent frames of a window.
+        train: windows of the train split.
+        held_out: windows of the test split.
+        held_out_shifted: the same windows, encoded one latent frame later.
+        held_out_videos: the video of each held-out window.
+        sampled: of the sampled videos, without margins and without what was given.
+        key_every: latent frames from one to the next that the autoregressive transformer models.
+    """
+
+    size: int
+    frames: int
+    train: Int64[Tensor, "N t h w"]
+    held_out: Int64[Tensor, "N_held_out t h w"]
+    held_out_shifted: Int64[Tensor, "N_held_out t h w"]
+    held_out_videos: Int64[Tensor, " N_held_out"]
+    sampled: Int64[Tensor, "videos time h w"]
+    key_every: int
+
+
+@dataclass(frozen=True)
+class ReconstructionFindings:
+    """Real windows through the VQGAN.
+
+    Attributes:
+        features: of the reconstructed windows of the floor.
+        errors: of the reconstructed windows of the test split.
+    """
+
+    features: Float[Tensor, "videos D"]
+    errors: ReconstructionErrors
+
+
+@dataclass(frozen=True)
+class SplitNLL:
+    """Mean negative log-likelihood of real codes, teacher-forced, in nats a code."""
+
+    train: float
+    held_out: float
+
+
+@dataclass(frozen=True)
+class LeakFindings:
+    """What an interpolation transformer hears of codes that it must not know.
+
+    Attributes:
+        gradient: by differentiation.
+        forced: mean NLL in nats a code, teacher-forced.
+        hidden: the same where it reads what a sampler knows, and no more.
+    """
+
+    gradient: Leak
+    forced: float
+    hidden: float
+
+
+@dataclass(frozen=True)
+class LabelFindings:
+    """Classes of videos, where the classifier's classes are those of the data.
+
+    Attributes:
+        asked_for: the class that each generated video was asked for, or that of the video it goes on from.
+        floor: the class of each real window of the floor.
+    """
+
+    asked_for: Int64[Tensor, " videos"]
+    floor: Int64[Tensor, " videos"]
+
+
+@dataclass(frozen=True)
+class JointFindings:
+    """Motion by place in the period of the key frames, as `PhaseMotion` gives it.
+
+    Attributes:
+        generated: of the sampled videos.
+        real: of real ones.
+        time_stride: frames of a latent frame.
+    """
+
+    generated: Float64[Tensor, "N P"]
+    real: Float64[Tensor, "M P"]
+    time_stride: int
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was seen of the videos that are measured, and what they are measured against.
+
+    What is None was not there to be seen: an evaluation of folders knows no codes, one without key frames no joints.
+
+    Attributes:
+        network: name of the feature network, as in `fvd/<network>`.
+        classifier: name of the network that was asked for opinions, as in `is/<classifier>`.
+        real: the real windows.
+        windows: statistics of all R n generated videos, window by window. Windows between the ends may lack features.
+        resamples: of the bootstrap behind an interval; 0 for none.
+        seed: of bootstraps and extrapolations.
+        unseen: real windows that are not in the reference.
+        codes: of a VQGAN.
+        reconstructions: of a VQGAN.
+        nll: likelihoods, by name of the transformer.
+        shift_gap: per slot of the window, as `shift_nll_gap` gives it.
+        leak: through the mask of an interpolation transformer.
+        labels: classes that were asked for.
+        joints: motion at key frames.
+    """
+
+    network: str
+    classifier: str
+    real: RealWindows
+    windows: Sequence[WindowStatistics]
+    resamples: int
+    seed: int
+    unseen: UnseenReal | None = None
+    codes: CodeFindings | None = None
+    reconstructions: ReconstructionFindings | None = None
+    nll: Mapping[str, SplitNLL] = field(default_factory=dict)
+    shift_gap: Float64[Tensor, " slots"] | None = None
+    leak: LeakFindings | None = None
+    labels: LabelFindings | None = None
+    joints: JointFindings | None = None
+
+    @property
+    def looked_at(self) -> list[int]:
+        """Numbers of the windows that the networks looked at."""
+        return [t for t, window in enumerate(self.windows) if window.features is not None]

@@ -1,0 +1,62 @@
+"""What a measure is: the columns it declares, and a function of what was seen of a set of videos."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tats_exp.metrics.findings import Findings
+from tats_exp.run_folder.columns import Column
+
+Values = dict[str, float | None]
+FloorKind = Literal["real", "reconstruction", "chance"]
+FEW_WINDOWS = 3
+"""A slope over fewer windows than this says no more than their difference."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a measure gives of a set of videos.
+
+    Attributes:
+        values: by key. None: the event of a `never` column did not happen, or the value is undefined for these videos.
+        curves: by key, one value per window; nan where a window was not measured.
+        floors: by kind, then by key of a column or of what stands before a `/` in it: what real videos get, what
+            reconstructions get, what chance gives.
+        notes: what a reader of the values has to know, one line each.
+    """
+
+    values: Values = field(default_factory=dict)
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    floors: Mapping[FloorKind, Mapping[str, float]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+class Measure(ABC):
+    """One kind of value that videos are given; an entry of `metrics.measures`."""
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[Column, ...]:
+        """Every value and curve that the measure may give."""
+
+    @abstractmethod
+    def __call__(self, findings: Findings) -> Measurement:
+        """The values of a set of videos. What the findings do not allow to say is left out; it is never 0."""
+
+
+def at_ends(key: str, curve: Sequence[float]) -> Values:
+    """The first and the last value of a curve, under the keys that all curves of networks use."""
+    return {f"{key}/window_0": curve[0], f"{key}/last": curve[-1]}
+
+
+def along_windows(findings: Findings, value: Callable[[int], float]) -> list[float]:
+    """A curve of the windows that networks looked at; nan between them.
+
+    Args:
+        findings: say which windows those are.
+        value: of the window with a number.
+    """
+    looked_at = set(findings.looked_at)
+    return [value(t) if t in looked_at else math.nan for t in range(len(findings.windows))]

@@ -1,0 +1,41 @@
+"""What the panels of several figures share: floors, labels and a legend."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tats_exp.report.runs import Run
+from tats_exp.report.style import Ink
+from tats_exp.report.tables import floor_cell
+
+FLOOR_NAMES = {"real": "real vs real", "reconstruction": "reconstruction vs real", "chance": "chance"}
+FLOOR_DASHES = {"real": (0, (4, 2)), "reconstruction": (0, (1, 1.5)), "chance": (0, (4, 2))}
+
+
+def draw_floors(axis: Axes, key: str, runs: list[Run], ink: Ink) -> None:
+    """A line for every floor that the runs have of a metric."""
+    for kind, name in FLOOR_NAMES.items():
+        floor = floor_cell(kind, key, runs).mean
+        if floor is not None:
+            axis.axhline(floor, color=ink.floor, linestyle=FLOOR_DASHES[kind], linewidth=1.2, label=name, zorder=1)
+
+
+def name_axes(axis: Axes, title: str, x: str, y: str) -> None:
+    """Title, and what either axis shows."""
+    axis.set_title(title)
+    axis.set_xlabel(x)
+    axis.set_ylabel(y)
+
+
+def add_legend(figure: Figure, axes: list[Axes]) -> None:
+    """One legend above all panels, each name once."""
+    entries = {
+        label: handle
+        for axis in axes
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        if not label.startswith("_")
+    }
+    if entries:
+        columns = max(1, 120 // (6 + max(map(len, entries))))  # some 120 letters fit beside each other
+        figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=columns)

@@ -1,0 +1,59 @@
+"""`sweep.json`: what the plan settled for all runs of a sweep, left in its folder for each of them to find.
+
+A run may start in another process or on another machine: it knows its own folder and goes up from there.
+"""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import Field
+
+from tats_exp import UserError
+from tats_exp.run_folder import Record
+
+
+class SweepRecord(Record):
+    """What is the same in all runs of a sweep, or shared out among them.
+
+    Attributes:
+        swept: keys whose values tell the runs apart.
+        reserve_training: frames that every run keeps free on either side of a training clip.
+        reserve_encoding: the same for windows that are only encoded.
+        threads: CPU threads of a run that does not say how many it takes.
+        started: seconds since 1970; what a stage to be redone left before is older than the sweep.
+    """
+
+    FILE = "sweep.json"
+
+    swept: tuple[str, ...]
+    reserve_training: int = Field(ge=0)
+    reserve_encoding: int = Field(ge=0)
+    threads: int = Field(ge=1)
+    started: float
+
+    @classmethod
+    def of_run(cls, folder: Path) -> "SweepRecord":
+        """Find the record of the sweep that a run folder lies in.
+
+        Args:
+            folder: of the run.
+
+        Raises:
+            UserError: neither the folder nor one above it has one.
+        """
+        for place in (folder.absolute(), *folder.absolute().parents):
+            if (place / cls.FILE).is_file():
+                return cls.read(place)
+        raise UserError(f"{folder}: no {cls.FILE} here or above: a run is started by python -m tats_exp")
+
+    def settle(self, cfg: DictConfig) -> DictConfig:
+        """The config of a run with what the sweep settles filled in.
+
+        Args:
+            cfg: as composed; `reserve` in it is a minimum that the plan has kept to.
+        """
+        reserve = {"training": self.reserve_training, "encoding": self.reserve_encoding}
+        settled = {"reserve": reserve, "threads": cfg.threads or self.threads}
+        merged = OmegaConf.merge(cfg, settled)
+        assert isinstance(merged, DictConfig)
+        return merged

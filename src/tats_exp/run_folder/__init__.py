@@ -1,0 +1,60 @@
+"""What a run leaves in its folder: one typed record, one writer and one reader for each file.
+
+    status.json          Status         how the run went, what it chose, what it reused, who wrote it
+    config.yaml                         the config as it ran, resolved
+    metrics.json         Metrics        final values, floors, notes, and the protocol they were measured under
+    curves.csv           Columns        a row per window of the sampled videos
+    losses.csv           Losses         a row per stage, step and key
+    code_histogram.csv   Columns        the share of each code among real and generated ones
+    mask.json            MaskLeak       the mask of an interpolation transformer, and what leaks through it
+    videos/*.mp4         paths          sampled, real and reconstructed videos
+
+A report leaves a table of several runs: `report/table.csv`, kept as `experiments/<name>/results.csv` (ResultRow).
+Nothing here imports torch or the science.
+"""
+
+from tats_exp.run_folder.columns import Column
+from tats_exp.run_folder.protocol import Protocol, same_protocol
+from tats_exp.run_folder.records import MaskLeak, Metrics, Record, Status, write_metrics
+from tats_exp.run_folder.results import ResultRow, read_results, results_csv
+from tats_exp.run_folder.series import (
+    CODE_HISTOGRAM,
+    CURVES,
+    LOSSES,
+    Columns,
+    Losses,
+    Series,
+    read_columns,
+    read_losses,
+    write_losses,
+    write_table,
+)
+
+CONFIG = "config.yaml"
+VIDEOS = "videos"
+
+__all__ = [
+    "CODE_HISTOGRAM",
+    "CONFIG",
+    "CURVES",
+    "LOSSES",
+    "VIDEOS",
+    "Column",
+    "Columns",
+    "Losses",
+    "MaskLeak",
+    "Metrics",
+    "Protocol",
+    "Record",
+    "ResultRow",
+    "Series",
+    "Status",
+    "read_columns",
+    "read_losses",
+    "read_results",
+    "results_csv",
+    "same_protocol",
+    "write_losses",
+    "write_metrics",
+    "write_table",
+]

@@ -1,0 +1,106 @@
+"""What a reader has to know of one column of values: its names, its unit, which way is good.
+
+Measures declare columns, `metrics.json` holds them, and tables, verdicts, figures and the docs are made from them. This
+file imports no torch, so that a report needs none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from tats_exp import UserError
+
+Better = Literal["higher", "lower", "zero", "one"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of values.
+
+    `{network}` and `{classifier}` in key, title and phrase stand for the names of the networks that were asked.
+
+    Attributes:
+        key: log key, the same in W&B, CSV, table and figure. A `*` stands for a number; such a column is not in the
+            table.
+        title: two lines for the head of a column.
+        explanation: one line that says what the value is.
+        unit: of the values, for axes.
+        better: which way is good; None if values of different choices must not be compared at all.
+        phrase: what stands in a sentence of the verdict.
+        in_table: whether the column is in the main table, and its values enter the verdict.
+        is_curve: whether it holds one value per window of the generated videos, in place of one in all.
+        never: a null value means that it never happened, which is later than any number.
+        floored: differences below twice the real-vs-real floor do not count. The values are 0 or more.
+        protocol: the value depends on the evaluation protocol.
+        pedestal: every distance of a generated video starts from this one, so a large value hides drift.
+        figure: name of the figure that draws the values as bars, "" for none.
+    """
+
+    key: str
+    title: tuple[str, str]
+    explanation: str
+    unit: str = ""
+    better: Better | None = None
+    phrase: str = ""
+    in_table: bool = False
+    is_curve: bool = False
+    never: bool = False
+    floored: bool = False
+    protocol: bool = False
+    pedestal: bool = False
+    figure: str = ""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> Column:
+        """Read what `as_dict` wrote.
+
+        Raises:
+            UserError: a field is missing or of another type, as in what another version wrote; one line.
+        """
+        try:
+            return _READER.validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"]))
+            raise UserError(
+                f"column {values.get('key')}: {field}: {first['msg']}: written by another version"
+            ) from None
+
+    def as_dict(self) -> dict[str, object]:
+        """The fields by name, ready for JSON."""
+        return asdict(self)
+
+    def named(self, network: str, classifier: str) -> Column:
+        """The column of values that these networks gave."""
+        names = {"network": network, "classifier": classifier}
+        title = (self.title[0].format(**names), self.title[1].format(**names))
+        return replace(self, key=self.key.format(**names), title=title, phrase=self.phrase.format(**names))
+
+    @property
+    def arrow(self) -> str:
+        """Which way is good, as a sign: `↑`, `↓`, `→0`, `→1`, or nothing."""
+        return {"higher": "↑", "lower": "↓", "zero": "→0", "one": "→1", None: ""}[self.better]
+
+    def judge(self, higher: bool) -> str:
+        """`better` or `worse` for a higher (or lower) value; "" where neither can be said from the sign alone."""
+        if self.better not in ("higher", "lower"):
+            return ""
+        return "better" if (self.better == "higher") == higher else "worse"
+
+    def numbers(self, values: list[float | None]) -> list[float]:
+        """Values for comparing: `never` becomes infinity, what was not measured is dropped."""
+        if self.never:
+            return [math.inf if value is None else value for value in values]
+        return [value for value in values if value is not None]
+
+    def within_floor(self, value: float, floor: float | None) -> bool:
+        """Whether a value says no more than two sets of real clips do of each other: below twice their distance."""
+        return self.floored and floor is not None and value < 2 * floor
+
+
+_READER = TypeAdapter(Column)

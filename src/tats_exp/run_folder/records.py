@@ -1,0 +1,188 @@
+"""The JSON files of a run folder as typed records, each with the one way to write it and to read it."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
+
+from tats_exp import UserError
+from tats_exp.files import write_json
+from tats_exp.run_folder.columns import Column
+from tats_exp.run_folder.protocol import Protocol
+
+RecordType = TypeVar("RecordType", bound="Record")
+Text = Annotated[str, BeforeValidator(str)]
+
+
+class Record(BaseModel):
+    """One JSON file of a run folder; keys that this version does not know are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    FILE: ClassVar[str]
+
+    @classmethod
+    def read(cls: type[RecordType], folder: Path) -> RecordType:
+        """Read the record of a folder.
+
+        Raises:
+            UserError: it is missing, damaged, or of a version that cannot be read; one line that names the file and,
+                where it is known, the commit that wrote it.
+        """
+        values = _read_object(folder / cls.FILE)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise UserError(f"{cls.FILE}: {_first_line(error)}{_writer(folder)}") from None
+
+    def write(self, folder: Path) -> None:
+        """Write the record so that a reader finds the old file or the new one."""
+        write_json(folder / self.FILE, self.model_dump(mode="json"))
+
+
+class Status(Record):
+    """How a run went.
+
+    Attributes:
+        state: of the run; a process that was killed leaves `running`.
+        error: one line about what went wrong.
+        by_user: whether the user can mend it.
+        experiment: name of the question.
+        description: the question in a sentence.
+        choices: what tells the run apart from others of its sweep, the seed included.
+        seconds: wall time of each stage that was made now; `total` is that of the run.
+        reused: stages that were found in the store.
+        stages: key of each stage in the store.
+        speed: how fast it sampled.
+        device: type of the device.
+        version: of Python and the packages.
+        commit: of the checkout that wrote the folder; None when it was installed.
+        log: the first refusal of the log, if there was one.
+    """
+
+    FILE = "status.json"
+
+    state: Literal["running", "finished", "failed"]
+    error: str | None = None
+    by_user: bool = False
+    experiment: str = ""
+    description: str | None = None
+    choices: dict[str, Text] = {}
+    seconds: dict[str, float] = {}
+    reused: tuple[str, ...] = ()
+    stages: dict[str, str] = {}
+    speed: dict[str, float] = {}
+    device: str = ""
+    version: dict[str, str] = {}
+    commit: str | None = None
+    log: str | None = None
+
+    @property
+    def writer(self) -> str:
+        """Who wrote the folder, in words: the commit, or the version that was installed; "" if it does not say."""
+        version = self.version.get("tats-exp")
+        return f"commit {self.commit}" if self.commit else f"version {version}" if version else ""
+
+
+class Metrics(Record):
+    """What was measured of a run.
+
+    Attributes:
+        values: final values by key; None where the event that a value counts never happened.
+        floors: kind (`real`, `reconstruction`, `chance`) -> key -> value.
+        notes: what a reader of the values has to know.
+        protocol: how they were measured; None where nothing was compared.
+        columns: what the measures say of their columns, in the order of the table.
+    """
+
+    FILE = "metrics.json"
+
+    values: dict[str, float | None]
+    floors: dict[str, dict[str, float]] = {}
+    notes: tuple[str, ...] = ()
+    protocol: Annotated[Protocol | None, BeforeValidator(lambda read: _protocol(read))] = None
+    columns: tuple[Column, ...]
+
+    @field_validator("values")
+    @classmethod
+    def _measured(cls, values: dict[str, float | None]) -> dict[str, float | None]:
+        """A number that is no number was not measured; None stays, for some values it means never."""
+        return {key: value for key, value in values.items() if value is None or math.isfinite(value)}
+
+    @field_validator("floors", mode="before")
+    @classmethod
+    def _known(cls, floors: dict[str, dict[str, float | None]]) -> dict[str, dict[str, float]]:
+        return {kind: {k: v for k, v in floor.items() if v is not None} for kind, floor in floors.items()}
+
+
+class MaskLeak(Record):
+    """The mask of an interpolation transformer, and what leaks through it.
+
+    Attributes:
+        mask: which.
+        window: latent grid (t, h, w) of its window.
+        condition_length: c, codes of the condition.
+        visible: (1 + t, 1 + t), share of pairs of positions in which a row may look at a column; condition first.
+        leak: (t, t), rows hear of columns that they must not know; None where they may.
+    """
+
+    FILE = "mask.json"
+
+    mask: str
+    window: tuple[int, int, int]
+    condition_length: int
+    visible: list[list[float]]
+    leak: list[list[float | None]]
+
+
+def write_metrics(
+    folder: Path,
+    values: Mapping[str, float | None],
+    floors: Mapping[str, Mapping[str, float]],
+    notes: Sequence[str],
+    protocol: Protocol,
+    columns: Sequence[Column],
+) -> None:
+    """Write `metrics.json`; values that are no finite numbers become null."""
+    finite = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
+    known = {kind: dict(floor) for kind, floor in floors.items()}
+    Metrics(values=finite, floors=known, notes=tuple(notes), protocol=protocol, columns=tuple(columns)).write(folder)
+
+
+def _protocol(read: object) -> object:
+    """A protocol as it is, or from what is written of one."""
+    return (Protocol.from_dict(read) if read else None) if isinstance(read, Mapping) else read
+
+
+def _read_object(path: Path) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path.name}: missing") from error
+    except ValueError as error:
+        raise UserError(f"{path.name}: not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path.name}: holds no JSON object")
+    return content
+
+
+def _first_line(error: ValidationError) -> str:
+    """The first finding of pydantic: the key, what it holds, and what is wrong with it."""
+    finding = error.errors()[0]
+    key = ".".join(map(str, finding["loc"]))
+    if finding["type"] == "value_error":
+        return str(finding["ctx"]["error"])
+    if finding["type"] == "missing":
+        return f"{key} is missing"
+    return f"{key}={str(finding['input'])[:60]!r}: {finding['msg']}"
+
+
+def _writer(folder: Path) -> str:
+    """The end of a line about a folder that cannot be read: who wrote it, where its status can be read."""
+    try:
+        status = Status.model_validate(_read_object(folder / Status.FILE))
+    except (UserError, ValidationError, OSError):
+        return ""
+    return f" (written by {status.writer})" if status.writer else ""

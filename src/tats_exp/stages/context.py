@@ -1,0 +1,205 @@
+"""What stages are given: the run they belong to, what earlier stages left, and how they work.
+
+A stage declares its inputs as a dataclass. `meaning` makes of it what the key of the stage is computed from, so that
+nothing which changes a result can be left out of the key by hand.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar, get_type_hints
+
+import lightning.pytorch as L
+import torch
+
+from tats_exp.config.build import build
+from tats_exp.config.networks import classifier, feature_network, identities
+from tats_exp.config.schema import Config
+from tats_exp.config.sections import identity
+from tats_exp.data.joined import JoinedVideos
+from tats_exp.data.videos import Videos, VideoSource
+from tats_exp.features.perceptual import Perceptual
+from tats_exp.files import Stage
+from tats_exp.fit import Scalars, Steps
+from tats_exp.metrics.networks import Networks
+from tats_exp.transformer.conditions import Condition
+
+# Lightning announces hardware and products at every trainer it makes; errors still come through.
+for _name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+Result = TypeVar("Result")
+Object = TypeVar("Object")
+Json = str | int | float | bool | None | list[Any] | dict[str, Any]
+
+
+_NO_MEANING = "no part of the key"
+NoMeaning = Annotated[Object, _NO_MEANING]
+"""Type of an input that changes how the result of a stage is made, how much at a time say, and not the result."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a finished stage left: its key and its folder in the store."""
+
+    key: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Earlier(Generic[Result]):
+    """What an earlier stage left, as a later one takes it: known by its key, read when it is needed."""
+
+    key: str
+    read: Callable[[], Result]
+
+
+@dataclass(frozen=True)
+class Chosen(Generic[Object]):
+    """An object that the config describes, and what of its description changes what it does."""
+
+    object: Object
+    identity: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where and how a stage works, and whom it tells. Nothing of it changes what is made.
+
+    Attributes:
+        folder: to be filled.
+        device: where models run.
+        make_trainer: a partial of `lightning.pytorch.Trainer`.
+        processes: that make a trained stage together.
+        workers: processes that read clips, of each of them.
+        compile: whether training steps are compiled.
+        progress: called with (done, total).
+        losses: called with (step, values) whenever losses are logged.
+    """
+
+    folder: Path
+    device: torch.device
+    make_trainer: Callable[..., L.Trainer]
+    processes: int
+    workers: int
+    compile: bool
+    progress: Steps
+    losses: Scalars
+
+
+def meaning(inputs: object) -> dict[str, Json]:
+    """What the key of a stage is computed from: every field of its inputs that has a meaning, as JSON.
+
+    Args:
+        inputs: a dataclass. Earlier stages stand for their keys, videos for their fingerprints, chosen objects for
+            their identities, sections of the config for their `meaning`.
+
+    Raises:
+        TypeError: a field holds something that cannot say what it means.
+    """
+    hints = get_type_hints(type(inputs), include_extras=True)
+    return {
+        name: _meaning(getattr(inputs, name))
+        for name, hint in hints.items()
+        if _NO_MEANING not in getattr(hint, "__metadata__", ())
+    }
+
+
+def _meaning(value: object) -> Json:
+    if isinstance(value, Earlier):
+        return value.key
+    if isinstance(value, Chosen):
+        return None if value.identity is None else dict(value.identity)
+    if callable(own_meaning := getattr(value, "meaning", None)):
+        return own_meaning()
+    if callable(fingerprint := getattr(value, "fingerprint", None)):
+        return fingerprint()
+    if isinstance(value, Mapping):
+        return {str(key): _meaning(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_meaning(inner) for inner in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"{type(value).__name__} cannot be part of the key of a stage: it has no meaning()")
+
+
+@dataclass
+class RunContext:
+    """A checked run and what its config describes, made when first asked for; stages take their inputs from it.
+
+    Attributes:
+        config: of the run.
+        left: what finished stages left, by their name.
+    """
+
+    config: Config
+    left: dict[str, Left] = field(default_factory=dict)
+
+    def earlier(self, stage: Stage[Any, Result]) -> Earlier[Result]:
+        """What an earlier stage left."""
+        left = self.left[stage.name]
+        return Earlier(left.key, partial(stage.read, self.config, left.folder))
+
+    @cached_property
+    def source(self) -> VideoSource:
+        """The data set."""
+        return build(self.config.data, "data")
+
+    @cached_property
+    def train(self) -> Videos:
+        """Its train split."""
+        return self.source.split("train")
+
+    @cached_property
+    def test(self) -> Videos:
+        """Its test split."""
+        return self.source.split("test")
+
+    @cached_property
+    def real(self) -> Videos:
+        """Where the real windows of the evaluation come from."""
+        return self.train if self.config.metrics.split == "train" else JoinedVideos([self.train, self.test])
+
+    @property
+    def data_seed(self) -> int:
+        """Seed of the split, the reference and every fixed list of windows."""
+        return self.source.seed
+
+    @cached_property
+    def condition(self) -> Condition:
+        """What the transformer is conditioned on."""
+        return build(self.config.condition, "condition")
+
+    @cached_property
+    def networks(self) -> Chosen[Networks]:
+        """The networks of the evaluation, in eval mode on the device."""
+        metrics = self.config.metrics
+        network = feature_network(metrics.network, self.device)
+        judge = classifier(metrics.classifier, self.device)
+        return Chosen(Networks(network, judge, self.device), identities(metrics, network, judge))
+
+    @cached_property
+    def perceptual(self) -> Chosen[Perceptual | None]:
+        """The perceptual loss of the VQGAN, on the CPU."""
+        node = self.config.vqgan.training.perceptual
+        if node is None:
+            return Chosen(None, None)
+        network: Perceptual = build(node, "vqgan.training.perceptual")
+        return Chosen(network, identity(node, network.checksum))
+
+    @cached_property
+    def make_trainer(self) -> Callable[..., L.Trainer]:
+        """A partial of the Lightning trainer."""
+        return build(self.config.trainer, "trainer")
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the trainer trains; everything else runs there, too."""
+        return self.make_trainer(logger=False, enable_model_summary=False).strategy.root_device
+
+    def work(self, folder: Path, progress: Steps, losses: Scalars) -> Work:
+        """How a stage works in a folder."""
+        config, processes = self.config, int(self.config.trainer["devices"])
+        return Work(folder, self.device, self.make_trainer, processes, config.workers, config.compile, progress, losses)

@@ -1,0 +1,33 @@
+"""The stages of a run, in the order in which they are walked."""
+
+from typing import Any
+
+from tats_exp.config.schema import Config
+from tats_exp.files import Stage
+from tats_exp.stages.codes import CODES_STAGE, LONG_CODES_STAGE
+from tats_exp.stages.metrics import METRICS_STAGE
+from tats_exp.stages.reference import REFERENCE_STAGE
+from tats_exp.stages.samples import SAMPLES_STAGE
+from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE
+from tats_exp.stages.vqgan import VQGAN_STAGE
+from tats_exp.transformer.conditions import Condition
+
+
+def stages_of(config: Config, condition: Condition) -> tuple[Stage[Any, Any], ...]:
+    """What a run goes through; each stage may read what those before it left.
+
+    Args:
+        config: of the run.
+        condition: of the run; stages of its own stand before the codes.
+    """
+    return (
+        REFERENCE_STAGE,
+        VQGAN_STAGE,
+        *condition.stages(),
+        CODES_STAGE,
+        *([LONG_CODES_STAGE] if config.interpolates else []),
+        TRANSFORMER_STAGE,
+        *([INTERPOLATION_STAGE] if config.interpolates else []),
+        SAMPLES_STAGE,
+        METRICS_STAGE,
+    )

@@ -1,0 +1,85 @@
+"""Findings of made-up videos, with numbers that tests choose."""
+
+import torch
+
+from tats_exp.metrics import Findings, Leak, RealWindows, WindowStatistics
+from tats_exp.metrics.findings import (
+    CodeFindings,
+    JointFindings,
+    LabelFindings,
+    LeakFindings,
+    ReconstructionFindings,
+    SplitNLL,
+    UnseenReal,
+)
+from tats_exp.metrics.reconstruction import ReconstructionErrors
+from tats_exp.metrics.window_statistics import PIXELS
+
+D, CLASSES, CODES, FRAMES = 4, 3, 8, 4
+
+
+def a_window(videos: int, seed: int, looked_at: bool = True, shift: float = 0.0) -> WindowStatistics:
+    random = torch.Generator().manual_seed(seed)
+    seen = {name: torch.rand(videos, generator=random).double() + 0.1 for name in PIXELS}
+    if looked_at:
+        seen["features"] = torch.randn(videos, D, generator=random) + shift
+        seen["probabilities"] = torch.randn(videos, CLASSES, generator=random).softmax(dim=-1)
+    return WindowStatistics(**seen)
+
+
+def real_windows(repeats: int = 1, videos: int = 20, reference: int = 30) -> RealWindows:
+    return RealWindows.of(a_window(repeats * (videos + reference), 0), repeats, videos)
+
+
+def of_folders(
+    windows: list[WindowStatistics], real: RealWindows | None = None, resamples: int = 0, seed: int = 0
+) -> Findings:
+    """What an evaluation of folders finds out."""
+    real = real or real_windows()
+    unseen = UnseenReal("other_real", real.floor)
+    return Findings("net", "judge", real, windows, resamples, seed, unseen=unseen)
+
+
+def codes(videos: int, windows: int) -> CodeFindings:
+    random = torch.Generator().manual_seed(5)
+
+    def draw(count: int, frames: int = FRAMES) -> torch.Tensor:
+        return torch.randint(CODES, (count, frames, 2, 2), generator=random)
+
+    held_out = draw(12)
+    return CodeFindings(
+        size=CODES,
+        frames=FRAMES,
+        train=draw(2 * videos),
+        held_out=held_out,
+        held_out_shifted=held_out.roll(-1, dims=1),
+        held_out_videos=torch.arange(12) // 2,
+        sampled=draw(videos, windows * FRAMES),
+        key_every=1,
+    )
+
+
+def of_run(windows: int = 4, videos: int = 20) -> Findings:
+    """Everything that a run can find out, of a sliding and of a hierarchical sampler together."""
+    real = real_windows(videos=videos)
+    random = torch.Generator().manual_seed(6)
+    pixels = torch.randint(0, 256, (2, 3, 16, 16, 16, 3), generator=random, dtype=torch.uint8)
+    errors = ReconstructionErrors()
+    errors.add(*pixels)
+    motion = torch.rand(2, 5, 16, generator=random, dtype=torch.float64)
+    return Findings(
+        network="net",
+        classifier="judge",
+        real=real,
+        windows=[a_window(videos, t + 1, shift=0.3 * t) for t in range(windows)],
+        resamples=5,
+        seed=0,
+        unseen=UnseenReal("held_out", real.floor),
+        codes=codes(videos, windows),
+        reconstructions=ReconstructionFindings(torch.randn(videos, D, generator=random), errors),
+        nll={"transformer": SplitNLL(1.5, 2.0), "interpolation": SplitNLL(1.0, 1.25)},
+        shift_gap=torch.tensor([0.1, 0.2, 0.6], dtype=torch.float64),
+        leak=LeakFindings(Leak(torch.zeros(2, 2, dtype=torch.float64), 0.25), forced=1.0, hidden=1.5),
+        labels=LabelFindings(torch.zeros(videos, dtype=torch.int64), torch.ones(videos, dtype=torch.int64)),
+        joints=JointFindings(motion[0], motion[1], time_stride=4),
+    )

@@ -1,0 +1,69 @@
+"""The JSON files of a run folder: written and read back the same, refused in one line that says who wrote them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tats_exp import UserError
+from tats_exp.run_folder import Column, MaskLeak, Metrics, Protocol, Status, write_metrics
+from tests.report.sweep import PROTOCOL
+
+STATUS = Status(
+    state="finished",
+    experiment="padding_ablation",
+    choices={"padding": "zero", "seed": "0"},
+    seconds={"vqgan": 1.5, "total": 2.0},
+    reused=("codes",),
+    stages={"vqgan": "ab12"},
+    version={"tats-exp": "0.1.0"},
+    commit="c0ffee",
+)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    mask = MaskLeak(mask="b", window=(3, 2, 2), condition_length=1, visible=[[1.0]], leak=[[None, 0.5], [0.25, None]])
+    metrics = Metrics(
+        values={"a": 0.1, "never": None},
+        floors={"real": {"a": 1.7}},
+        notes=("one",),
+        protocol=Protocol.from_dict(PROTOCOL),
+        columns=(Column("a", ("a", ""), "What a is."),),
+    )
+    for record in (STATUS, metrics, mask):
+        record.write(tmp_path)
+        assert type(record).read(tmp_path) == record
+
+
+def test_values_that_are_no_numbers_are_written_as_null(tmp_path: Path) -> None:
+    values = {"a": 1.0, "b": float("nan"), "c": float("inf"), "d": None}
+    write_metrics(tmp_path, values, {"real": {"a": 1.0}}, ["note"], Protocol.from_dict(PROTOCOL), [])
+    written = json.loads((tmp_path / "metrics.json").read_text())
+    assert written["values"] == {"a": 1.0, "b": None, "c": None, "d": None}
+    assert written["protocol"] == {**PROTOCOL, "given_frames": 0}
+
+
+def test_keys_of_another_version_are_passed_over_and_choices_are_text(tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text('{"state": "finished", "choices": {"seed": 0}, "colour": "red"}')
+    assert Status.read(tmp_path) == Status(state="finished", choices={"seed": "0"})
+
+
+def test_a_file_of_an_older_version_is_refused_with_the_commit_that_wrote_it(tmp_path: Path) -> None:
+    STATUS.write(tmp_path)
+    old = {key: value for key, value in PROTOCOL.items() if key != "split"}
+    (tmp_path / "metrics.json").write_text(json.dumps({"values": {}, "protocol": old}))
+    with pytest.raises(UserError, match=r"^metrics\.json: protocol lacks split.*\(written by commit c0ffee\)$"):
+        Metrics.read(tmp_path)
+    STATUS.model_copy(update={"commit": None}).write(tmp_path)
+    with pytest.raises(UserError, match=r"\(written by version 0\.1\.0\)$"):
+        Metrics.read(tmp_path)
+    (tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(UserError, match=r"^metrics\.json: values is missing"):
+        Metrics.read(tmp_path)
+
+
+def test_records_are_read_without_torch() -> None:
+    script = "import sys, tats_exp.run_folder; print([n for n in ('torch', 'hydra', 'matplotlib') if n in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
