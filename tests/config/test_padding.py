@@ -28,7 +28,7 @@ def composed(*overrides: str) -> DictConfig:
 
 
 def paddings(*overrides: str) -> tuple[TimePadding, TimePadding]:
-    return build_paddings(check(composed(*overrides)))
+    return build_paddings(check(composed(*overrides)).padding.halves)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,8 @@ def paddings(*overrides: str) -> tuple[TimePadding, TimePadding]:
 )
 def test_a_half_is_the_option_that_it_names(overrides: list[str], encoder: TimePadding, decoder: TimePadding) -> None:
     assert paddings(*overrides) == (encoder, decoder)
-    vqgan = build_vqgan(check(composed(*overrides)))
+    config = check(composed(*overrides))
+    vqgan = build_vqgan(config.vqgan.model, config.padding.halves)
     assert (vqgan.encoder_padding, vqgan.decoder_padding) == (encoder, decoder)
 
 
@@ -57,7 +58,7 @@ def test_the_config_of_a_run_says_what_its_paddings_are_without_a_search_path() 
     stored.padding.encoder = "an option that is gone"
     config = check(stored)
     assert (config.padding.encoder, config.padding.decoder) == ("an option that is gone", "alpha")
-    assert build_paddings(config) == (Zero(), Alpha(0.25))
+    assert build_paddings(config.padding.halves) == (Zero(), Alpha(0.25))
 
 
 def test_a_sweep_over_an_argument_names_its_runs_by_it() -> None:
@@ -130,9 +131,15 @@ def test_an_option_of_a_user_is_chosen_and_set_apart_like_ours(own: Path, way: s
     from my_paddings import Dim  # type: ignore[import-not-found]
 
     given = way.format(own)
-    assert build_paddings(planned(given, "padding=dim", "padding.share=.25")) == (Dim(0.25), Dim(0.25))
-    assert build_paddings(planned(given, "padding.encoder=dim", "seed=3")) == (Dim(0.5, seed=3), Replicate())
-    assert build_paddings(planned(given, "padding=half_dim", "padding.decoder=alpha")) == (Dim(0.5), Alpha(0.5))
+    assert build_paddings(planned(given, "padding=dim", "padding.share=.25").padding.halves) == (Dim(0.25), Dim(0.25))
+    assert build_paddings(planned(given, "padding.encoder=dim", "seed=3").padding.halves) == (
+        Dim(0.5, seed=3),
+        Replicate(),
+    )
+    assert build_paddings(planned(given, "padding=half_dim", "padding.decoder=alpha").padding.halves) == (
+        Dim(0.5),
+        Alpha(0.5),
+    )
 
 
 @pytest.mark.parametrize(
