@@ -146,7 +146,7 @@ def test_an_option_of_a_user_is_chosen_and_set_apart_like_ours(own: Path, way: s
     "overrides, said",
     [
         (["padding.encoder=dm"], "padding.encoder=dm: no such option; did you mean 'dim'? allowed: alpha, dim, gone"),
-        (["padding.encoder=lamp"], "padding._target_=my_paddings.no_padding: no TimePadding; allowed: a class derived"),
+        (["padding.encoder=lamp"], "padding._target_=my_paddings.no_padding: its return annotation is int; allowed:"),
         (["padding.encoder=shade"], "padding.shadow: unknown key; allowed: seed, share"),
         (["padding.decoder=gone"], "padding._target_: cannot import 'my_paddings.Gone'"),
         (["padding.decoder=torn"], "padding.decoder=torn: "),
