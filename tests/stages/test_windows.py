@@ -8,9 +8,11 @@ from tats_exp.stages.decoder import Decoder
 from tats_exp.stages.samples import Samples
 from tats_exp.stages.windows import MotionOnTheWay, sampled_codes, sampled_windows, without_given
 from tats_exp.vqgan import VQGAN, EMACodebook
+from tats_exp.vqgan.padding import Real, Replicate, TimePadding
 
 
-def a_vqgan(padding: str = "replicate") -> VQGAN:
+def a_vqgan(padding: TimePadding | None = None) -> VQGAN:
+    padding = padding or Replicate()
     return VQGAN(EMACodebook(16, 8), 4, (4, 4, 4), 1, "batch", padding, padding).eval()
 
 
@@ -22,8 +24,8 @@ def test_frames_that_were_given_are_not_measured(given: int, pieces: list[int]) 
     assert torch.equal(left, video[:, given:])
 
 
-@pytest.mark.parametrize("padding, margin", [("replicate", 0), ("real", 3)])
-def test_codes_that_were_given_are_not_measured(padding: str, margin: int) -> None:
+@pytest.mark.parametrize("padding, margin", [(Replicate(), 0), (Real(), 3)])
+def test_codes_that_were_given_are_not_measured(padding: TimePadding, margin: int) -> None:
     codes = torch.arange(20)[None, :, None, None].expand(2, -1, 4, 4)
     samples = Samples(codes, torch.zeros(2, dtype=torch.int64), margin > 0, 2, None, 1.0)
     assert sampled_codes(a_vqgan(padding), samples)[0, :, 0, 0].tolist() == list(range(margin + 2, 20 - margin))
