@@ -11,6 +11,7 @@ from tats_exp.transformer import Transformer, attention_mask, code_nll
 from tats_exp.transformer.attention import BlockMask, visible_pairs
 from tats_exp.vqgan import VQGAN, EMACodebook, TimePadding
 from tests.vqgan.models import PADDINGS
+from tests.vqgan.test_compile import one_graph
 
 pytestmark = pytest.mark.gpu
 
@@ -78,6 +79,15 @@ def test_block_kernels_equal_the_plain_mask(mask: str) -> None:
         gradients.append(model.tok_emb.weight.grad.to("cpu", copy=True))  # it moves along with the model
     torch.testing.assert_close(logits[1], logits[0], atol=1e-4, rtol=0)
     torch.testing.assert_close(gradients[1], gradients[0], atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("ema", "batch", "Replicate", "Replicate"), ("ema", "group", "Zero", "Zero")],
+    ids=["batch", "group"],
+)
+def test_the_training_pass_is_one_graph(options: tuple[str, ...]) -> None:
+    one_graph("cuda", *options)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
