@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from runs import run_folders, tats_exp
+from tats_exp.features.shapes_cnn import ShapesCNN
 from tats_exp.sampling import Hierarchical, SlidingWindow
 from tats_exp.transformer import Transformer, attention_mask, code_nll
 from tats_exp.transformer.attention import BlockMask, visible_pairs
@@ -79,6 +80,14 @@ def test_block_kernels_equal_the_plain_mask(mask: str) -> None:
         gradients.append(model.tok_emb.weight.grad.to("cpu", copy=True))  # it moves along with the model
     torch.testing.assert_close(logits[1], logits[0], atol=1e-4, rtol=0)
     torch.testing.assert_close(gradients[1], gradients[0], atol=1e-5, rtol=1e-3)
+
+
+def test_features_are_those_of_the_cpu_although_tf32_is_allowed() -> None:
+    torch.backends.cudnn.allow_tf32 = True  # the fixture sets it back
+    video, network = torch.randint(256, (4, 16, 16, 16, 3), dtype=torch.uint8), ShapesCNN.pretrained()
+    on_cpu = network.features(video)
+    assert torch.backends.cudnn.allow_tf32
+    torch.testing.assert_close(network.to("cuda").features(video.to("cuda")).cpu(), on_cpu, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
