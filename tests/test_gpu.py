@@ -7,7 +7,7 @@ import torch
 
 from runs import run_folders, tats_exp
 from tats_exp.features.shapes_cnn import ShapesCNN
-from tats_exp.sampling import Hierarchical, SlidingWindow
+from tats_exp.sampling import Hierarchical, SlidingWindow, next_code, sample_codes
 from tats_exp.transformer import Transformer, attention_mask, code_nll
 from tats_exp.transformer.attention import BlockMask, visible_pairs
 from tats_exp.vqgan import VQGAN, EMACodebook, TimePadding
@@ -60,6 +60,44 @@ def test_a_hierarchy_sampled_on_the_gpu_equals_the_cpu(mask: str) -> None:
     transformer.to("cuda")
     on_gpu = sample(transformer, condition.to("cuda"), 12, [1, 2], interpolation=interpolation.to("cuda"))
     assert torch.equal(on_gpu.cpu(), on_cpu)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("choice", [{"greedy": True}, {"top_p": 0.9}, {"top_k": 5, "top_p": 0.9}, {}])
+@pytest.mark.parametrize("mask", ["causal", "a", "c"])
+def test_a_captured_step_draws_what_steps_one_by_one_draw(
+    mask: str, choice: dict, precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the next window, of another model, with other weights, and in another batch."""
+    torch.manual_seed(0)
+    models = [Transformer(4, 256, (4, 4, 4), 2, 2, 32, mask=mask).eval().to("cuda", precision) for _ in range(2)]
+    for parameter in (p for model in models for p in model.parameters() if p.ndim > 1):
+        torch.nn.init.normal_(parameter, std=0.2)  # likelihoods that rounding does not decide
+
+    def sampled(model: Transformer, batch: int, seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        condition = torch.randint(4, (batch, 1)).to("cuda")
+        anchors = torch.randint(256, (2, batch, 16)).to("cuda")
+        given = {} if mask == "causal" else {"prefix": anchors[0], "last_anchor": anchors[1]}
+        seeds = [seed + video for video in range(batch)]
+        return sample_codes(model, condition, 32, seeds=seeds, **given, **choice).cpu()
+
+    def everything() -> list[torch.Tensor]:
+        codes = [sampled(model, batch, seed) for model in models for batch in (3, 5) for seed in (0, 1)]
+        with torch.inference_mode():
+            codes.append(sampled(models[0], 3, 2))
+        with torch.no_grad():
+            models[0].head.weight.mul_(-1)
+        codes.append(sampled(models[0], 3, 2))
+        with torch.no_grad():
+            models[0].head.weight.mul_(-1)
+        return codes
+
+    replayed = everything()
+    assert not torch.equal(replayed[-1], replayed[-2])
+    monkeypatch.setattr(next_code, "LEAST_STEPS", 1000)
+    agree = [(one == two).all(dim=1).double().mean() for one, two in zip(replayed, everything(), strict=True)]
+    assert min(agree) == 1 if precision == torch.float32 else sum(agree) / len(agree) > 0.4
 
 
 @pytest.mark.parametrize("mask", ["b", "c"])
