@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from runs import run_folders, tats_exp
+from runs import killed, run_folders, tats_exp
 from tats_exp.features.shapes_cnn import ShapesCNN
 from tats_exp.sampling import Hierarchical, SlidingWindow, next_code, sample_codes
 from tats_exp.transformer import Transformer, attention_mask, code_nll
@@ -135,6 +135,22 @@ def test_features_are_those_of_the_cpu_although_tf32_is_allowed() -> None:
 )
 def test_the_training_pass_is_one_graph(options: tuple[str, ...]) -> None:
     one_graph("cuda", *options)
+
+
+def test_a_training_that_goes_on_equals_one_that_never_stopped(tmp_path: Path) -> None:
+    """To the bit, when it is asked to be deterministic."""
+    options = ("scale=smoke", "logger=csv", "trainer=gpu", "+trainer.deterministic=true", "discriminators=both")
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+    assert tats_exp(tmp_path / "whole", *options).returncode == 0
+    assert killed(tmp_path / "stopped", "*/vqgan/*/last.ckpt", *options).returncode < 0
+    assert killed(tmp_path / "stopped", "*/transformer/*/last.ckpt", *options).returncode < 0
+    assert tats_exp(tmp_path / "stopped", *options).returncode == 0
+    for stage in ("vqgan", "transformer"):
+        (one,), (two,) = (
+            list((tmp_path / side).rglob(f"{stage}/*/model.safetensors")) for side in ("whole", "stopped")
+        )
+        assert one.read_bytes() == two.read_bytes()
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
