@@ -30,6 +30,7 @@ from torch import Tensor
 
 import original_sampler
 from tats_exp.sampling import Hierarchical, SlidingWindow, sample_codes
+from tats_exp.sampling.captured import CapturedStep
 from tats_exp.transformer import Transformer, code_nll
 from tats_exp.vqgan import VQGAN, EMACodebook
 
@@ -122,6 +123,8 @@ def random_read(model: Transformer, batch: int, tokens: int) -> Tensor:
 def goes_on(model: Transformer, read: Tensor, steps: int) -> Callable[[], Tensor]:
     """A call that gives the likeliest codes (B, steps) behind what was read, as the sampler takes them."""
     batch, known = read.shape[2], read.shape[4]
+    if DEVICE == "cuda":
+        return replayed(model, read, steps)
     cache = model.new_cache(batch, known + steps)
     cache.kept[..., :known, :] = read.transpose(0, 1)
 
@@ -130,6 +133,21 @@ def goes_on(model: Transformer, read: Tensor, steps: int) -> Callable[[], Tensor
         for position in range(known, known + steps):
             codes.append(model.step(codes[-1], position, cache).argmax(dim=-1))
         return torch.stack(codes[1:], dim=1)
+
+    return call
+
+
+def replayed(model: Transformer, read: Tensor, steps: int) -> Callable[[], Tensor]:
+    """The same by the step that the sampler captures on CUDA."""
+    batch, known = read.shape[2], read.shape[4]
+    captured = CapturedStep(model, batch, lambda logits, _: logits.argmax(dim=-1))
+    captured.cache.kept[..., :known, :] = read.transpose(0, 1)
+    token, uniform = torch.zeros(batch, dtype=torch.int64, device=DEVICE), torch.zeros(batch, device=DEVICE)
+
+    def call() -> Tensor:
+        captured.cache.filled = known
+        captured.begin(token, known)
+        return torch.stack([captured(uniform) for _ in range(steps)], dim=1)
 
     return call
 

@@ -136,6 +136,14 @@ def by_step(rows: Iterable[tuple[int, str, float]]) -> dict[int, dict[str, float
     return steps
 
 
+def keep_float32() -> None:
+    """Keep cuDNN from rounding float32 to TF32 in this process, which it does unless told.
+
+    `precision=32-true` says float32, and the codes of a window must not hang on the device. In bf16 it changes nothing.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def fit(
     module: L.LightningModule,
     dataset: Dataset,

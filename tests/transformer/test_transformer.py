@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tats_exp.transformer import Transformer, attention_mask
+from tats_exp.transformer import Cache, Transformer, attention_mask
+from tats_exp.transformer.attention import _one_query
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden.json").read_text())
 
@@ -156,6 +157,36 @@ def test_step_by_step_between_anchors_equals_at_once(mask):
     rows = [model.prefill(tokens[:, positions], positions, cache)]
     rows += [model.step(tokens[:, p], p, cache) for p in range(first_between, last_anchor - 1)]
     torch.testing.assert_close(torch.stack(rows, dim=1), whole[:, 4:12], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("width", [16, 264])
+@pytest.mark.parametrize("mask", ["causal", "a", "c"])
+def test_steps_in_place_equal_steps(mask, width):
+    """What is captured on CUDA, whose cache has room to spare and is filled by index."""
+    torch.manual_seed(0)
+    model = Transformer(3, 8, (4, 2, 2), layers=2, heads=2, width=width, mask=mask).eval()
+    known, cache, roomy = torch.randint(11, (3, 5)), model.new_cache(3, 9), model.new_cache(3, 16)
+    roomy.kept.zero_()
+    positions = None if mask == "causal" else torch.tensor([14, 15, 0, 1, 2])
+    start = 5 if mask == "causal" else 3
+    with torch.no_grad():
+        assert torch.equal(model.prefill(known, positions, cache), model.prefill(known, positions, roomy))
+        static = Cache(roomy.kept, roomy.projections, slot=torch.tensor([5]))
+        for step in range(4):
+            token, position = torch.randint(11, (3,)), start + step
+            found = model.step_in_place(token, torch.tensor([position]), static)
+            torch.testing.assert_close(found, model.step(token, position, cache), atol=1e-6, rtol=1e-5)
+            static.slot += 1
+    assert torch.equal(roomy.kept[:, :, :, :, 9:], torch.zeros_like(roomy.kept[:, :, :, :, 9:]))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_of_one_token_by_products_is_that_of_the_kernel(masked):
+    torch.manual_seed(0)
+    query, (key, value) = torch.randn(2, 3, 1, 8), torch.randn(2, 2, 3, 11, 8)
+    visible = torch.arange(11)[None] <= 6 if masked else None
+    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+    torch.testing.assert_close(_one_query(query, key, value, visible), expected)
 
 
 def test_video_codes_come_after_condition_codes_and_the_start_code_shares_code_zero():

@@ -4,6 +4,7 @@ Axes: B batch, T frames, H W pixels, C colour channels, D features.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Float, UInt8
@@ -31,6 +32,13 @@ def check_video(network: str, video: Tensor, frames: int = 1) -> None:
         raise ValueError(f"{network}: video of shape {tuple(video.shape)} holds no pixel")
     if video.shape[1] < frames:
         raise ValueError(f"{network}: clips must have at least {frames} frames, got {video.shape[1]}")
+
+
+def exact_float32(device: torch.device) -> AbstractContextManager[None]:
+    """Keep cuDNN from rounding fp32 to TF32, which it does unless told: protocols say "fp32"."""
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 
 def in_parts(

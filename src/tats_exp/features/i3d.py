@@ -7,7 +7,6 @@ in `i3d_blocks.py`.
 Axes: B batch, C colour or feature channels, T frames, H W pixels; c t h w inside a clip.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tats_exp.features.clip_batches import check_video, in_parts
+from tats_exp.features.clip_batches import check_video, exact_float32, in_parts
 from tats_exp.features.i3d_blocks import Mixed, Unit3D, max_pool
 from tats_exp.features.i3d_weights import is_torchscript, read_cached, read_state
 from tats_exp.features.torchscript import TorchScriptI3D
@@ -137,7 +136,7 @@ class I3D(VideoNetwork):
             ValueError: not such a video.
         """
         check_video("I3D", video, MIN_FRAMES)
-        with _exact_float32(video.device):
+        with exact_float32(video.device):
             return in_parts(self._look, video)
 
     def forward(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:
@@ -168,13 +167,6 @@ def _prepare(video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B 3 T 224 224"
     resized = functional.interpolate(frames, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
     clips = rearrange(resized, "(b t) c h w -> b c t h w", b=video.shape[0])
     return (clips / 127.5 - 1).contiguous(memory_format=torch.channels_last_3d)
-
-
-def _exact_float32(device: torch.device) -> AbstractContextManager[None]:
-    """Keep cuDNN from rounding fp32 to TF32, which it does unless told."""
-    if device.type != "cuda":
-        return nullcontext()
-    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 
 @cache

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from tats_exp.data.pixels import to_float
 from tats_exp.data.shapes import LABEL_NAMES
+from tats_exp.features.clip_batches import exact_float32
 from tats_exp.features.video_network import VideoNetwork
 
 WEIGHTS = Path(__file__).with_name("shapes_cnn.safetensors")
@@ -69,7 +70,8 @@ class ShapesCNN(VideoNetwork):
         Returns:
             (B, 64) float32.
         """
-        return reduce(self.body(_shrink(to_float(video))), "b d t h w -> b d", "mean")
+        with exact_float32(video.device):
+            return reduce(self.body(_shrink(to_float(video))), "b d t h w -> b d", "mean")
 
     def features_and_logits(
         self, video: UInt8[Tensor, "B T H W C"]

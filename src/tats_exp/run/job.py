@@ -22,7 +22,7 @@ from tats_exp.config.check import check
 from tats_exp.config.overrides import unquoted
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config
-from tats_exp.fit import LOSSES, by_step, read_losses
+from tats_exp.fit import LOSSES, by_step, keep_float32, read_losses
 from tats_exp.progress import Progress
 from tats_exp.run.log import GuardedLog, RunLog
 from tats_exp.run.store import Made, Store, provenance
@@ -92,6 +92,7 @@ def run_job(cfg: DictConfig) -> None:
     cfg = sweep.settle(with_halves(cfg))
     config = check(cfg)
     torch.set_num_threads(config.threads or torch.get_num_threads())
+    keep_float32()
     warnings.filterwarnings("ignore", module="lightning.*")
     choices = chosen(config, sweep.swept)
     name = ",".join(f"{key}={value}" for key, value in choices.items()) or config.name

@@ -24,6 +24,7 @@ from tats_exp import UserError
 from tats_exp.config.build import build
 from tats_exp.config.check import check
 from tats_exp.config.schema import Config
+from tats_exp.features.clip_batches import exact_float32
 from tats_exp.files import Stage
 from tats_exp.run_folder import (
     CONFIG,
@@ -125,9 +126,11 @@ class LoadedRun:
         codes, has_margin = self.sample_codes(vqgan, videos, frames, condition, seed)
         chunk = self.config.sampling.decode_chunk
         # One at a time: rounding hangs on how many are decoded together.
-        decoded = [
-            torch.cat([part.cpu() for part in decode_videos(vqgan, one[None], chunk, has_margin)], 1) for one in codes
-        ]
+        with exact_float32(self.device):
+            decoded = [
+                torch.cat([part.cpu() for part in decode_videos(vqgan, one[None], chunk, has_margin)], 1)
+                for one in codes
+            ]
         return torch.cat(decoded)[:, :frames]
 
     def sample_codes(

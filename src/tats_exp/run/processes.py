@@ -18,7 +18,7 @@ from tats_exp import UserError
 from tats_exp.cli import disk_is_full
 from tats_exp.config.schema import Config
 from tats_exp.files import Stage
-from tats_exp.fit import Scalars
+from tats_exp.fit import Scalars, keep_float32
 from tats_exp.progress import Progress
 from tats_exp.stages.context import Left, RunContext
 
@@ -85,6 +85,7 @@ def _work(
     os.environ |= {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # the process that started this one holds the store
     torch.set_num_threads(max(1, (config.threads or os.cpu_count() or 1) // int(config.trainer["devices"])))
+    keep_float32()
     warnings.filterwarnings("ignore", module="lightning.*")
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     try:

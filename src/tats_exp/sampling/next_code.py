@@ -1,17 +1,21 @@
 """Sample the codes of a window one at a time.
 
-From the key/value cache for the masks `causal`, `a` and `c`, whose logits equal those of the full pass. With mask `b`
-the last anchor would have to see every new code, so each code costs a pass of its own over all that is known.
+From the key/value cache for the masks `causal`, `a` and `c`, whose logits equal those of the full pass; on CUDA by
+a step that is captured once. With mask `b` the last anchor would have to see every new code, so each code costs a pass
+of its own over all that is known.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from tats_exp.sampling.captured import LEAST_STEPS, CapturedStep, Draw, captured_step
 from tats_exp.transformer import Transformer
 from tats_exp.transformer.masks import is_causal
 
@@ -87,7 +91,7 @@ class Chooser:
         ranked[:, top_k:] = 0
         if self.top_p is not None and self.top_p < 1:
             mass_before = ranked.cumsum(dim=-1) - ranked
-            ranked = ranked.where(mass_before < self.top_p * ranked.sum(dim=-1, keepdim=True), 0)
+            ranked = ranked.masked_fill(~(mass_before < self.top_p * ranked.sum(dim=-1, keepdim=True)), 0)
         kept = torch.zeros_like(probabilities).scatter_(-1, order, ranked)
         return kept / kept.sum(dim=-1, keepdim=True)
 
@@ -105,7 +109,7 @@ class Chooser:
         index = torch.searchsorted(cumulative, target, right=True)[:, 0]
         # Rounding can bring the target up to the total itself: then the last code that was not filtered out is meant.
         positions = torch.arange(probabilities.shape[-1], device=logits.device)
-        last_kept = positions.where(probabilities > 0, 0).amax(dim=-1)
+        last_kept = positions.masked_fill(~(probabilities > 0), 0).amax(dim=-1)
         return torch.minimum(index, last_kept)
 
 
@@ -160,34 +164,65 @@ def sample_codes(
     uniforms = streams.uniforms(steps).to(condition.device)
     first = transformer.condition_codes if restrict else 0
 
-    def draw(logits: Tensor, step: int) -> Tensor:
-        if step == 0 and not logits.isfinite().all():
-            raise ValueError("the logits of the transformer are not finite: its training has diverged")
-        return choose(logits[:, first:], uniforms[:, step]) + first
+    def draw(logits: Tensor, uniform: Tensor) -> Tensor:
+        return choose(logits[:, first:], uniform) + first
 
     known = torch.cat([condition, prefix + transformer.condition_codes], dim=1)
     anchor = None if last_anchor is None else last_anchor + transformer.condition_codes
-    if transformer.mask == "b":
-        tokens = _sample_by_full_passes(transformer, known, anchor, steps, draw)
-    else:
-        tokens = _sample_from_cache(transformer, known, None if transformer.mask == "a" else anchor, steps, draw)
-    return tokens - first
+    with _steady_attention(condition.device):
+        if transformer.mask == "b":
+            return _sample_by_full_passes(transformer, known, anchor, uniforms, draw) - first
+        anchor = None if transformer.mask == "a" else anchor
+        if condition.device.type == "cuda" and steps >= LEAST_STEPS:
+            captured = captured_step(transformer, batch, draw, (choose, first))
+            return _sample_by_replay(transformer, known, anchor, uniforms, draw, captured) - first
+        return _sample_from_cache(transformer, known, anchor, uniforms, draw) - first
+
+
+def _steady_attention(device: torch.device) -> AbstractContextManager[None]:
+    """Attention by kernels that take any length at once: cuDNN plans anew for each number of tokens it is given."""
+    if device.type != "cuda":
+        return nullcontext()
+    return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
+
+
+def _finite(logits: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
+    """The logits of the first code, which are looked at."""
+    if not logits.isfinite().all():
+        raise ValueError("the logits of the transformer are not finite: its training has diverged")
+    return logits
 
 
 def _sample_from_cache(
     transformer: Transformer,
     known: Int64[Tensor, "B N"],
     anchor: Int64[Tensor, "B A"] | None,
-    steps: int,
-    draw: Callable[[Tensor, int], Tensor],
+    uniforms: Float[Tensor, "B steps"],
+    draw: Draw,
 ) -> Int64[Tensor, "B steps"]:
     """Read what is known once, then one token after the other; the last code drawn is never read."""
-    batch, start = known.shape
+    (batch, steps), start = uniforms.shape, known.shape[1]
     tokens, positions = _with_anchor(transformer, known, anchor)
     cache = transformer.new_cache(batch, tokens.shape[1] + steps - 1)
-    drawn = [draw(transformer.prefill(tokens, positions, cache), 0)]
+    drawn = [draw(_finite(transformer.prefill(tokens, positions, cache)), uniforms[:, 0])]
     for step in range(1, steps):
-        drawn.append(draw(transformer.step(drawn[-1], start + step - 1, cache), step))
+        drawn.append(draw(transformer.step(drawn[-1], start + step - 1, cache), uniforms[:, step]))
+    return torch.stack(drawn, dim=1)
+
+
+def _sample_by_replay(
+    transformer: Transformer,
+    known: Int64[Tensor, "B N"],
+    anchor: Int64[Tensor, "B A"] | None,
+    uniforms: Float[Tensor, "B steps"],
+    draw: Draw,
+    captured: CapturedStep,
+) -> Int64[Tensor, "B steps"]:
+    """The same as `_sample_from_cache` by a step that was captured."""
+    tokens, positions = _with_anchor(transformer, known, anchor)
+    drawn = [draw(_finite(transformer.prefill(tokens, positions, captured.cache)), uniforms[:, 0])]
+    captured.begin(drawn[0], known.shape[1])
+    drawn += [captured(uniform) for uniform in uniforms[:, 1:].unbind(1)]
     return torch.stack(drawn, dim=1)
 
 
@@ -195,13 +230,14 @@ def _sample_by_full_passes(
     transformer: Transformer,
     known: Int64[Tensor, "B N"],
     anchor: Int64[Tensor, "B A"] | None,
-    steps: int,
-    draw: Callable[[Tensor, int], Tensor],
+    uniforms: Float[Tensor, "B steps"],
+    draw: Draw,
 ) -> Int64[Tensor, "B steps"]:
     """Read everything known anew for every code."""
     start = known.shape[1]
-    for step in range(steps):
-        token = draw(transformer.prefill(*_with_anchor(transformer, known, anchor)), step)
+    for step, uniform in enumerate(uniforms.unbind(1)):
+        logits = transformer.prefill(*_with_anchor(transformer, known, anchor))
+        token = draw(logits if step else _finite(logits), uniform)
         known = torch.cat([known, token[:, None]], dim=1)
     return known[:, start:]
 

@@ -178,6 +178,21 @@ class Transformer(nn.Module):
         x = self.tok_emb(token)[:, None] + self.pos_emb[:, position : position + 1]
         return self._last_logits(x, None, False, cache)
 
+    def step_in_place(
+        self, token: Int64[Tensor, " B"], position: Int64[Tensor, " 1"], cache: Cache
+    ) -> Float[Tensor, "B V"]:
+        """As `step`, with all that differs from one token to the next on the device, so that it can be captured.
+
+        Args:
+            token: as for `step`.
+            position: as for `step`.
+            cache: with a `slot`, behind which it must not hold nan or infinities.
+        """
+        assert cache.slot is not None
+        x = self.tok_emb(token)[:, None] + self.pos_emb[:, position]
+        read = torch.arange(cache.kept.shape[4], device=token.device) <= cache.slot
+        return self._last_logits(x, read[None], False, cache)
+
     def _last_logits(
         self, x: Float[Tensor, "B N D"], visible: Visible, causal: bool, cache: Cache | None
     ) -> Float[Tensor, "B V"]:
