@@ -238,8 +238,10 @@ def test_what_is_on_is_told_to_the_key_of_the_training(option: str) -> None:
 
 def test_where_weights_lie_is_not_in_the_key_but_what_they_are_is() -> None:
     here, there = (composed("perceptual=lpips", f"vqgan.training.perceptual.weights={path}") for path in ("a", "b"))
-    assert here.vqgan.training.meaning("x") == there.vqgan.training.meaning("x") != here.vqgan.training.meaning("y")
-    assert here.vqgan.training.meaning("x") != composed("perceptual=vgg16_l1").vqgan.training.meaning("x")
+    nodes = [config.vqgan.training.perceptual for config in (here, there, composed("perceptual=vgg16_l1"))]
+    assert here.vqgan.training.meaning() == there.vqgan.training.meaning()
+    assert identity(nodes[0], "x") == identity(nodes[1], "x") != identity(nodes[0], "y")
+    assert identity(nodes[0], "x") != identity(nodes[2], "x")
 
 
 @pytest.mark.parametrize("option, kinds", [("none", []), ("spatial", ["spatial"]), ("temporal", ["temporal"])])

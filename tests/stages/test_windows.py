@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tats_exp.metrics import PhaseMotion
-from tats_exp.stages.decoder import Decoder
+from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.samples import Samples
 from tats_exp.stages.windows import MotionOnTheWay, sampled_codes, sampled_windows, without_given
 from tats_exp.vqgan import VQGAN, EMACodebook
@@ -35,7 +35,7 @@ def test_windows_are_those_of_whole_videos_whatever_the_batch() -> None:
     random = torch.Generator().manual_seed(0)
     codes = torch.randint(16, (3, 10, 2, 2), generator=random)
     samples = Samples(codes, torch.zeros(3, dtype=torch.int64), False, 2, None, 1.0)
-    decoder, begun = Decoder(a_vqgan(), 4, torch.device("cpu")), []
+    decoder, begun = FrameDecoder(a_vqgan(), 4, torch.device("cpu")), []
     whole = torch.cat(list(decoder(codes, has_margin=False)), dim=1)[:, 8:]
     with torch.inference_mode():
         batches = [list(batch) for batch in sampled_windows(decoder, samples, 16, 2, begun.append)]

@@ -3,8 +3,6 @@
 Sections without `_target_` are the models of `schema.py`; those with one are held against it by `targets.py`.
 """
 
-from typing import Any
-
 import torch
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig
@@ -167,9 +165,9 @@ def _check_together(config: Config) -> None:
         raise UserError(f"long_frames={config.long_frames} must be a multiple of frames={config.frames}")
 
 
-def _checked_sampler(config: Config) -> Any:
+def _checked_sampler(config: Config) -> Sampler:
     """The sampler; what it refuses begins with the name of one of its keys."""
-    sampler = build(config.sampler, "sampler")
+    sampler = config.built_sampler
     with blamed_on("sampler", config.sampler):
         sampler.check(config.latent_grid[0], config.codebook_size)
     return sampler

@@ -31,7 +31,13 @@ def with_halves(cfg: DictConfig) -> DictConfig:
         UserError: in one line: a name is no option, or an argument was given that no half takes.
     """
     section = cfg.get(GROUP)
-    if not isinstance(section, DictConfig) or "halves" in section:
+    if not isinstance(section, DictConfig):
+        return cfg
+    if "halves" in section:
+        if "hydra" in cfg:
+            raise UserError(
+                f"{GROUP}.halves: not to be set; allowed: {GROUP}=NAME, {GROUP}.encoder and {GROUP}.decoder"
+            )
         return cfg
     composed, options = plain(section), _Options(cfg)
     names = {half: composed.pop(half, None) for half in HALVES}

@@ -10,7 +10,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -19,6 +18,9 @@ from tats_exp import UserError
 from tats_exp.config.build import build
 from tats_exp.config.overrides import expanded
 from tats_exp.config.sections import InterpolationSection, Node, Section, TransformerSection, VQGANSection
+
+if typing.TYPE_CHECKING:
+    from tats_exp.sampling.sampler import Sampler
 
 ModelName = Literal["vqgan", "transformer", "interpolation"]
 SectionType = typing.TypeVar("SectionType", bound=Section)
@@ -142,10 +144,15 @@ class Config(Section):
         with torch.device("meta"):
             return int(build(self.vqgan.model["codebook"], "vqgan.model.codebook").size)
 
+    @cached_property
+    def built_sampler(self) -> "Sampler":
+        """The sampler."""
+        return build(self.sampler, "sampler")
+
     @property
     def interpolates(self) -> bool:
         """Whether the sampler needs an interpolation transformer."""
-        return bool(getattr(get_object(self.sampler["_target_"]), "interpolates", False))
+        return bool(self.built_sampler.interpolates)
 
     @property
     def checkpoints(self) -> dict[ModelName, str]:
@@ -162,7 +169,7 @@ class Config(Section):
     @property
     def key_every(self) -> int:
         """Latent frames from one to the next that the autoregressive transformer models; 1: it models all of them."""
-        return int(self.sampler["key_every"]) if self.interpolates else 1
+        return self.built_sampler.key_every if self.interpolates else 1
 
     @property
     def long_window_frames(self) -> int:
@@ -184,7 +191,7 @@ class Config(Section):
     @property
     def sampled_frames(self) -> int:
         """Frames that are sampled of a video, behind those given: one window where the sampler makes no more."""
-        return self.long_frames if getattr(get_object(self.sampler["_target_"]), "long", False) else self.frames
+        return self.long_frames if self.built_sampler.long else self.frames
 
 
 def conf_dir() -> Path:

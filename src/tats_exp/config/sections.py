@@ -155,22 +155,18 @@ class VQGANTrainingSection(Training):
                 f"vqgan.training.steps={self.steps}; allowed: 0 to {self.steps - start}"
             )
 
-    def meaning(self, perceptual_checksum: str = "") -> dict[str, Any]:
-        """The values that change what is trained: what is off leaves no trace, nor does where weights lie.
-
-        Args:
-            perceptual_checksum: of the perceptual network, if there is one.
+    def meaning(self) -> dict[str, Any]:
+        """The values that change what is trained: what is off leaves no trace. What the perceptual network is, its own
+        identity says.
         """
         values = super().meaning()
-        del values["usage_window"]
+        del values["usage_window"], values["perceptual"]
         if not self.discriminators.nodes():
             del values["discriminators"], values["adversarial"]
         if self.average_decay is None:
             del values["average_decay"]
         if self.perceptual is None:
-            del values["perceptual"], values["perceptual_weight"]
-        else:
-            values["perceptual"] = identity(self.perceptual, perceptual_checksum)
+            del values["perceptual_weight"]
         return values
 
 

@@ -47,9 +47,9 @@ def check_target(path: str, node: Node, kind: type | None = None, supplied: Coll
     if kind is not None:
         _check_kind(where, target, kind)
     takes = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    for key, value in node.items():
+    for key in list(node):
         if key not in INSTANTIATE_KEYS:
-            _check_key(path, key, value, [name for name in takes if name not in supplied], hints)
+            _check_key(path, node, key, [name for name in takes if name not in supplied], hints)
     missing = [n for n in takes if parameters[n].default is inspect.Parameter.empty and n not in {*node, *supplied}]
     if missing:
         raise UserError(f"{path}.{missing[0]} is missing")
@@ -80,14 +80,17 @@ def _check_kind(where: str, target: Callable[..., object], kind: type) -> None:
         raise UserError(f"{where}: its return annotation {says}; allowed: {wanted} or a subclass")
 
 
-def _check_key(path: str, key: str, value: object, names: list[str], hints: dict[str, Any]) -> None:
+def _check_key(path: str, node: Node, key: str, names: list[str], hints: dict[str, Any]) -> None:
+    value = node[key]
     if key not in names:
         raise UserError(f"{path}.{key}: unknown key; {allowed(key, names)}")
     if isinstance(value, dict) and "_target_" in value:
         check_target(f"{path}.{key}", value, _class_of(hints.get(key)))
     elif key in hints and _is_plain(hints[key]):
         try:
-            TypeAdapter(hints[key]).validate_python(value)
+            taken = TypeAdapter(hints[key]).validate_python(value)
+            if type(taken) is float:  # 1 and 1.0 are one value, and one key in the store
+                node[key] = taken
         except ValidationError as error:
             raise UserError(f"{path}.{key}={value!r}: {error.errors()[0]['msg']}") from None
     elif value is None and key in hints and not _takes_none(hints[key]):

@@ -59,7 +59,7 @@ class Videos(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of everything that the pixels depend on."""
+        """SHA-256 (hex) of everything that pixels, labels and lengths depend on."""
         ...
 
 

@@ -40,11 +40,10 @@ from tats_exp.run_folder import (
 )
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.order import stages_of
-from tats_exp.stages.samples import read_samples
+from tats_exp.stages.samples import SPEED, read_samples
 
 logger = logging.getLogger(__name__)
 
-SPEED = "speed/seconds_per_1024_frames"
 NO_CHOICE = {"seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"}
 NO_CHOICE |= {"threads", "reserve"}
 """Overrides that do not tell single runs apart, or that the seed tells already."""
@@ -105,7 +104,7 @@ def run_job(cfg: DictConfig) -> None:
         commit=provenance()["commit"],
     )
     status.write(folder)
-    OmegaConf.save(cfg, folder / CONFIG, resolve=True)
+    OmegaConf.save(OmegaConf.create(config.model_dump()), folder / CONFIG)
     log = GuardedLog(lambda: instantiate(config.logger))
     progress = Progress(folder, name)
     started = time.time()

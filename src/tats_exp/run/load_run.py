@@ -22,8 +22,7 @@ from torch import Tensor
 
 from tats_exp import UserError
 from tats_exp.config.build import build
-from tats_exp.config.check import check
-from tats_exp.config.schema import Config
+from tats_exp.config.schema import Config, validated
 from tats_exp.features.clip_batches import exact_float32
 from tats_exp.files import Stage
 from tats_exp.run_folder import (
@@ -45,8 +44,6 @@ from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
 
 Result = TypeVar("Result")
-ANYWHERE = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "sync_batchnorm": False}
-"""What of a trainer hangs on the machine; a run of any machine is read on any other."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class LoadedRun:
 
     Attributes:
         folder: of the run.
-        config: checked, as it ran; its trainer is one that this machine has.
+        config: as it ran.
         status: how the run went.
         device: where models are put.
     """
@@ -224,10 +221,8 @@ def load_run(folder: str | Path, device: str = "cpu") -> LoadedRun:
         raise UserError(f"{folder}: the run is {status.state}, not finished{reason}")
     cfg = OmegaConf.load(folder / CONFIG)
     assert isinstance(cfg, DictConfig)
-    for key in ANYWHERE.keys() & cfg.get("trainer", {}).keys():
-        cfg.trainer[key] = ANYWHERE[key]
     try:
-        config = check(cfg)
+        config = validated(cfg, Config)
     except UserError as error:
         writer = f"; written by {status.writer}" if status.writer else ""
         raise UserError(f"{folder}: its {CONFIG} does not fit this version: {error}{writer}") from error

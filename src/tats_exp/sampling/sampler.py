@@ -22,10 +22,13 @@ class Sampler(ABC):
     Attributes:
         long: whether videos longer than the window can be made.
         interpolates: whether an interpolation transformer is needed, too.
+        key_every: latent frames from one that the autoregressive transformer models to the next; of a sampler that
+            interpolates more than 1.
     """
 
-    long: ClassVar[bool]
-    interpolates: ClassVar[bool]
+    long: ClassVar[bool] = True
+    interpolates: ClassVar[bool] = False
+    key_every: int = 1
 
     @abstractmethod
     def check(self, frames: int, video_codes: int) -> None:

@@ -103,18 +103,18 @@ class CodesInputs:
 def _inputs(run: RunContext, long: bool) -> CodesInputs:
     config, section = run.config, run.config.codes
     return CodesInputs(
-        run.train,
-        run.test,
-        run.data_seed,
-        config.long_window_frames if long else config.frames,
-        run.earlier(VQGAN_STAGE),
-        section.train_windows,
-        section.held_out_windows,
-        config.reserve.encoding,
-        Chosen(run.condition, config.condition),
-        {stage.name: _folder(run.left[stage.name]) for stage in run.condition.stages()},
-        not long,
-        section.batch_size,
+        train=run.train,
+        test=run.test,
+        data_seed=run.data_seed,
+        frames=config.long_window_frames if long else config.frames,
+        vqgan=run.earlier(VQGAN_STAGE),
+        train_windows=section.train_windows,
+        held_out_windows=section.held_out_windows,
+        reserve=config.reserve.encoding,
+        condition=Chosen(run.condition, config.condition),
+        condition_stages={stage.name: _folder(run.left[stage.name]) for stage in run.condition.stages()},
+        shifted=not long,
+        batch_size=section.batch_size,
     )
 
 

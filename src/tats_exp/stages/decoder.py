@@ -15,7 +15,7 @@ from tats_exp.vqgan.vqgan import VQGAN
 
 
 @dataclass(frozen=True)
-class Decoder:
+class FrameDecoder:
     """Streams the frames of videos, chunk after chunk, to the CPU.
 
     Attributes:

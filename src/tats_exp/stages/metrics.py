@@ -24,7 +24,7 @@ from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, write_metrics, write_table
 from tats_exp.stages.codes import CODES_STAGE, WindowCodes
 from tats_exp.stages.context import Chosen, Earlier, NoMeaning, RunContext, Work
-from tats_exp.stages.decoder import Decoder
+from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.likelihood import (
     ConditionedCodes,
     Likelihoods,
@@ -106,37 +106,37 @@ class MetricsInputs:
 def _inputs(run: RunContext) -> MetricsInputs:
     config, metrics, given = run.config, run.config.metrics, run.config.sampling.given_frames
     return MetricsInputs(
-        run.earlier(REFERENCE_STAGE),
-        run.earlier(VQGAN_STAGE),
-        run.earlier(CODES_STAGE),
-        run.earlier(learned_from(config)),
-        run.earlier(TRANSFORMER_STAGE),
-        run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
-        run.earlier(SAMPLES_STAGE),
-        run.train,
-        run.test,
-        run.real,
-        run.data_seed,
-        metrics.split,
-        run.networks,
-        tuple(metrics.measures.items()),
-        config.frames,
-        config.sampled_frames,
-        given,
-        given > 0 or run.condition.vocabulary(len(run.train.label_names)) > 0,
-        config.key_every,
-        config.reserve.training,
-        (metrics.videos, metrics.reference_videos),
-        metrics.windows,
-        metrics.resamples,
-        metrics.batch_size,
-        config.sampling.decode_chunk,
+        reference=run.earlier(REFERENCE_STAGE),
+        vqgan=run.earlier(VQGAN_STAGE),
+        codes=run.earlier(CODES_STAGE),
+        learned=run.earlier(learned_from(config)),
+        transformer=run.earlier(TRANSFORMER_STAGE),
+        interpolation=run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
+        samples=run.earlier(SAMPLES_STAGE),
+        train=run.train,
+        test=run.test,
+        real=run.real,
+        data_seed=run.data_seed,
+        split=metrics.split,
+        networks=run.networks,
+        measures=tuple(metrics.measures.items()),
+        frames=config.frames,
+        sampled_frames=config.sampled_frames,
+        given_frames=given,
+        known_labels=given > 0 or run.condition.vocabulary(len(run.train.label_names)) > 0,
+        key_every=config.key_every,
+        reserve=config.reserve.training,
+        wanted=(metrics.videos, metrics.reference_videos),
+        windows=metrics.windows,
+        resamples=metrics.resamples,
+        batch_size=metrics.batch_size,
+        decode_chunk=config.sampling.decode_chunk,
     )
 
 
 def _make(inputs: MetricsInputs, work: Work) -> None:
     """Leaves metrics.json, curves.csv, code_histogram.csv, videos/ and, of a hierarchy, mask.json."""
-    decoder = Decoder(inputs.vqgan.read().to(work.device), inputs.decode_chunk, work.device)
+    decoder = FrameDecoder(inputs.vqgan.read().to(work.device), inputs.decode_chunk, work.device)
     networks, real = inputs.networks.object, inputs.reference.read()
     samples = inputs.samples.read().first(real.total)
     places = held_out_windows(inputs.test, real.count, inputs.frames, inputs.reserve, inputs.data_seed)
@@ -182,7 +182,7 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
 
 
 def _along_samples(
-    inputs: MetricsInputs, decoder: Decoder, samples: Samples, progress: Callable[[int], None]
+    inputs: MetricsInputs, decoder: FrameDecoder, samples: Samples, progress: Callable[[int], None]
 ) -> tuple[list[WindowStatistics], JointFindings | None]:
     """Statistics of every window of the sampled videos, and their motion at key frames where there are any."""
     networks, stride = inputs.networks.object, decoder.vqgan.time_stride

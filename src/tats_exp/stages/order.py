@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tats_exp import UserError
 from tats_exp.config.schema import Config
 from tats_exp.files import Stage
 from tats_exp.stages.codes import CODES_STAGE, LONG_CODES_STAGE
@@ -19,8 +20,11 @@ def stages_of(config: Config, condition: Condition) -> tuple[Stage[Any, Any], ..
     Args:
         config: of the run.
         condition: of the run; stages of its own stand before the codes.
+
+    Raises:
+        UserError: two stages have one name.
     """
-    return (
+    stages: tuple[Stage[Any, Any], ...] = (
         REFERENCE_STAGE,
         VQGAN_STAGE,
         *condition.stages(),
@@ -31,3 +35,7 @@ def stages_of(config: Config, condition: Condition) -> tuple[Stage[Any, Any], ..
         SAMPLES_STAGE,
         METRICS_STAGE,
     )
+    names = [stage.name for stage in stages]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"condition: two stages are called {twice[0]}; allowed: a name of its own for each")
+    return stages

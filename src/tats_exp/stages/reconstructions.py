@@ -16,7 +16,7 @@ from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import Window, draw_windows
 from tats_exp.metrics.reconstruction import ReconstructionErrors
-from tats_exp.stages.decoder import Decoder
+from tats_exp.stages.decoder import FrameDecoder
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Reconstructor:
         batch_size: windows side by side.
     """
 
-    decoder: Decoder
+    decoder: FrameDecoder
     frames: int
     batch_size: int
 

@@ -50,15 +50,15 @@ class ReferenceInputs:
 def _inputs(run: RunContext) -> ReferenceInputs:
     metrics = run.config.metrics
     return ReferenceInputs(
-        run.real,
-        run.test,
-        run.data_seed,
-        run.config.frames,
-        metrics.videos,
-        metrics.reference_videos,
-        metrics.repeats,
-        run.networks,
-        metrics.batch_size,
+        real=run.real,
+        test=run.test,
+        data_seed=run.data_seed,
+        frames=run.config.frames,
+        videos=metrics.videos,
+        reference_videos=metrics.reference_videos,
+        repeats=metrics.repeats,
+        networks=run.networks,
+        batch_size=metrics.batch_size,
     )
 
 

@@ -126,20 +126,20 @@ class SamplesInputs:
 def _inputs(run: RunContext) -> SamplesInputs:
     config, sampling = run.config, run.config.sampling
     return SamplesInputs(
-        run.earlier(TRANSFORMER_STAGE),
-        run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
-        run.earlier(VQGAN_STAGE),
-        run.earlier(learned_from(config)),
-        run.earlier(CODES_STAGE) if sampling.given_frames else None,
-        config.sampler,
-        config.seed,
-        sampling.precision,
-        config.sampled_videos,
-        config.sampled_frames,
-        sampling.given_frames,
-        config.key_every,
-        sampling.batch_size,
-        sampling.gaps_at_once,
+        transformer=run.earlier(TRANSFORMER_STAGE),
+        interpolation=run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
+        vqgan=run.earlier(VQGAN_STAGE),
+        codes=run.earlier(learned_from(config)),
+        held_out=run.earlier(CODES_STAGE) if sampling.given_frames else None,
+        sampler=config.sampler,
+        seed=config.seed,
+        precision=sampling.precision,
+        videos=config.sampled_videos,
+        frames=config.sampled_frames,
+        given_frames=sampling.given_frames,
+        key_every=config.key_every,
+        batch_size=sampling.batch_size,
+        gaps_at_once=sampling.gaps_at_once,
     )
 
 

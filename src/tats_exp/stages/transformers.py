@@ -26,7 +26,7 @@ from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.transformer.transformer import Transformer, tokens_read
 
 Name = Literal["transformer", "interpolation"]
-Window = tuple[int, int, int]
+Grid = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class TransformerInputs:
     condition_codes: int
     condition_length: int
     video_codes: int
-    window: Window
+    window: Grid
     key_every: int
 
 
@@ -60,7 +60,7 @@ class TransformerInputs:
 class TransformerFile(FromFile):
     """A transformer in a checkpoint of the original code, and the latent grid (t, h, w) that it is to have."""
 
-    window: Window
+    window: Grid
 
 
 def learned_from(config: Config) -> Stage[CodesInputs, WindowCodes]:
@@ -73,15 +73,15 @@ def _inputs(run: RunContext, name: Name) -> TransformerInputs | TransformerFile:
     if (file := from_file(config, name)) is not None:
         return TransformerFile(file.checkpoint, file.path, config.window_of(name))
     return TransformerInputs(
-        run.earlier(learned_from(config)),
-        getattr(config, name),
-        config.seed,
-        config.trainer["precision"],
-        run.condition.vocabulary(len(run.train.label_names)),
-        run.condition.length,
-        config.codebook_size,
-        config.window_of(name),
-        config.key_every,
+        codes=run.earlier(learned_from(config)),
+        section=getattr(config, name),
+        seed=config.seed,
+        precision=config.trainer["precision"],
+        condition_codes=run.condition.vocabulary(len(run.train.label_names)),
+        condition_length=run.condition.length,
+        video_codes=config.codebook_size,
+        window=config.window_of(name),
+        key_every=config.key_every,
     )
 
 

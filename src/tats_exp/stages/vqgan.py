@@ -69,15 +69,15 @@ class VQGANInputs:
 def _inputs(run: RunContext) -> VQGANInputs | FromFile:
     config = run.config
     return from_file(config, "vqgan") or VQGANInputs(
-        run.train,
-        config.seed,
-        config.trainer["precision"],
-        config.vqgan.model,
-        config.padding.halves,
-        config.vqgan.training,
-        run.perceptual,
-        config.frames,
-        config.reserve.training,
+        train=run.train,
+        seed=config.seed,
+        precision=config.trainer["precision"],
+        model=config.vqgan.model,
+        halves=config.padding.halves,
+        training=config.vqgan.training,
+        perceptual=run.perceptual,
+        frames=config.frames,
+        reserve=config.reserve.training,
     )
 
 

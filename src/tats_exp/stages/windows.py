@@ -13,13 +13,13 @@ from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import draw_windows
 from tats_exp.metrics import PhaseMotion, windows
-from tats_exp.stages.decoder import Decoder
+from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.samples import Samples
 from tats_exp.vqgan.vqgan import VQGAN
 
 
 def sampled_windows(
-    decoder: Decoder, samples: Samples, frames: int, batch_size: int, progress: Callable[[int], None]
+    decoder: FrameDecoder, samples: Samples, frames: int, batch_size: int, progress: Callable[[int], None]
 ) -> Iterator[Iterator[UInt8[Tensor, "_ frames H W C"]]]:
     """Windows of the sampled videos without the frames that were given.
 
