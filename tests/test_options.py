@@ -146,7 +146,7 @@ def start(folder: Path, shared: Path, *overrides: str, swept: tuple[str, ...] = 
     world = () if "data=video_files" in overrides else WORLD
     cfg = composed(*SMALL, *world, f"store.root={shared / 'store'}", *overrides)
     folder.mkdir(parents=True)
-    SweepRecord(**RESERVED, swept=swept, threads=1, started=time.time()).write(folder)
+    SweepRecord(**RESERVED, swept=swept, asked=(), threads=1, started=time.time()).write(folder)
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(folder)
     HydraConfig.instance().set_config(cfg)

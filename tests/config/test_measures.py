@@ -25,7 +25,7 @@ def test_measures_are_built_in_their_order() -> None:
 
 
 def test_two_measures_of_one_column_are_refused() -> None:
-    with pytest.raises(UserError, match="two: the column drift/joints is one of metrics.measures.one, too"):
+    with pytest.raises(UserError, match=r"two: the column drift/joints is one of metrics\.measures\.one, too"):
         build_measures({"one": JOINTS, "two": JOINTS})
 
 

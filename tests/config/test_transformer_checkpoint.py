@@ -85,8 +85,7 @@ def test_files_alone_sample_and_are_measured(files: dict[str, Path], tmp_path: P
         assert json.loads(record.read_text())["recipe"] == {
             "stage": name,
             "version": STAGES[name].version,
-            "checkpoint": checksum(str(path)),
-            **windows.get(name, {}),
+            "inputs": {"checkpoint": checksum(str(path)), **windows.get(name, {})},
         }
     values = json.loads((run / "metrics.json").read_text())["values"]
     assert values["val/transformer/nll"] > 0 and values["val/interpolation/nll"] > 0 and values["leak/nll"] == 0

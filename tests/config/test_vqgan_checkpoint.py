@@ -49,7 +49,7 @@ def test_a_file_runs_the_whole_job_and_is_known_by_what_is_in_it(tmp_path: Path)
     assert json.loads(store.read_text())["recipe"] == {
         "stage": "vqgan",
         "version": VQGAN_STAGE.version,
-        "checkpoint": checksum(str(file)),
+        "inputs": {"checkpoint": checksum(str(file))},
     }
     kept, original = (
         read_vqgan(composed(f"vqgan.checkpoint={file}"), store.parent),

@@ -98,15 +98,15 @@ def _check_targets(config: Config) -> None:
     check_target("interpolation.model", config.interpolation.model, Transformer, COMPUTED - {"mask"})
     check_target("sampler", config.sampler, Sampler)
     check_metrics(config.metrics)
-    check_target("trainer", config.trainer, Trainer)
+    check_target("trainer", config.trainer, Trainer, partial=True)
     for kind, node in config.vqgan.training.discriminators.nodes().items():
         check_target(f"vqgan.training.discriminators.{kind}", node, PatchGAN)
     if config.vqgan.training.perceptual is not None:
         check_target("vqgan.training.perceptual", config.vqgan.training.perceptual, Perceptual)
     for name, training in _trainings(config).items():
-        check_target(f"{name}.training.optimizer", training.optimizer, Optimizer, ("params",))
+        check_target(f"{name}.training.optimizer", training.optimizer, Optimizer, ("params",), partial=True)
         if training.scheduler is not None:
-            check_target(f"{name}.training.scheduler", training.scheduler, LRScheduler, ("optimizer",))
+            check_target(f"{name}.training.scheduler", training.scheduler, LRScheduler, ("optimizer",), partial=True)
 
 
 def _trainings(config: Config) -> dict[str, Training]:

@@ -27,7 +27,9 @@ logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
 
 
-def check_target(path: str, node: Node, kind: type | None = None, supplied: Collection[str] = ()) -> None:
+def check_target(
+    path: str, node: Node, kind: type | None = None, supplied: Collection[str] = (), partial: bool = False
+) -> None:
     """Hold a section against its target, and the sections inside it against theirs.
 
     Args:
@@ -35,11 +37,14 @@ def check_target(path: str, node: Node, kind: type | None = None, supplied: Coll
         node: the section.
         kind: what it must make; None where anything will do.
         supplied: parameters of the target that the code computes.
+        partial: whether the code calls the target later, with the rest of its arguments.
 
     Raises:
         UserError: in one line: no such target, one of another kind, or a key or value that it does not take.
     """
     target = _imported(path, node)
+    if node.get("_partial_") and not partial:
+        raise UserError(f"{path}._partial_=true: it is to be built; allowed: without _partial_")
     where = f"{path}._target_={node['_target_']}"
     with blamed_on(where):
         parameters = inspect.signature(target).parameters
@@ -84,7 +89,7 @@ def _check_key(path: str, node: Node, key: str, names: list[str], hints: dict[st
     value = node[key]
     if key not in names:
         raise UserError(f"{path}.{key}: unknown key; {allowed(key, names)}")
-    if isinstance(value, dict) and "_target_" in value:
+    if isinstance(value, dict) and "_target_" in value and not (key in hints and _is_plain(hints[key])):
         check_target(f"{path}.{key}", value, _class_of(hints.get(key)))
     elif key in hints and _is_plain(hints[key]):
         try:

@@ -51,7 +51,11 @@ def evaluate(measures: Mapping[str, Measure], findings: Findings) -> Evaluation:
     for name, measure in measures.items():
         declared = [column.named(findings.network, findings.classifier) for column in measure.columns]
         measurement = measure(findings)
+        if not isinstance(measurement, Measurement):
+            raise UserError(f"metrics.measures.{name}: gave {type(measurement).__name__}; wanted is a Measurement")
         _check_declared(name, declared, measurement)
+        if twice := [key for key in (*measurement.values, *measurement.curves) if key in values or key in rows[0]]:
+            raise UserError(f"metrics.measures.{name}: gives {twice[0]}, which another measure gives, too")
         columns += declared
         values |= measurement.values
         for key, curve in measurement.curves.items():

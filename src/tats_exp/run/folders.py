@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 from tats_exp import UserError
 from tats_exp.cli import path_of
 from tats_exp.run.sweep import Sweep
-from tats_exp.run_folder import Status
+from tats_exp.run.sweep_record import SweepRecord
+from tats_exp.run_folder import CODE_HISTOGRAM, CONFIG, CURVES, LOSSES, VIDEOS, MaskLeak, Metrics, Status
+
+LEFT = (Status.FILE, "error.txt", CONFIG, Metrics.FILE, MaskLeak.FILE, CURVES, LOSSES, CODE_HISTOGRAM)
+"""Files of a run's folder that the report reads."""
 
 
 @contextmanager
@@ -97,7 +102,7 @@ def _forget(sweep: Sweep, folder: str) -> None:
     """Let go of what the same command left of these runs when it ran before; the store keeps what they made.
 
     Raises:
-        UserError: the folder holds other runs, which the report would mix with these.
+        UserError: the folder holds runs of another command, which the report would mix with these.
     """
     there = {path.parent for path in sweep.folder.rglob(Status.FILE)}
     if others := sorted(there - set(sweep.run_folders)):
@@ -105,6 +110,9 @@ def _forget(sweep: Sweep, folder: str) -> None:
             f"{folder}: holds other runs already, {others[0].relative_to(sweep.folder)} among them; name another "
             "folder, or let its name end in ${now:%H-%M-%S}"
         )
+    if there and SweepRecord.read(sweep.folder).asked != sweep.asked:
+        raise UserError(f"{folder}: holds what another command made; name another folder")
     for run_folder in there:
-        for name in (Status.FILE, "error.txt"):
+        for name in LEFT:
             (run_folder / name).unlink(missing_ok=True)
+        shutil.rmtree(run_folder / VIDEOS, ignore_errors=True)

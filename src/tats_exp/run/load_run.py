@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from tats_exp import UserError
+from tats_exp.cli import one_line
 from tats_exp.config.build import build
 from tats_exp.config.schema import Config, validated
 from tats_exp.features.clip_batches import exact_float32
@@ -103,8 +104,8 @@ class LoadedRun:
     ) -> UInt8[Tensor, "B T H W C"]:
         """Make new videos as the run does, with its sampler, on the device.
 
-        Each video follows from `seed` and its number alone. Nothing is given, also where the run went on from true
-        frames.
+        Each video follows from `seed`, its number and `frames` alone. Nothing is given, also where the run went on from
+        true frames.
 
         Args:
             videos: how many.
@@ -219,8 +220,12 @@ def load_run(folder: str | Path, device: str = "cpu") -> LoadedRun:
     if status.state != "finished":
         reason = f": {status.error}" if status.error else ""
         raise UserError(f"{folder}: the run is {status.state}, not finished{reason}")
-    cfg = OmegaConf.load(folder / CONFIG)
-    assert isinstance(cfg, DictConfig)
+    try:
+        cfg = OmegaConf.load(folder / CONFIG)
+    except Exception as error:  # whatever YAML raises over what is none
+        raise UserError(f"{folder}: {CONFIG} cannot be read: {one_line(error)}") from error
+    if not isinstance(cfg, DictConfig):
+        raise UserError(f"{folder}: {CONFIG} holds no config")
     try:
         config = validated(cfg, Config)
     except UserError as error:

@@ -95,6 +95,7 @@ def plan_of(sweep: Sweep) -> Plan:
         joblib=joblib,
         record=SweepRecord(
             swept=tuple(sweep.swept),
+            asked=sweep.asked,
             reserve_training=reserve_training,
             reserve_encoding=reserve_encoding,
             threads=max(1, (os.cpu_count() or 1) // side_by_side),

@@ -58,7 +58,7 @@ class Store:
         Raises:
             OSError: the disk is full or not writable; what was finished before stays.
         """
-        recipe = json.dumps({"stage": name, "version": stage_version, **inputs}, sort_keys=True)
+        recipe = json.dumps({"stage": name, "version": stage_version, "inputs": inputs}, sort_keys=True)
         key = hashlib.sha256(recipe.encode()).hexdigest()[:20]
         folder = self.root / name / key
         started = time.time()

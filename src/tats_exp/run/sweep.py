@@ -21,6 +21,8 @@ from tats_exp.config.overrides import at_home, parse_overrides, refuse_several
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import allowed
 
+HOUSEKEEPING = {"store", "logger", "trainer", "workers", "compile", "threads", "hydra"}
+"""Keys that change where and how runs work, not what comes out."""
 SEARCHED = "hydra.searchpath"
 SWEPT_BY_HYDRA = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
@@ -52,6 +54,14 @@ class Sweep:
     hydra: DictConfig
     folder: Path
     run_folders: list[Path]
+
+    @property
+    def asked(self) -> tuple[tuple[str, ...], ...]:
+        """For each run, what was said of keys that change what comes out."""
+        return tuple(
+            tuple(line for line in job if line.partition("=")[0].lstrip("+~").split(".")[0] not in HOUSEKEEPING)
+            for job in self.jobs
+        )
 
     def runs(self) -> list[DictConfig]:
         """The configs as the runs get them, but for what is settled for the whole sweep."""

@@ -20,12 +20,14 @@ class SweepRecord(Record):
         reserve_training: frames that every run keeps free on either side of a training clip.
         reserve_encoding: the same for windows that are only encoded.
         threads: CPU threads of a run that does not say how many it takes.
+        asked: for each run, what was said of keys that change what comes out.
         started: seconds since 1970; what a stage to be redone left before is older than the sweep.
     """
 
     FILE = "sweep.json"
 
     swept: tuple[str, ...]
+    asked: tuple[tuple[str, ...], ...]
     reserve_training: int = Field(ge=0)
     reserve_encoding: int = Field(ge=0)
     threads: int = Field(ge=1)

@@ -147,7 +147,7 @@ def write_metrics(
 ) -> None:
     """Write `metrics.json`; values that are no finite numbers become null."""
     finite = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
-    known = {kind: dict(floor) for kind, floor in floors.items()}
+    known = {kind: {k: v for k, v in floor.items() if math.isfinite(v)} for kind, floor in floors.items()}
     Metrics(values=finite, floors=known, notes=tuple(notes), protocol=protocol, columns=tuple(columns)).write(folder)
 
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from tats_exp import UserError
 from tats_exp.data.pixels import to_float
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
@@ -130,17 +131,38 @@ def _make(inputs: CodesInputs, work: Work) -> None:
     total = len(train) + (2 if inputs.shifted else 1) * len(held_out)
     encode = _Encoder(vqgan, inputs.frames, inputs.batch_size, work.device, work.progress, total)
     made = {name: left.read() for name, left in inputs.condition_stages.items()}
-    condition = inputs.condition.object
+
+    def conditions(videos: Videos, windows: list[Window]) -> Int64[Tensor, "N c"]:
+        return checked_codes(inputs.condition.object, videos, windows, made)
+
     WindowCodes(
         train=encode(inputs.train, train),
-        train_condition=condition.codes(inputs.train, train, made),
+        train_condition=conditions(inputs.train, train),
         train_labels=torch.tensor([inputs.train.labels[w.video] for w in train]),
         held_out=encode(inputs.test, held_out),
-        held_out_condition=condition.codes(inputs.test, held_out, made),
+        held_out_condition=conditions(inputs.test, held_out),
         held_out_labels=torch.tensor([inputs.test.labels[w.video] for w in held_out]),
         held_out_videos=torch.tensor([w.video for w in held_out]),
         held_out_shifted=encode(inputs.test, held_out, vqgan.time_stride) if inputs.shifted else None,
     ).write(work.folder)
+
+
+def checked_codes(
+    condition: Condition, videos: Videos, windows: Sequence[Window], made: Mapping[str, Path]
+) -> Int64[Tensor, "N c"]:
+    """The condition codes of windows; arguments as `Condition.codes`.
+
+    Raises:
+        UserError: they are not what the condition says of itself.
+    """
+    codes = condition.codes(videos, windows, made)
+    count, wanted = max(1, condition.vocabulary(len(videos.label_names))), (len(windows), condition.length)
+    if codes.shape != wanted or codes.dtype != torch.int64 or codes.min() < 0 or codes.max() >= count:
+        raise UserError(
+            f"condition: gave {codes.dtype} codes {codes.min()}..{codes.max()} of shape {tuple(codes.shape)}; wanted "
+            f"are int64 codes 0..{count - 1} of shape {wanted}"
+        )
+    return codes
 
 
 def _windows(inputs: CodesInputs, after: int) -> tuple[list[Window], list[Window]]:

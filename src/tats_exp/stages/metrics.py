@@ -123,7 +123,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
         frames=config.frames,
         sampled_frames=config.sampled_frames,
         given_frames=given,
-        known_labels=given > 0 or run.condition.vocabulary(len(run.train.label_names)) > 0,
+        known_labels=given > 0 or run.condition.asks_for_class,
         key_every=config.key_every,
         reserve=config.reserve.training,
         wanted=(metrics.videos, metrics.reference_videos),

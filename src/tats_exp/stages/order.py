@@ -38,4 +38,6 @@ def stages_of(config: Config, condition: Condition) -> tuple[Stage[Any, Any], ..
     names = [stage.name for stage in stages]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"condition: two stages are called {twice[0]}; allowed: a name of its own for each")
+    if odd := [name for name in names if not name.isidentifier()]:
+        raise UserError(f"condition: a stage is called {odd[0]!r}; allowed: letters, digits and _")
     return stages

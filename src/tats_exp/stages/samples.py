@@ -171,7 +171,7 @@ def _sample(inputs: SamplesInputs, work: Work) -> None:
     length = (known or margin) + inputs.frames // stride + margin
 
     def sample(batch: slice, progress: Progress) -> Int64[Tensor, "B t h w"]:
-        return sampler(
+        codes = sampler(
             transformer,
             start.condition[batch].to(device),
             length,
@@ -181,6 +181,13 @@ def _sample(inputs: SamplesInputs, work: Work) -> None:
             interpolation=interpolation,
             gaps_at_once=inputs.gaps_at_once,
         )
+        wanted = (len(codes), length, *transformer.window[1:])
+        if codes.shape != wanted or codes.min() < 0 or codes.max() >= transformer.video_codes:
+            raise UserError(
+                f"sampler: gave codes {int(codes.min())}..{int(codes.max())} of shape {tuple(codes.shape)}; wanted are "
+                f"0..{transformer.video_codes - 1} of shape {wanted}"
+            )
+        return codes
 
     codes, seconds = _in_batches(inputs.videos, inputs.batch_size, work.folder, work.progress, sample)
     if known:

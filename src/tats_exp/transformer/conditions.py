@@ -22,9 +22,11 @@ class Condition(ABC):
 
     Attributes:
         length: c, codes of one condition.
+        asks_for_class: whether a video is asked for the class of the window whose condition it has.
     """
 
     length: int
+    asks_for_class: bool = False
 
     def stages(self) -> tuple[Stage[Any, Any], ...]:
         """Stages of its own, a tokenizer say, that are walked before any window is encoded; none unless it says so."""
@@ -67,6 +69,7 @@ class Label(Condition):
     """The class of the video as one code."""
 
     length = 1
+    asks_for_class = True
 
     def vocabulary(self, classes: int) -> int:
         """C: the classes."""
