@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from tats_exp import UserError, processes
+from tats_exp import UserError
 from tats_exp.cli import guarded, path_of
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.schema import Config
+from tats_exp.files import Stage
 from tats_exp.progress import Progress
+from tats_exp.run import processes
 from tats_exp.run.job import failure
 
 
@@ -74,13 +76,15 @@ def test_a_path_that_cannot_be_used_names_its_key(tmp_path: Path) -> None:
 def test_a_process_passes_on_what_the_user_can_mend(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, passed: bool
 ) -> None:
-    def make(*_: object) -> None:
+    def inputs(*_: object) -> None:
         raise error
 
+    stage = Stage("s", 1, inputs, print, print)
     queue: list[Any] = []
     for name in ("LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.setenv(name, "0")
     config = Config.model_construct(threads=1, trainer={"devices": 1})
     with pytest.raises(type(error)):
-        processes._work(0, make, config, Progress(tmp_path, ""), (), 0, SimpleNamespace(put=queue.append))
+        arguments = (stage, config, {}, tmp_path, Progress(tmp_path, ""), 0, SimpleNamespace(put=queue.append))
+        processes._work(0, *arguments)
     assert queue == ([(0, error)] if passed else [])

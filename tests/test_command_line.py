@@ -22,6 +22,7 @@ from tats_exp.run.flags import read_command_line
 from tats_exp.run.folders import own_folder
 from tats_exp.run.plan import make_plan
 from tats_exp.run.sweep import Sweep, compose_sweep
+from tats_exp.run.sweep_record import SweepRecord
 
 HEAVY = ("torch", "lightning", "wandb", "matplotlib", "decord", "av")
 ODD = "/some path/epoch=12-step=29999-train.ckpt"
@@ -307,8 +308,15 @@ def test_a_folder_is_held_by_one_command_and_holds_no_other_runs(tmp_path: Path)
         for folder in sweep.run_folders:
             folder.mkdir()
             (folder / "status.json").write_text("{}")
-    with own_folder(sweep):  # the same command again
-        assert not list(sweep.folder.rglob("status.json"))
+            (folder / "mask.json").write_text("{}")
+        settled = {"reserve_training": 0, "reserve_encoding": 0, "threads": 1, "started": 0.0}
+        SweepRecord(swept=("seed",), asked=sweep.asked, **settled).write(sweep.folder)
+    another = composed("-m", "seed=0,1", "padding=zero", f"hydra.sweep.dir={tmp_path}/s")
+    with pytest.raises(UserError, match="holds what another command made; name another"), own_folder(another):
+        pass
+    again = composed("-m", "seed=0,1", "store.redo=[codes]", f"hydra.sweep.dir={tmp_path}/s")
+    with own_folder(again):  # the same command, but for what changes nothing that comes out
+        assert not list(sweep.folder.rglob("status.json")) and not list(sweep.folder.rglob("mask.json"))
         (sweep.run_folders[0] / "status.json").write_text("{}")
     other = composed("-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/s")
     with pytest.raises(UserError, match="holds other runs already, seed=0 among them"), own_folder(other):

@@ -200,7 +200,7 @@ def test_repeats_and_all_windows_follow_the_preset(folders: Path) -> None:
             "real",
             "same",
             ("metrics.classifier={_target_: torch.nn.Identity}",),
-            "metrics.classifier: Identity has no name",
+            "metrics.classifier._target_=torch.nn.Identity: no VideoClassifier",
         ),
         ("real", "same", ("metrics.vidoes=4",), "metrics.vidoes: unknown key; did you mean 'videos'?"),
         ("real", "same", ("frames=1",), "frames=1"),

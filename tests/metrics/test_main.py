@@ -22,4 +22,7 @@ def test_a_measure_that_is_left_out_is_not_listed(capsys: pytest.CaptureFixture[
 def test_what_is_no_measure_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["+metrics.measures.mine={_target_: collections.OrderedDict}"]) == 2
     error = capsys.readouterr().err.strip()
-    assert error == "tats_exp.metrics: metrics.measures.mine._target_: OrderedDict is no Measure"
+    assert error == (
+        "tats_exp.metrics: metrics.measures.mine._target_=collections.OrderedDict: no Measure; allowed: subclasses of "
+        "tats_exp.metrics.measure.Measure"
+    )

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from tats_exp.data.shapes import Shapes
 from tats_exp.features import ShapesCNN
+from tats_exp.features.video_network import VideoNetwork
 from tats_exp.metrics import Networks, pixel_statistics
 from tats_exp.metrics.networks import statistics_along, statistics_of_windows, windows_looked_at
 from tats_exp.metrics.real_windows import draw_real
@@ -13,19 +14,20 @@ from tats_exp.metrics.real_windows import draw_real
 CPU = torch.device("cpu")
 
 
-class Counted:
+class Counted(VideoNetwork):
     """Mean colours, and their double as logits; counts its passes."""
 
     name, checksum, precision = "counted", "c0ffee", "fp32"
 
     def __init__(self) -> None:
+        super().__init__()
         self.passes = 0
 
     def features(self, video: Tensor) -> Tensor:
         self.passes += 1
         return video.float().mean((1, 2, 3)) / 255
 
-    def __call__(self, video: Tensor) -> Tensor:
+    def forward(self, video: Tensor) -> Tensor:
         return 2 * self.features(video)
 
 
@@ -36,7 +38,7 @@ class InOne(Counted):
 
 
 class Corner(Counted):
-    def __call__(self, video: Tensor) -> Tensor:
+    def forward(self, video: Tensor) -> Tensor:
         return video[:, 0, :2, 0, 0].float()
 
 
@@ -64,7 +66,7 @@ def test_a_classifier_is_asked_instead_and_the_network_only_for_features() -> No
 
 def test_probabilities_of_half_precision_logits_sum_to_one() -> None:
     class Half(Counted):
-        def __call__(self, video: Tensor) -> Tensor:
+        def forward(self, video: Tensor) -> Tensor:
             return torch.linspace(-3, 3, 400).bfloat16().repeat(len(video), 1)
 
     sums = Networks(Half(), None, CPU).statistics(clips(2)).probabilities.sum(-1)

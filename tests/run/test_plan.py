@@ -12,6 +12,7 @@ from tats_exp.config.check import check
 from tats_exp.config.compose import compose_run
 from tats_exp.config.models import build_adversaries, build_vqgan, transformer_of
 from tats_exp.config.schema import Config, conf_dir
+from tats_exp.config.sections import identity
 from tats_exp.run.plan import Plan, make_plan
 from tats_exp.stages.order import stages_of
 from tats_exp.transformer.conditions import Unconditional
@@ -36,7 +37,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["+experiment=paddings"], "experiment=paddings: no such option; did you mean"),
         (["experiment=padding_ablation"], "+experiment=NAME"),
         (["seed=0,1"], "add -m"),
-        (["metrics.network._target_=torch.nn.Identity"], "metrics.network: Identity has no name"),
+        (["metrics.network._target_=torch.nn.Identity"], "metrics.network._target_=torch.nn.Identity: no VideoNetwork"),
         (["seed=-1"], "seed=-1"),
         (["--padding"], "unknown flag --padding"),
         (["padding.encoder=zeros"], "padding.encoder=zeros: no such option; did you mean 'zero'? allowed: alpha"),

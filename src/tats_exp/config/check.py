@@ -24,7 +24,6 @@ from tats_exp.config.vqgan_checkpoint import filled_from_checkpoint as filled_vq
 from tats_exp.data.videos import VideoSource
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.features.video_network import VideoClassifier, VideoNetwork
-from tats_exp.metrics.measure import Measure
 from tats_exp.sampling.sampler import Sampler
 from tats_exp.transformer.conditions import Condition
 from tats_exp.transformer.transformer import Transformer
@@ -123,8 +122,6 @@ def check_metrics(metrics: Metrics) -> None:
     check_target("metrics.network", metrics.network, VideoNetwork)
     if metrics.classifier is not None:
         check_target("metrics.classifier", metrics.classifier, VideoClassifier)
-    for name, node in metrics.measures.items():
-        check_target(f"metrics.measures.{name}", node, Measure)
     build_measures(metrics.measures)
 
 

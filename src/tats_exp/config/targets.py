@@ -46,11 +46,11 @@ def check_target(
     if node.get("_partial_") and not partial:
         raise UserError(f"{path}._partial_=true: it is to be built; allowed: without _partial_")
     where = f"{path}._target_={node['_target_']}"
+    if kind is not None:
+        _check_kind(where, target, kind)
     with blamed_on(where):
         parameters = inspect.signature(target).parameters
         hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    if kind is not None:
-        _check_kind(where, target, kind)
     takes = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     for key in list(node):
         if key not in INSTANTIATE_KEYS:

@@ -77,7 +77,7 @@ def judge_all(paths: list[Path], limits: Limits = DEFAULT, progress: Progress | 
         verdict = _read(record)
         if stamp(path) != at:
             verdict = f"{path}: changed while it was read"
-        elif not told.get("chance"):
+        elif not record.get("chance"):
             _remember(path, limits, at, verdict, record)
         found[number] = verdict
         if progress is not None:

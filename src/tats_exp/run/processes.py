@@ -90,8 +90,10 @@ def _work(
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     try:
         run = RunContext(config, left)
-        work = run.work(folder, partial(progress, stage.name), lambda step, values: reports.put((step, values)))
-        stage.make(stage.inputs(run), work)
+        inputs = stage.inputs(run)
+        stage.make(
+            inputs, run.work(folder, partial(progress, stage.name), lambda step, values: reports.put((step, values)))
+        )
     except (UserError, OSError) as error:
         if isinstance(error, UserError) or disk_is_full(error):
             reports.put((0, error))
