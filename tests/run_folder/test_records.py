@@ -1,6 +1,7 @@
 """The JSON files of a run folder: written and read back the same, refused in one line that says who wrote them."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -39,9 +40,10 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 def test_values_that_are_no_numbers_are_written_as_null(tmp_path: Path) -> None:
     values = {"a": 1.0, "b": float("nan"), "c": float("inf"), "d": None}
-    write_metrics(tmp_path, values, {"real": {"a": 1.0}}, ["note"], Protocol.from_dict(PROTOCOL), [])
+    write_metrics(tmp_path, values, {"real": {"a": 1.0, "b": math.nan}}, ["note"], Protocol.from_dict(PROTOCOL), [])
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert written["values"] == {"a": 1.0, "b": None, "c": None, "d": None}
+    assert written["floors"] == {"real": {"a": 1.0}}
     assert written["protocol"] == {**PROTOCOL, "given_frames": 0}
 
 
