@@ -84,3 +84,21 @@ def test_fewer_than_were_asked_for_are_noted() -> None:
     assert note.startswith(
         "5 generated videos against 6 real windows were measured in place of 8 generated videos against"
     )
+
+
+class Says(Measure):
+    """A measure that gives what it is told to."""
+
+    columns = (Column("fvd/*", ("x", ""), "Anything."),)
+
+    def __init__(self, given: object) -> None:
+        self.given = given
+
+    def __call__(self, findings: Findings) -> Measurement:
+        return self.given  # type: ignore[return-value]
+
+
+def test_a_measure_cannot_replace_what_another_gives() -> None:
+    first, second = (Says(Measurement({"fvd/a": value})) for value in (1.0, 2.0))
+    with pytest.raises(UserError, match=r"^metrics\.measures\.b: gives fvd/a, which another measure gives, too$"):
+        evaluate({"a": first, "b": second}, of_run())
