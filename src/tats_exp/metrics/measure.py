@@ -20,7 +20,8 @@ class Measurement:
     """What a measure gives of a set of videos.
 
     Attributes:
-        values: by key. None: the event of a `never` column did not happen, or the value is undefined for these videos.
+        values: by key. None: the value is undefined for these videos. Infinity: the event of a `never` column did not
+            happen.
         curves: by key, one value per window; nan where a window was not measured.
         floors: by kind, then by key of a column or of what stands before a `/` in it: what real videos get, what
             reconstructions get, what chance gives.

@@ -77,7 +77,7 @@ class WandbLog(RunLog):
         self.run.summary.update({"protocol": dict(protocol)})
 
     def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
-        """The final metrics become the summary; None (never happened) is left out."""
+        """The final metrics become the summary; None is left out."""
         if self.run is None:  # it could not even be opened, which is what failed
             return
         self.run.summary.update({key: value for key, value in values.items() if value is not None})

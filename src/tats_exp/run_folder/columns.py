@@ -6,7 +6,6 @@ file imports no torch, so that a report needs none.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
@@ -34,7 +33,8 @@ class Column:
         phrase: what stands in a sentence of the verdict.
         in_table: whether the column is in the main table, and its values enter the verdict.
         is_curve: whether it holds one value per window of the generated videos, in place of one in all.
-        never: a null value means that it never happened, which is later than any number.
+        never: the value counts windows until something happens: infinity, in files `never`, if it did not.
+        ratio: the values are positive quantities, compared by their ratio: by differences of logarithms.
         floored: differences below twice the real-vs-real floor do not count. The values are 0 or more.
         protocol: the value depends on the evaluation protocol.
         pedestal: every distance of a generated video starts from this one, so a large value hides drift.
@@ -50,6 +50,7 @@ class Column:
     in_table: bool = False
     is_curve: bool = False
     never: bool = False
+    ratio: bool = False
     floored: bool = False
     protocol: bool = False
     pedestal: bool = False
@@ -93,9 +94,7 @@ class Column:
         return "better" if (self.better == "higher") == higher else "worse"
 
     def numbers(self, values: list[float | None]) -> list[float]:
-        """Values for comparing: `never` becomes infinity, what was not measured is dropped."""
-        if self.never:
-            return [math.inf if value is None else value for value in values]
+        """Values for comparing: what was not measured is dropped."""
         return [value for value in values if value is not None]
 
     def within_floor(self, value: float, floor: float | None) -> bool:

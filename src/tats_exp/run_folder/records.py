@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_serializer, field_validator
 
 from tats_exp import UserError
 from tats_exp.files import write_json
@@ -15,6 +15,7 @@ from tats_exp.run_folder.protocol import Protocol
 
 RecordType = TypeVar("RecordType", bound="Record")
 Text = Annotated[str, BeforeValidator(str)]
+NEVER = "never"
 
 
 class Record(BaseModel):
@@ -90,7 +91,8 @@ class Metrics(Record):
     """What was measured of a run.
 
     Attributes:
-        values: final values by key; None where the event that a value counts never happened.
+        values: final values by key; None where one is not defined or was not measured, infinity where the event that a
+            value counts never happened: `null` and `"never"` in the file.
         floors: kind (`real`, `reconstruction`, `chance`) -> key -> value.
         notes: what a reader of the values has to know.
         protocol: how they were measured; None where nothing was compared.
@@ -105,11 +107,14 @@ class Metrics(Record):
     protocol: Annotated[Protocol | None, BeforeValidator(lambda read: _protocol(read))] = None
     columns: tuple[Column, ...]
 
-    @field_validator("values")
+    @field_validator("values", mode="before")
     @classmethod
-    def _measured(cls, values: dict[str, float | None]) -> dict[str, float | None]:
-        """A number that is no number was not measured; None stays, for some values it means never."""
-        return {key: value for key, value in values.items() if value is None or math.isfinite(value)}
+    def _measured(cls, values: dict[str, float | str | None]) -> dict[str, float | str | None]:
+        return {key: math.inf if value == NEVER else value for key, value in values.items()}
+
+    @field_serializer("values")
+    def _written(self, values: dict[str, float | None]) -> dict[str, float | str | None]:
+        return {key: NEVER if value == math.inf else value for key, value in values.items()}
 
     @field_validator("floors", mode="before")
     @classmethod
@@ -145,8 +150,12 @@ def write_metrics(
     protocol: Protocol,
     columns: Sequence[Column],
 ) -> None:
-    """Write `metrics.json`; values that are no finite numbers become null."""
-    finite = {key: value if value is None or math.isfinite(value) else None for key, value in values.items()}
+    """Write `metrics.json`; what is no number becomes null, and so does infinity where it does not mean never."""
+    never = [column.key for column in columns if column.never]
+    finite = {
+        key: value if value is not None and (math.isfinite(value) or (value > 0 and key in never)) else None
+        for key, value in values.items()
+    }
     known = {kind: {k: v for k, v in floor.items() if math.isfinite(v)} for kind, floor in floors.items()}
     Metrics(values=finite, floors=known, notes=tuple(notes), protocol=protocol, columns=tuple(columns)).write(folder)
 

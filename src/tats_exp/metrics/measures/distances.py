@@ -101,7 +101,7 @@ class FrechetDistance(_Distance):
         values = {**measurement.values, **_from_first_to_last(key, curve), **_extrapolated(key, findings)}
         if len(curve) > 1 and all(map(math.isfinite, curve)):
             past = first_window_past(curve, floor)
-            values["drift/first_window"] = None if past is None else float(past)
+            values["drift/first_window"] = math.inf if past is None else float(past)
             if len(curve) >= FEW_WINDOWS:
                 values |= _slope(key, curve, findings)
         biased = bias_warning(real.reference.shape[2], real.reference_count, real.count)
