@@ -61,6 +61,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["long_frames=40"], "long_frames=40 must be a multiple of frames=16"),
         (["vqgan.model.downsample=[4,3,3]"], "downsample"),
         (["sampler.context=4"], "sampler.context=4 must be below"),
+        (["data.grounds=sand"], "data.grounds='sand': Input should be 'plain', 'palettes' or 'textures'"),
         (["sampler.top_k=1000"], "top_k=1000 must be at most 128"),
         (["sampler.top_p=0.0"], "top_p=0.0"),
         (["transformer.model.width=97"], "width=97 must be a multiple of heads=4"),
