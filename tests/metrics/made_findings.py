@@ -2,7 +2,7 @@
 
 import torch
 
-from tats_exp.metrics import Findings, Leak, RealWindows, WindowStatistics
+from tats_exp.metrics import Findings, Leak, ReferenceWindows, WindowStatistics
 from tats_exp.metrics.findings import (
     CodeFindings,
     JointFindings,
@@ -27,12 +27,12 @@ def a_window(videos: int, seed: int, looked_at: bool = True, shift: float = 0.0)
     return WindowStatistics(**seen)
 
 
-def real_windows(repeats: int = 1, videos: int = 20, reference: int = 30) -> RealWindows:
-    return RealWindows.of(a_window(repeats * (videos + reference), 0), repeats, videos)
+def real_windows(repeats: int = 1, videos: int = 20, reference: int = 30) -> ReferenceWindows:
+    return ReferenceWindows.of(a_window(repeats * (videos + reference), 0), repeats, videos)
 
 
 def of_folders(
-    windows: list[WindowStatistics], real: RealWindows | None = None, resamples: int = 0, seed: int = 0
+    windows: list[WindowStatistics], real: ReferenceWindows | None = None, resamples: int = 0, seed: int = 0
 ) -> Findings:
     """What an evaluation of folders finds out."""
     real = real or real_windows()

@@ -61,9 +61,8 @@ class ReconstructionError(Measure):
 
     def __call__(self, findings: Findings) -> Measurement:
         """As `Measure`."""
-        if findings.reconstructions is None:
+        if (errors := findings.reconstruction) is None:
             return Measurement()
-        errors = findings.reconstructions.errors
         values: Values = {
             f"{_KEY}/psnr": errors.psnr,
             f"{_KEY}/ssim": errors.ssim,
