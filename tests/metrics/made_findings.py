@@ -8,7 +8,7 @@ from tats_exp.metrics.findings import (
     JointFindings,
     LabelFindings,
     LeakFindings,
-    ReconstructionFindings,
+    Rebuilt,
     SplitNLL,
     UnseenReal,
 )
@@ -21,6 +21,7 @@ D, CLASSES, CODES, FRAMES = 4, 3, 8, 4
 def a_window(videos: int, seed: int, looked_at: bool = True, shift: float = 0.0) -> WindowStatistics:
     random = torch.Generator().manual_seed(seed)
     seen = {name: torch.rand(videos, generator=random).double() + 0.1 for name in PIXELS}
+    seen["layout"] = 0.1 * torch.rand(videos, 48, generator=random) + 0.1 * shift
     if looked_at:
         seen["features"] = torch.randn(videos, D, generator=random) + shift
         seen["probabilities"] = torch.randn(videos, CLASSES, generator=random).softmax(dim=-1)
@@ -29,6 +30,11 @@ def a_window(videos: int, seed: int, looked_at: bool = True, shift: float = 0.0)
 
 def real_windows(repeats: int = 1, videos: int = 20, reference: int = 30) -> ReferenceWindows:
     return ReferenceWindows.of(a_window(repeats * (videos + reference), 0), repeats, videos)
+
+
+def rebuilt_windows(videos: int = 20, windows: int = 4, own: bool = True) -> Rebuilt:
+    truth = [a_window(videos, 100 + t) for t in range(windows)]
+    return Rebuilt(ReferenceWindows.of(a_window(videos + 30, 99), 1, videos), truth, own)
 
 
 def of_folders(
@@ -76,7 +82,8 @@ def of_run(windows: int = 4, videos: int = 20) -> Findings:
         seed=0,
         unseen=UnseenReal("held_out", real.floor),
         codes=codes(videos, windows),
-        reconstructions=ReconstructionFindings(torch.randn(videos, D, generator=random), errors),
+        rebuilt=rebuilt_windows(videos, windows),
+        reconstruction=errors,
         nll={"transformer": SplitNLL(1.5, 2.0), "interpolation": SplitNLL(1.0, 1.25)},
         shift_gap=torch.tensor([0.1, 0.2, 0.6], dtype=torch.float64),
         leak=LeakFindings(Leak(torch.zeros(2, 2, dtype=torch.float64), 0.25), forced=1.0, hidden=1.5),
