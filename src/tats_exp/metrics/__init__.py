@@ -2,7 +2,7 @@
 
 from tats_exp.metrics.causality import Leak, hidden_nll, leak
 from tats_exp.metrics.coherence import ccs, ics, inception_score, label_coherence
-from tats_exp.metrics.drift import code_histograms, code_perplexity, first_window_past, js_divergence
+from tats_exp.metrics.drift import code_histograms, code_perplexity, drawn_divergence, first_window_past, js_divergence
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.frechet import (
     FrechetReference,
@@ -12,12 +12,13 @@ from tats_exp.metrics.frechet import (
     polynomial_mmd,
 )
 from tats_exp.metrics.joints import PhaseMotion, joint_ratio
+from tats_exp.metrics.latent_shift import LatentShift
 from tats_exp.metrics.measure import Measure, Measurement
 from tats_exp.metrics.memorisation import nearest_distance, nearest_of_repeats
 from tats_exp.metrics.networks import Networks
 from tats_exp.metrics.pixels import brightness, contrast, motion_energy, saturation
 from tats_exp.metrics.real_windows import RealWindows
-from tats_exp.metrics.time_agnosticity import place_probe, share_unchanged, shift_nll_gap
+from tats_exp.metrics.time_agnosticity import place_probe, share_unchanged, shift_nll_gap, sliding_gap
 from tats_exp.metrics.trend import (
     bootstrap_code_slope,
     bootstrap_slope,
@@ -36,6 +37,7 @@ __all__ = [
     "FrechetReference",
     "FrechetVideoDistance",
     "KernelVideoDistance",
+    "LatentShift",
     "Leak",
     "Measure",
     "Measurement",
@@ -51,6 +53,7 @@ __all__ = [
     "ccs",
     "code_histograms",
     "code_perplexity",
+    "drawn_divergence",
     "contrast",
     "extrapolated_frechet",
     "first_window_past",
@@ -74,6 +77,7 @@ __all__ = [
     "saturation",
     "share_unchanged",
     "shift_nll_gap",
+    "sliding_gap",
     "slope",
     "slope_interval",
     "windows",

@@ -67,6 +67,40 @@ def js_divergence(p: Float[Tensor, "*batch K"], q: Float[Tensor, "*batch K"]) ->
     return (terms.sum(dim=-1) / 2).clamp(0.0, math.log(2))
 
 
+def drawn_divergence(
+    codes: Int64[Tensor, "N t h w"],
+    real: Int64[Tensor, "N W h w"],
+    slots: Sequence[tuple[int, ...]],
+    codebook_size: int,
+) -> float:
+    """Jensen-Shannon divergence of latent frames from real codes of the slots that each was drawn in.
+
+    A tokenizer may use other codes at every slot, and a sampler draws most frames of a video at one slot: against real
+    codes *at the same place of the window* the alphabet of that slot would count as drift.
+
+    Args:
+        codes: Codes of windows of N videos.
+        real: Codes of N real windows as the transformers learned them.
+        slots: For each of the t latent frames where in such a window it was drawn. Where there are several, real
+            windows take turns, so that both sides always have N latent frames.
+        codebook_size: K.
+
+    Returns:
+        The mean over latent frames, in nats, as `js_divergence`.
+
+    Raises:
+        ValueError: Different numbers of windows, a latent frame that was drawn nowhere, or as `code_histograms`.
+    """
+    if len(codes) != len(real) or codes.shape[1] != len(slots) or not all(slots):
+        line = f"codes {tuple(codes.shape)}, real {tuple(real.shape)}, slots {list(slots)}"
+        raise ValueError(f"{line}: allowed are as many windows on both sides, and slots for every latent frame")
+    window = torch.arange(len(real))
+    like = {some: real[window, torch.tensor(some)[window % len(some)]][:, None] for some in set(slots)}
+    histograms = {some: code_histograms(frames, codebook_size)[0] for some, frames in like.items()}
+    drawn = code_histograms(codes, codebook_size)
+    return float(js_divergence(drawn, torch.stack([histograms[some] for some in slots])).mean())
+
+
 def code_perplexity(histogram: Float[Tensor, "*batch K"]) -> Float64[Tensor, "*batch"]:
     """How many codes are in use, effectively: exp of the entropy of a histogram.
 
