@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from einops import repeat
 
+from tats_exp.config.build import build
 from tats_exp.config.measures import build_measures
 from tats_exp.config.sections import Node
 from tats_exp.data.video_writer import write_row
@@ -22,6 +23,7 @@ from tats_exp.metrics.findings import CodeFindings, JointFindings, LabelFindings
 from tats_exp.metrics.networks import statistics_along, windows_looked_at
 from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, write_metrics, write_table
+from tats_exp.sampling.sampler import Sampler
 from tats_exp.stages.codes import CODES_STAGE, WindowCodes
 from tats_exp.stages.context import Chosen, Earlier, NoMeaning, RunContext, Work
 from tats_exp.stages.decoder import FrameDecoder
@@ -37,7 +39,7 @@ from tats_exp.stages.reference import REFERENCE_STAGE
 from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
-from tats_exp.stages.windows import MotionOnTheWay, real_motion, sampled_codes, sampled_windows
+from tats_exp.stages.windows import MotionOnTheWay, real_motion, sampled_codes, sampled_slots, sampled_windows
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
 
@@ -56,6 +58,7 @@ class MetricsInputs:
         transformer: of the run.
         interpolation: of a hierarchy, else None.
         samples: what is measured.
+        sampler: section of what made them, which says where in a window each latent frame was drawn.
         train: shown beside the samples.
         test: held-out windows are reconstructed.
         real: where the reference comes from.
@@ -83,6 +86,7 @@ class MetricsInputs:
     transformer: Earlier[Transformer]
     interpolation: Earlier[Transformer] | None
     samples: Earlier[Samples]
+    sampler: Node
     train: Videos
     test: Videos
     real: Videos
@@ -113,6 +117,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
         transformer=run.earlier(TRANSFORMER_STAGE),
         interpolation=run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
         samples=run.earlier(SAMPLES_STAGE),
+        sampler=config.sampler,
         train=run.train,
         test=run.test,
         real=run.real,
@@ -165,6 +170,7 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
         reconstructions=ReconstructionFindings(torch.cat(rebuilt), errors),
         nll=likelihoods.nll,
         shift_gap=likelihoods.shift_gap,
+        sliding_gap=likelihoods.sliding_gap,
         leak=likelihoods.leak,
         labels=_labels(inputs, real, samples),
         joints=joints,
@@ -198,16 +204,19 @@ def _along_samples(
 
 
 def _codes(inputs: MetricsInputs, vqgan: VQGAN, samples: Samples) -> CodeFindings:
-    codes = inputs.codes.read()
-    assert codes.held_out_shifted is not None, "the codes stage stores them"
+    codes, learned = inputs.codes.read(), inputs.learned.read()
+    sampler: Sampler = build(inputs.sampler, "sampler")
     return CodeFindings(
         size=vqgan.codebook.size,
         frames=inputs.frames // vqgan.time_stride,
         train=codes.train,
-        held_out=codes.held_out,
-        held_out_shifted=codes.held_out_shifted,
+        held_out_shifts=codes.held_out_shifts,
         held_out_videos=codes.held_out_videos,
+        latent_shift=codes.latent_shift,
+        learned=learned.train,
+        learned_held_out=learned.held_out,
         sampled=sampled_codes(vqgan, samples),
+        slots=sampled_slots(vqgan, samples, sampler, learned.train.shape[1]),
         key_every=inputs.key_every,
     )
 
@@ -216,13 +225,14 @@ def _likelihoods(inputs: MetricsInputs, work: Work) -> Likelihoods:
     """What the transformers expect of the codes that they learned from, and of held-out ones; leaves mask.json."""
     codes, how = inputs.learned.read(), (inputs.batch_size, work.device)
     train = ConditionedCodes(codes.train, codes.train_condition)
-    held_out = ConditionedCodes(codes.held_out, codes.held_out_condition)
     transformer = inputs.transformer.read().to(work.device)
     if inputs.interpolation is None:
-        assert codes.held_out_shifted is not None, "the codes stage stores them"
-        return likelihoods_of_windows(transformer, train, held_out, codes.held_out_shifted, *how)
+        context = build(inputs.sampler, "sampler").context
+        held_out = (codes.held_out_shifts, codes.held_out_condition)
+        return likelihoods_of_windows(transformer, train, *held_out, context, *how)
     interpolation = inputs.interpolation.read().to(work.device)
-    likelihoods = likelihoods_of_hierarchy(transformer, interpolation, train, held_out, inputs.key_every, *how)
+    in_place = ConditionedCodes(codes.held_out, codes.held_out_condition)
+    likelihoods = likelihoods_of_hierarchy(transformer, interpolation, train, in_place, inputs.key_every, *how)
     if likelihoods.leak is not None:
         write_mask(work.folder, interpolation, likelihoods.leak.gradient)
     return likelihoods
@@ -270,4 +280,4 @@ def read_metrics(_config: object, folder: Path) -> Metrics:
     return Metrics.read(folder)
 
 
-METRICS_STAGE = Stage("metrics", 9, _inputs, _make, read_metrics)
+METRICS_STAGE = Stage("metrics", 10, _inputs, _make, read_metrics)
