@@ -109,7 +109,7 @@ def load_tensors(path: Path) -> "dict[str, torch.Tensor]":
 
 
 def save_tensors(path: Path, tensors: "dict[str, torch.Tensor]") -> None:
-    """Write tensors so that the file is whole or absent; int64 is narrowed to int16 where that holds it, or to int32."""
+    """Write tensors so that the file is whole or absent; int64 is narrowed to int16, or int32 where it must be."""
     from safetensors.torch import save
 
     narrow = {name: _narrowed(value).contiguous().cpu() for name, value in tensors.items()}

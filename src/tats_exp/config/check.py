@@ -167,8 +167,8 @@ def _checked_sampler(config: Config) -> Sampler:
     sampler, window = config.built_sampler, config.window_of("transformer")[0]
     if window < config.latent_grid[0]:
         raise UserError(
-            f"transformer.window={window}: shorter than a clip; allowed: {config.latent_grid[0]} latent frames or more, "
-            "or null for those of a clip"
+            f"transformer.window={window}: shorter than a clip; allowed: {config.latent_grid[0]} latent frames or "
+            "more, or null for those of a clip"
         )
     with blamed_on("sampler", config.sampler):
         sampler.check(window, config.codebook_size)

@@ -57,9 +57,7 @@ def draw_windows(videos: Videos, count: int, frames: int, seed: int, before: int
     return _drawn(videos, count, frames, seed, before, after, span(frames, videos.frame_stride))
 
 
-def draw_offsets(
-    videos: Videos, count: int, frames: int, seed: int, before: int = 0, after: int = 0
-) -> list[Window]:
+def draw_offsets(videos: Videos, count: int, frames: int, seed: int, before: int = 0, after: int = 0) -> list[Window]:
     """Draw distinct windows at random, which may overlap, spread over the videos as evenly as their lengths allow.
 
     As `draw_windows` otherwise.
@@ -67,9 +65,7 @@ def draw_offsets(
     return _drawn(videos, count, frames, seed, before, after, 1)
 
 
-def _drawn(
-    videos: Videos, count: int, frames: int, seed: int, before: int, after: int, apart: int
-) -> list[Window]:
+def _drawn(videos: Videos, count: int, frames: int, seed: int, before: int, after: int, apart: int) -> list[Window]:
     """Windows of which two of one video begin `apart` source frames from each other, at least."""
     rng = np.random.default_rng(seed)
     allowed = [starts(total, videos.frame_stride, frames, before, after) for total in videos.lengths]

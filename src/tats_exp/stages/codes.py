@@ -20,7 +20,6 @@ from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import Window, draw_offsets, draw_windows, starts
 from tats_exp.files import Stage, load_tensors, save_tensors
-from tats_exp.fit import Steps
 from tats_exp.metrics import LatentShift
 from tats_exp.stages.context import Chosen, Earlier, Left, NoMeaning, RunContext, Work
 from tats_exp.stages.vqgan import VQGAN_STAGE

@@ -90,7 +90,9 @@ def likelihoods_of_windows(
     shifts, condition = held_out.to(device), held_out_condition.to(device)
     return Likelihoods(
         nll,
-        shift_gap=shift_nll_gap(transformer, condition, *shifts[:, :2].unbind(1)).cpu() if shifts.shape[1] > 1 else None,
+        shift_gap=shift_nll_gap(transformer, condition, *shifts[:, :2].unbind(1)).cpu()
+        if shifts.shape[1] > 1
+        else None,
         sliding_gap=_sliding_gap(transformer, condition, shifts, context),
     )
 

@@ -156,8 +156,10 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     rebuilt = [networks.features(pair[1]) for pair in reconstruct(inputs.real, real.floor_places, progress(0))]
     errors, pictures = reconstruction_errors(reconstruct(inputs.test, places, progress(real.total)), SHOWN)
     windows, joints = _along_samples(inputs, decoder, samples, progress(real.total + len(places)))
-    codes = _codes(inputs, decoder.vqgan, samples)
-    likelihoods = _likelihoods(inputs, work)
+    real_codes = inputs.codes.read()
+    learned = real_codes if inputs.learned.key == inputs.codes.key else inputs.learned.read()
+    codes = _codes(inputs, decoder.vqgan, real_codes, learned, samples)
+    likelihoods = _likelihoods(inputs, learned, work)
     findings = Findings(
         network=networks.network.name,
         classifier=networks.judge.name,
@@ -203,8 +205,9 @@ def _along_samples(
     return windows, JointFindings(motion.means(), real, stride)
 
 
-def _codes(inputs: MetricsInputs, vqgan: VQGAN, samples: Samples) -> CodeFindings:
-    codes, learned = inputs.codes.read(), inputs.learned.read()
+def _codes(
+    inputs: MetricsInputs, vqgan: VQGAN, codes: WindowCodes, learned: WindowCodes, samples: Samples
+) -> CodeFindings:
     sampler: Sampler = build(inputs.sampler, "sampler")
     return CodeFindings(
         size=vqgan.codebook.size,
@@ -221,9 +224,9 @@ def _codes(inputs: MetricsInputs, vqgan: VQGAN, samples: Samples) -> CodeFinding
     )
 
 
-def _likelihoods(inputs: MetricsInputs, work: Work) -> Likelihoods:
+def _likelihoods(inputs: MetricsInputs, codes: WindowCodes, work: Work) -> Likelihoods:
     """What the transformers expect of the codes that they learned from, and of held-out ones; leaves mask.json."""
-    codes, how = inputs.learned.read(), (inputs.batch_size, work.device)
+    how = (inputs.batch_size, work.device)
     train = ConditionedCodes(codes.train, codes.train_condition)
     transformer = inputs.transformer.read().to(work.device)
     if inputs.interpolation is None:

@@ -113,7 +113,9 @@ def _learned(
     if name == "transformer":
         return key_frames(codes.train, key_every), codes.train_condition, codes.train_videos.tolist()
     windows = gaps(codes.train, key_every)
-    condition, videos = (side.repeat_interleave(windows.shape[1], dim=0) for side in (codes.train_condition, codes.train_videos))
+    condition, videos = (
+        side.repeat_interleave(windows.shape[1], dim=0) for side in (codes.train_condition, codes.train_videos)
+    )
     return windows.flatten(0, 1), condition, videos.tolist()
 
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
+from tats_exp import UserError
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import draw_windows
@@ -64,13 +65,24 @@ def sampled_slots(vqgan: VQGAN, samples: Samples, sampler: Sampler, window: int)
         samples: the codes.
         sampler: that made them.
         window: latent frames of the windows that the transformers learned from.
+
+    Raises:
+        UserError: the sampler names other places than there are, or none for what it drew.
     """
     margin = vqgan.code_margin if samples.has_margin else 0
     # Before given frames the margin was not sampled, but repeated.
     first = samples.given or margin
     made = samples.codes.shape[1] - (margin if samples.given else 0)
     slots = sampler.slots(made, window, samples.given)
-    return None if slots is None else slots[first : made - margin]
+    if slots is None:
+        return None
+    measured = slots[first : made - margin]
+    if len(slots) != made or not all(some and min(some) >= 0 and max(some) < window for some in measured):
+        raise UserError(
+            f"sampler: its slots({made}, {window}, {samples.given}) are {slots}; wanted are places 0..{window - 1} for "
+            "each latent frame that is not given"
+        )
+    return measured
 
 
 class MotionOnTheWay:

@@ -21,7 +21,11 @@ class CodeUse(Measure):
         ),
         Column("codes/usage/train", ("codes in use", "train"), "Share that windows of the train split use.", "share"),
         Column(
-            "codes/perplexity/held_out", ("code perplexity", "held-out"), "exp of the entropy of it.", "codes", ratio=True
+            "codes/perplexity/held_out",
+            ("code perplexity", "held-out"),
+            "exp of the entropy of it.",
+            "codes",
+            ratio=True,
         ),
         Column(
             "codes/perplexity/train", ("code perplexity", "train"), "The same for the train split.", "codes", ratio=True
