@@ -61,7 +61,7 @@ class SlidingWindow(Sampler):
             raise ValueError(f"stride={self.stride} must be at most {frames - self.context}: window minus context")
 
     def slots(self, latent_frames: int, window: int, given: int = 0) -> list[Slots]:
-        """As `Sampler.slots`: the first window from its first place to its last, then `stride` places from `context` on."""
+        """As `Sampler.slots`: the first window from place 0 to its last, then `stride` places from `context` on."""
         drawn: list[Slots] = [()] * given
         for kept, new in self._slides(latent_frames, window, given):
             drawn += [(slot,) for slot in range(kept, kept + new)]

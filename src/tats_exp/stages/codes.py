@@ -40,7 +40,7 @@ class WindowCodes:
         train_condition: what each of them is conditioned on.
         train_labels: the class of each.
         train_videos: the video that each comes from.
-        held_out_shifts: codes of windows of the test split, each encoded at its place and 1, 2, ... latent frames later.
+        held_out_shifts: codes of windows of the test split, each at its place and 1, 2, ... latent frames later.
         held_out_condition: as of the train split, of the windows at their places.
         held_out_labels: as of the train split.
         held_out_videos: as of the train split.

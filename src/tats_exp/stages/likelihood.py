@@ -87,23 +87,13 @@ def likelihoods_of_windows(
     """
     in_place = ConditionedCodes(held_out[:, 0], held_out_condition)
     nll = {"transformer": split_nll(transformer, train, in_place, batch_size, device)}
-    shifts, condition = held_out.to(device), held_out_condition.to(device)
-    return Likelihoods(
-        nll,
-        shift_gap=shift_nll_gap(transformer, condition, *shifts[:, :2].unbind(1)).cpu()
-        if shifts.shape[1] > 1
-        else None,
-        sliding_gap=_sliding_gap(transformer, condition, shifts, context),
-    )
-
-
-def _sliding_gap(
-    transformer: Transformer, condition: Int64[Tensor, "N c"], shifts: Int64[Tensor, "N S t h w"], context: int | None
-) -> float | None:
-    """None where the window does not slide, or the videos had no room for a window moved by the context."""
-    if context is None or context >= shifts.shape[1]:
-        return None
-    return sliding_gap(transformer, condition, shifts, context)
+    # Videos may have had no room for windows moved so far.
+    there, condition, shifted, slid = held_out.shape[1], held_out_condition.to(device), None, None
+    if there > 1:
+        shifted = shift_nll_gap(transformer, condition, *held_out[:, :2].to(device).unbind(1)).cpu()
+    if context is not None and context < there:
+        slid = sliding_gap(transformer, condition, held_out[:, : context + 1].to(device), context)
+    return Likelihoods(nll, shift_gap=shifted, sliding_gap=slid)
 
 
 def likelihoods_of_hierarchy(

@@ -16,7 +16,7 @@ _FIGURE = "time_agnosticity"
 
 
 class TimeAgnosticity(Measure):
-    """Relative latent shift, codes unchanged, a probe of their place, and what a shifted context costs in likelihood."""
+    """Latent shift, codes unchanged, a probe of their place, and what a shifted context costs in likelihood."""
 
     columns = (
         Column(
@@ -76,8 +76,8 @@ class TimeAgnosticity(Measure):
         Column(
             _GAP,
             ("shift-NLL", "gap"),
-            "NLL of codes that were encoded one place later than where they stand, less that of native codes; null: the "
-            "transformer models key frames, or no video has room for a shifted window.",
+            "NLL of codes that were encoded one place later than where they stand, less that of native codes; null: "
+            "the transformer models key frames, or no video has room for a shifted window.",
             unit="nats per code",
             better="zero",
             phrase="shift-NLL gap",
