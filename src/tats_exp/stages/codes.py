@@ -178,6 +178,20 @@ def checked_codes(
     return codes
 
 
+def code_notes(wanted: tuple[int, int], codes: WindowCodes) -> list[str]:
+    """What to say where the data have fewer windows than asked for.
+
+    Args:
+        wanted: windows of the train and of the test split.
+        codes: that are there.
+    """
+    there = (len(codes.train), len(codes.held_out))
+    if there == wanted:
+        return []
+    line = "{} training and {} held-out windows"
+    return [f"codes: {line.format(*there)} were encoded in place of {line.format(*wanted)}: there are no more"]
+
+
 def _shifts(inputs: CodesInputs, stride: int) -> int:
     """At how many places a held-out window is encoded: as many as wanted where a video has room for them."""
     videos, reserve = inputs.test, inputs.reserve

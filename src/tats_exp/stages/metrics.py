@@ -24,7 +24,7 @@ from tats_exp.metrics.networks import statistics_along, windows_looked_at
 from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, write_metrics, write_table
 from tats_exp.sampling.sampler import Sampler
-from tats_exp.stages.codes import CODES_STAGE, WindowCodes
+from tats_exp.stages.codes import CODES_STAGE, WindowCodes, code_notes
 from tats_exp.stages.context import Chosen, Earlier, NoMeaning, RunContext, Work
 from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.likelihood import (
@@ -73,6 +73,7 @@ class MetricsInputs:
         key_every: latent frames from one key frame to the next.
         reserve: frames that held-out windows have on either side.
         wanted: sampled videos and real windows that were asked for.
+        wanted_codes: train and held-out windows of codes that were asked for.
         windows: which windows the networks look at.
         resamples: of the bootstrap.
         batch_size: videos looked at side by side.
@@ -101,6 +102,7 @@ class MetricsInputs:
     key_every: int
     reserve: int
     wanted: tuple[int, int]
+    wanted_codes: tuple[int, int]
     windows: str
     resamples: int
     batch_size: NoMeaning[int]
@@ -132,6 +134,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
         key_every=config.key_every,
         reserve=config.reserve.training,
         wanted=(metrics.videos, metrics.reference_videos),
+        wanted_codes=(config.codes.train_windows, config.codes.held_out_windows),
         windows=metrics.windows,
         resamples=metrics.resamples,
         batch_size=metrics.batch_size,
@@ -179,6 +182,7 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     )
     evaluation = evaluate(build_measures(dict(inputs.measures)), findings)
     notes = [*evaluation.notes, *count_notes(inputs.wanted, (real.count, real.reference_count))]
+    notes += code_notes(inputs.wanted_codes, learned)
     columns = [*evaluation.columns, SPEED_COLUMN]
     write_metrics(work.folder, evaluation.values, evaluation.floors, notes, _protocol(inputs, real), columns)
     write_table(work.folder / CURVES, evaluation.rows)
