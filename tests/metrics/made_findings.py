@@ -52,15 +52,20 @@ def codes(videos: int, windows: int) -> CodeFindings:
     def draw(count: int, frames: int = FRAMES) -> torch.Tensor:
         return torch.randint(CODES, (count, frames, 2, 2), generator=random)
 
-    held_out = draw(12)
+    stream = draw(12, 2 * FRAMES - 1)  # of codes that move with their frames
+    shifts = stream.unfold(1, FRAMES, 1).movedim(-1, 2)
+    train = draw(2 * videos)
     return CodeFindings(
         size=CODES,
         frames=FRAMES,
-        train=draw(2 * videos),
-        held_out=held_out,
-        held_out_shifted=held_out.roll(-1, dims=1),
+        train=train,
+        held_out_shifts=shifts,
         held_out_videos=torch.arange(12) // 2,
+        latent_shift=torch.tensor([0.2, 0.1, 0.3], dtype=torch.float64),
+        learned=train,
+        learned_held_out=shifts[:, 0],
         sampled=draw(videos, windows * FRAMES),
+        slots=[(slot,) for slot in [*range(FRAMES), *[1] * FRAMES * (windows - 1)]],
         key_every=1,
     )
 
@@ -86,6 +91,7 @@ def of_run(windows: int = 4, videos: int = 20) -> Findings:
         reconstruction=errors,
         nll={"transformer": SplitNLL(1.5, 2.0), "interpolation": SplitNLL(1.0, 1.25)},
         shift_gap=torch.tensor([0.1, 0.2, 0.6], dtype=torch.float64),
+        sliding_gap=0.25,
         leak=LeakFindings(Leak(torch.zeros(2, 2, dtype=torch.float64), 0.25), forced=1.0, hidden=1.5),
         labels=LabelFindings(torch.zeros(videos, dtype=torch.int64), torch.ones(videos, dtype=torch.int64)),
         joints=JointFindings(motion[0], motion[1], time_stride=4),

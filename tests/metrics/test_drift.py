@@ -3,7 +3,15 @@ import math
 import pytest
 import torch
 
-from tats_exp.metrics import code_histograms, code_perplexity, first_window_past, growth, js_divergence
+from tats_exp.metrics import (
+    code_histograms,
+    code_perplexity,
+    drawn_divergence,
+    first_window_past,
+    growth,
+    js_divergence,
+)
+from tats_exp.metrics.drift import frames_at
 
 
 def random_codes(*shape: int, size: int = 16, seed: int = 0) -> torch.Tensor:
@@ -93,3 +101,28 @@ def test_growth_is_the_logarithm_of_how_often_the_later_half_holds_the_first_win
     assert growth([1.0], 2.0) is None
     assert growth([1.0, math.nan, 5.0], 2.0) == pytest.approx(math.log(7 / 3))
     assert growth([1.0, 2.0, math.nan], 2.0) is None and growth([0.0, 2.0], 0.0) is None
+
+
+def test_frames_are_taken_from_their_slots_and_windows_take_turns_where_there_are_several() -> None:
+    windows = torch.arange(4)[:, None] * 10 + torch.arange(5)  # window x 10 + slot
+    taken = frames_at(windows[..., None, None], [(3,), (0, 2, 4)])[..., 0, 0]
+    assert taken.tolist() == [[3, 0], [13, 12], [23, 24], [33, 30]]
+    with pytest.raises(ValueError, match="at least one place"):
+        frames_at(windows[..., None, None], [(3,), ()])
+
+
+def test_divergence_from_the_slot_drawn_sees_that_slot_alone() -> None:
+    random = torch.Generator().manual_seed(0)
+    real = torch.randint(4, (64, 3, 2, 2), generator=random) + 4 * torch.arange(3)[:, None, None]
+    drawn = real[:, [1, 1]]
+    assert drawn_divergence(drawn, real, [(1,), (1,)], 12) == 0
+    assert drawn_divergence(drawn, real, [(0,), (2,)], 12) == pytest.approx(math.log(2))
+    half = drawn_divergence(drawn, real, [(0, 1), (1,)], 12)  # one of two latent frames, every other window of it
+    mixed = js_divergence(torch.tensor([0.5, 0.5]), torch.tensor([0.0, 1.0]))
+    assert half == pytest.approx(float(mixed) / 2, abs=0.02)
+
+
+def test_both_sides_of_a_divergence_have_as_many_windows() -> None:
+    codes = torch.zeros(3, 2, 1, 1, dtype=torch.int64)
+    with pytest.raises(ValueError, match="allowed: 2 windows of 1 latent frames"):
+        drawn_divergence(codes, codes[:2], [(0,)], 4)
