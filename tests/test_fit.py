@@ -59,7 +59,9 @@ def code_windows() -> CodeWindows:
     return CodeWindows(torch.zeros(32, 1, dtype=torch.int64), torch.randint(16, (32, 4, 2, 2)))
 
 
-def train(module: L.LightningModule, data, folder: Path, stop_at: int | None = None, **budget: int) -> list:
+def train(
+    module: L.LightningModule, data, folder: Path, stop_at: int | None = None, videos: list | None = None, **budget: int
+) -> list:
     logged = []
 
     def steps(done: int, total: int) -> None:
@@ -76,6 +78,7 @@ def train(module: L.LightningModule, data, folder: Path, stop_at: int | None = N
         seed=3,
         scalars=lambda step, values: logged.append((step, values)),
         steps=steps,
+        videos=videos,
     )
     return logged
 
@@ -97,6 +100,20 @@ def test_stopped_and_resumed_is_never_stopped(tmp_path: Path, make, data, stop_a
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
     assert list(read_losses(tmp_path / "whole" / LOSSES)) == list(read_losses(tmp_path / "parts" / LOSSES))
+
+
+def test_resumed_inside_an_epoch_is_never_stopped(tmp_path: Path) -> None:
+    videos = [window % 5 for window in range(32)]
+    whole, resumed = transformer_module(), transformer_module()
+    train(whole, code_windows(), tmp_path / "whole", videos=videos)
+    with pytest.raises(StoppedError):
+        train(transformer_module(), code_windows(), tmp_path / "parts", stop_at=3, videos=videos)
+    train(resumed, code_windows(), tmp_path / "parts", videos=videos)
+    other = transformer_module()
+    train(other, code_windows(), tmp_path / "other")
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    assert not torch.equal(whole.transformer.head.weight, other.transformer.head.weight)
 
 
 @pytest.mark.parametrize("make", [vqgan_module, gan_module])

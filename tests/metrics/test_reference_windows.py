@@ -35,7 +35,10 @@ def test_the_first_windows_of_each_repeat_are_the_floor() -> None:
     assert torch.equal(real.floor[1], statistics.features[5:7])
     assert torch.equal(real.reference[0], statistics.features[2:5])
     assert torch.equal(real.motion, statistics.motion[[2, 3, 4, 7, 8, 9]])
-    assert torch.equal(real.by_repeat(torch.cat(list(real.floor))), real.floor)
+    assert torch.equal(torch.stack(real.by_repeat(torch.cat(list(real.floor)))), real.floor)
+    assert torch.equal(real.floor_layout[1], statistics.layout[5:7])
+    numbered = replace(real, places=torch.arange(20).reshape(10, 2)).floor_places
+    assert [place.video for place in numbered] == [0, 2, 10, 12]
     assert (real.repeats, real.count, real.total, real.reference_count) == (2, 2, 4, 3)
 
 
@@ -43,10 +46,10 @@ def test_what_is_stored_is_read_back(tmp_path: Path) -> None:
     videos = Shapes(train_videos=6, test_videos=1, frames=64, resolution=8, seed=0).split("train")
     (places,), _ = draw_reference(videos, reference=8, floor=4, frames=16, repeats=1, seed=0)
     real = real_windows(videos=len(places))
-    for stored in (real, replace(real, held_out=real.floor[0].clone(), floor_windows=places_of(places))):
+    for stored in (real, replace(real, held_out=real.floor[0].clone(), places=places_of(places))):
         stored.save(tmp_path / "real.safetensors")
         again = ReferenceWindows.load(tmp_path / "real.safetensors")
         for field in fields(ReferenceWindows):
             one, other = getattr(stored, field.name), getattr(again, field.name)
             assert (one is None and other is None) or torch.equal(one, other)
-    assert again.floor_places == places
+    assert again.windows == places

@@ -167,9 +167,14 @@ def _check_together(config: Config) -> None:
 
 def _checked_sampler(config: Config) -> Sampler:
     """The sampler; what it refuses begins with the name of one of its keys."""
-    sampler = config.built_sampler
+    sampler, window = config.built_sampler, config.window_of("transformer")[0]
+    if window < config.latent_grid[0]:
+        raise UserError(
+            f"transformer.window={window}: shorter than a clip; allowed: {config.latent_grid[0]} latent frames or "
+            "more, or null for those of a clip"
+        )
     with blamed_on("sampler", config.sampler):
-        sampler.check(config.latent_grid[0], config.codebook_size)
+        sampler.check(window, config.codebook_size)
     return sampler
 
 

@@ -63,6 +63,12 @@ class TransformerSection(Section):
         return {"model": self.model, "training": self.training.meaning()}
 
 
+class AutoregressiveSection(TransformerSection):
+    """The autoregressive transformer and its training; `window` in latent frames, None: that of a clip."""
+
+    window: int | None = Field(ge=1)
+
+
 class InterpolationSection(TransformerSection):
     """The interpolation transformer and its training."""
 

@@ -68,6 +68,56 @@ def js_divergence(p: Float[Tensor, "*batch K"], q: Float[Tensor, "*batch K"]) ->
     return (terms.sum(dim=-1) / 2).clamp(0.0, math.log(2))
 
 
+def frames_at(windows: Int64[Tensor, "N long h w"], slots: Sequence[tuple[int, ...]]) -> Int64[Tensor, "N t h w"]:
+    """Latent frames at places of windows, one for each of t.
+
+    Args:
+        windows: Codes of N windows.
+        slots: For each of t latent frames the places it may be taken from. Where there are several, the windows take
+            turns.
+
+    Raises:
+        ValueError: A latent frame without a place.
+    """
+    if not all(slots):
+        raise ValueError(f"slots: {list(slots)}, at least one place is needed for each latent frame")
+    number = torch.arange(len(windows))
+    return torch.stack([windows[number, torch.tensor(some)[number % len(some)]] for some in slots], dim=1)
+
+
+def drawn_divergence(
+    codes: Int64[Tensor, "N t h w"],
+    real: Int64[Tensor, "N long h w"],
+    slots: Sequence[tuple[int, ...]],
+    codebook_size: int,
+) -> float:
+    """Jensen-Shannon divergence of latent frames from real codes of the slots that each was drawn in.
+
+    A tokenizer may use other codes at every slot, and a sampler draws most frames of a video at one slot: against real
+    codes *at the same place of the window* the alphabet of that slot would count as drift.
+
+    Args:
+        codes: Codes of a window of N videos.
+        real: Codes of N real windows as the transformers learned them.
+        slots: For each of the t latent frames where in such a window it was drawn. Whatever their number, both sides
+            have N latent frames.
+        codebook_size: K.
+
+    Returns:
+        The mean over latent frames, in nats, as `js_divergence`.
+
+    Raises:
+        ValueError: Other numbers of windows or latent frames on the other side, or as `frames_at`.
+    """
+    if len(codes) != len(real) or codes.shape[1] != len(slots):
+        raise ValueError(
+            f"codes: shape {tuple(codes.shape)}, allowed: {len(real)} windows of {len(slots)} latent frames, as on the "
+            "other side"
+        )
+    sides = (code_histograms(side, codebook_size) for side in (codes, frames_at(real, slots)))
+    return float(js_divergence(*sides).mean())
+
+
 def code_perplexity(histogram: Float[Tensor, "*batch K"]) -> Float64[Tensor, "*batch"]:
     """How many codes are in use, effectively: exp of the entropy of a histogram.
 

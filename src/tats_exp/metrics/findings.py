@@ -1,6 +1,7 @@
 """Everything that was seen of one set of videos: what measures are made of.
 
-Axes: R repeats, n videos of each, N windows, D features, t h w latent grid, K codebook size, P frames of a period.
+Axes: R repeats, n videos of each, N windows, S shifts, D features, t h w latent grid, K codebook size, P frames of a
+period.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,21 +41,32 @@ class CodeFindings:
         size: K.
         frames: t, latent frames of a window.
         train: windows of the train split.
-        held_out: windows of the test split.
-        held_out_shifted: the same windows, encoded one latent frame later.
+        held_out_shifts: windows of the test split, each at its place and 1, 2, ... latent frames later.
         held_out_videos: the video of each held-out window.
+        latent_shift: per slot from the second on, as `LatentShift` gives it, of the held-out windows.
+        learned: windows of the train split as the transformers learned from them, which may be longer.
+        learned_held_out: windows of the test split that are as long.
         sampled: of the sampled videos, without margins and without what was given.
+        slots: for each latent frame of them the places in a learned window that it was drawn from; None: unknown.
         key_every: latent frames from one to the next that the autoregressive transformer models.
     """
 
     size: int
     frames: int
     train: Int64[Tensor, "N t h w"]
-    held_out: Int64[Tensor, "N_held_out t h w"]
-    held_out_shifted: Int64[Tensor, "N_held_out t h w"]
+    held_out_shifts: Int64[Tensor, "N_held_out S t h w"]
     held_out_videos: Int64[Tensor, " N_held_out"]
+    latent_shift: Float64[Tensor, " places"]
+    learned: Int64[Tensor, "N_learned long h w"]
+    learned_held_out: Int64[Tensor, "N_learned_held_out long h w"]
     sampled: Int64[Tensor, "videos time h w"]
+    slots: Sequence[tuple[int, ...]] | None
     key_every: int
+
+    @property
+    def held_out(self) -> Int64[Tensor, "N_held_out t h w"]:
+        """Windows of the test split, at their places."""
+        return self.held_out_shifts[:, 0]
 
 
 @dataclass(frozen=True)
@@ -145,6 +157,7 @@ class Findings:
         reconstruction: errors of reconstructed windows of the test split.
         nll: likelihoods, by name of the transformer.
         shift_gap: per slot of the window, as `shift_nll_gap` gives it.
+        sliding_gap: as the function of that name gives it; None where no window of consecutive latent frames slides.
         leak: through the mask of an interpolation transformer.
         labels: classes that were asked for.
         joints: motion at key frames.
@@ -162,6 +175,7 @@ class Findings:
     reconstruction: ReconstructionErrors | None = None
     nll: Mapping[str, SplitNLL] = field(default_factory=dict)
     shift_gap: Float64[Tensor, " slots"] | None = None
+    sliding_gap: float | None = None
     leak: LeakFindings | None = None
     labels: LabelFindings | None = None
     joints: JointFindings | None = None

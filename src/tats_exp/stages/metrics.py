@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from einops import repeat
 
+from tats_exp.config.build import build
 from tats_exp.config.measures import build_measures
 from tats_exp.config.sections import Node
 from tats_exp.data.frame_picture import write_frames
@@ -24,7 +25,8 @@ from tats_exp.metrics.networks import statistics_along, windows_looked_at
 from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, write_metrics, write_table
 from tats_exp.run_folder.pictures import FRAMES_PICTURE, SHOWN_VIDEOS, shown_frames
-from tats_exp.stages.codes import CODES_STAGE, WindowCodes
+from tats_exp.sampling.sampler import Sampler
+from tats_exp.stages.codes import CODES_STAGE, WindowCodes, code_notes
 from tats_exp.stages.context import Chosen, Earlier, NoMeaning, RunContext, Work
 from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.likelihood import (
@@ -40,7 +42,7 @@ from tats_exp.stages.reference import REFERENCE_STAGE
 from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
-from tats_exp.stages.windows import MotionOnTheWay, real_motion, sampled_codes, sampled_windows
+from tats_exp.stages.windows import MotionOnTheWay, real_motion, sampled_codes, sampled_slots, sampled_windows
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
 
@@ -60,6 +62,7 @@ class MetricsInputs:
         transformer: of the run.
         interpolation: of a hierarchy, else None.
         samples: what is measured.
+        sampler: section of what made them, which says where in a window each latent frame was drawn.
         train: shown beside the samples.
         test: held-out windows are reconstructed.
         real: where the reference comes from.
@@ -74,6 +77,7 @@ class MetricsInputs:
         key_every: latent frames from one key frame to the next.
         reserve: frames that held-out windows have on either side.
         wanted: sampled videos and real windows that were asked for.
+        wanted_codes: train and held-out windows of codes that were asked for.
         windows: which windows the networks look at.
         resamples: of the bootstrap.
         batch_size: videos looked at side by side.
@@ -88,6 +92,7 @@ class MetricsInputs:
     transformer: Earlier[Transformer]
     interpolation: Earlier[Transformer] | None
     samples: Earlier[Samples]
+    sampler: Node
     train: Videos
     test: Videos
     real: Videos
@@ -102,6 +107,7 @@ class MetricsInputs:
     key_every: int
     reserve: int
     wanted: tuple[int, int]
+    wanted_codes: tuple[int, int]
     windows: str
     resamples: int
     batch_size: NoMeaning[int]
@@ -119,6 +125,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
         transformer=run.earlier(TRANSFORMER_STAGE),
         interpolation=run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
         samples=run.earlier(SAMPLES_STAGE),
+        sampler=config.sampler,
         train=run.train,
         test=run.test,
         real=run.real,
@@ -133,6 +140,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
         key_every=config.key_every,
         reserve=config.reserve.training,
         wanted=(metrics.videos, metrics.reference_videos),
+        wanted_codes=(config.codes.train_windows, config.codes.held_out_windows),
         windows=metrics.windows,
         resamples=metrics.resamples,
         batch_size=metrics.batch_size,
@@ -154,8 +162,10 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     reconstruct = Reconstructor(decoder, inputs.frames, inputs.batch_size)
     errors, pictures = reconstruction_errors(reconstruct(inputs.test, places, progress(0)), SHOWN)
     windows, joints = _along_samples(inputs, decoder, samples, progress(len(places)))
-    codes = _codes(inputs, decoder.vqgan, samples)
-    likelihoods = _likelihoods(inputs, work)
+    real_codes = inputs.codes.read()
+    learned = real_codes if inputs.learned.key == inputs.codes.key else inputs.learned.read()
+    codes = _codes(inputs, decoder.vqgan, real_codes, learned, samples)
+    likelihoods = _likelihoods(inputs, learned, work)
     findings = Findings(
         network=networks.network.name,
         classifier=networks.judge.name,
@@ -169,12 +179,14 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
         reconstruction=errors,
         nll=likelihoods.nll,
         shift_gap=likelihoods.shift_gap,
+        sliding_gap=likelihoods.sliding_gap,
         leak=likelihoods.leak,
         labels=_labels(inputs, real, samples),
         joints=joints,
     )
     evaluation = evaluate(build_measures(dict(inputs.measures)), findings)
     notes = [*evaluation.notes, *count_notes(inputs.wanted, (real.count, real.reference_count))]
+    notes += code_notes(inputs.wanted_codes, learned)
     columns = [*evaluation.columns, SPEED_COLUMN]
     write_metrics(work.folder, evaluation.values, evaluation.floors, notes, _protocol(inputs, real), columns)
     write_table(work.folder / CURVES, evaluation.rows)
@@ -203,32 +215,37 @@ def _along_samples(
     return windows, JointFindings(motion.means(), real, stride)
 
 
-def _codes(inputs: MetricsInputs, vqgan: VQGAN, samples: Samples) -> CodeFindings:
-    codes = inputs.codes.read()
-    assert codes.held_out_shifted is not None, "the codes stage stores them"
+def _codes(
+    inputs: MetricsInputs, vqgan: VQGAN, codes: WindowCodes, learned: WindowCodes, samples: Samples
+) -> CodeFindings:
+    sampler: Sampler = build(inputs.sampler, "sampler")
     return CodeFindings(
         size=vqgan.codebook.size,
         frames=inputs.frames // vqgan.time_stride,
         train=codes.train,
-        held_out=codes.held_out,
-        held_out_shifted=codes.held_out_shifted,
+        held_out_shifts=codes.held_out_shifts,
         held_out_videos=codes.held_out_videos,
+        latent_shift=codes.latent_shift,
+        learned=learned.train,
+        learned_held_out=learned.held_out,
         sampled=sampled_codes(vqgan, samples),
+        slots=sampled_slots(vqgan, samples, sampler, learned.train.shape[1]),
         key_every=inputs.key_every,
     )
 
 
-def _likelihoods(inputs: MetricsInputs, work: Work) -> Likelihoods:
+def _likelihoods(inputs: MetricsInputs, codes: WindowCodes, work: Work) -> Likelihoods:
     """What the transformers expect of the codes that they learned from, and of held-out ones; leaves mask.json."""
-    codes, how = inputs.learned.read(), (inputs.batch_size, work.device)
+    how = (inputs.batch_size, work.device)
     train = ConditionedCodes(codes.train, codes.train_condition)
-    held_out = ConditionedCodes(codes.held_out, codes.held_out_condition)
     transformer = inputs.transformer.read().to(work.device)
     if inputs.interpolation is None:
-        assert codes.held_out_shifted is not None, "the codes stage stores them"
-        return likelihoods_of_windows(transformer, train, held_out, codes.held_out_shifted, *how)
+        context = build(inputs.sampler, "sampler").context
+        held_out = (codes.held_out_shifts, codes.held_out_condition)
+        return likelihoods_of_windows(transformer, train, *held_out, context, *how)
     interpolation = inputs.interpolation.read().to(work.device)
-    likelihoods = likelihoods_of_hierarchy(transformer, interpolation, train, held_out, inputs.key_every, *how)
+    in_place = ConditionedCodes(codes.held_out, codes.held_out_condition)
+    likelihoods = likelihoods_of_hierarchy(transformer, interpolation, train, in_place, inputs.key_every, *how)
     if likelihoods.leak is not None:
         write_mask(work.folder, interpolation, likelihoods.leak.gradient)
     return likelihoods

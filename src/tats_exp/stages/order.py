@@ -31,7 +31,7 @@ def stages_of(config: Config, condition: Condition) -> tuple[Stage[Any, Any], ..
         REBUILT_STAGE,
         *condition.stages(),
         CODES_STAGE,
-        *([LONG_CODES_STAGE] if config.interpolates else []),
+        *([LONG_CODES_STAGE] if config.learns_long else []),
         TRANSFORMER_STAGE,
         *([INTERPOLATION_STAGE] if config.interpolates else []),
         SAMPLES_STAGE,
