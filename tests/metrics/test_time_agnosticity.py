@@ -213,4 +213,6 @@ def test_the_slid_context_is_of_the_same_latent_frames() -> None:
 @pytest.mark.parametrize("context", [0, 3, 4])
 def test_a_context_that_the_windows_do_not_hold_is_refused(context: int) -> None:
     with pytest.raises(ValueError, match=r"allowed: 1\.\.2"):
-        sliding_gap(PlaceModel(), torch.zeros(2, 1, dtype=torch.int64), random_codes(2, 3, 4, 3, 3, size=9, seed=0), context)
+        sliding_gap(
+            PlaceModel(), torch.zeros(2, 1, dtype=torch.int64), random_codes(2, 3, 4, 3, 3, size=9, seed=0), context
+        )
