@@ -14,6 +14,7 @@ from tats_exp.transformer import Transformer
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator
 from tats_exp.vqgan.adversaries import Adversaries, Schedule
+from tats_exp.vqgan.reconstruction import L1
 from tats_exp.vqgan.training import VQGANTraining
 
 TRAINER = partial(L.Trainer, accelerator="cpu", devices=1)
@@ -30,7 +31,7 @@ def vqgan_module(scheduler: object = ONE_CYCLE) -> VQGANTraining:
     torch.manual_seed(0)
     codebook = EMACodebook(size=16, dim=4, restart_below=0.5)
     model = VQGAN(codebook, n_hiddens=4, downsample=(4, 4, 4), decoder_blocks=1)
-    return VQGANTraining(model, ADAM, scheduler, l1_weight=4.0)
+    return VQGANTraining(model, ADAM, scheduler, L1(), 4.0)
 
 
 def gan_module() -> VQGANTraining:
@@ -41,7 +42,7 @@ def gan_module() -> VQGANTraining:
     schedule = Schedule(start_step=3, ramp_steps=2, warmup_steps=1)
     judges = Adversaries(both, weights, lecam_weight=0.1, adaptive=True, schedule=schedule)
     options = {"adversaries": judges, "average_decay": 0.9, "usage_window": 3, "seed": 3}
-    return VQGANTraining(plain.vqgan, ADAM, ONE_CYCLE, l1_weight=4.0, **options)
+    return VQGANTraining(plain.vqgan, ADAM, ONE_CYCLE, L1(), 4.0, **options)
 
 
 def transformer_module() -> TransformerTraining:

@@ -113,7 +113,8 @@ class Adversarial(Section):
 class VQGANTrainingSection(Training):
     """Training of the VQGAN: budget, optimiser, weights of the losses, adversaries."""
 
-    l1_weight: float = Field(ge=0)
+    reconstruction: Node
+    reconstruction_weight: float = Field(ge=0)
     perceptual: Node | None
     perceptual_weight: float = Field(ge=0)
     discriminators: Discriminators

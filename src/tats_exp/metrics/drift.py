@@ -6,6 +6,7 @@ Axes: N videos, t h w latent grid, K codebook size.
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 
 import torch
@@ -130,25 +131,35 @@ def code_perplexity(histogram: Float[Tensor, "*batch K"]) -> Float64[Tensor, "*b
     return (-torch.special.xlogy(p, p).sum(dim=-1)).exp()
 
 
-def first_window_past(fvd_per_window: Sequence[float], floor: float) -> int | None:
-    """The first window where a video has collapsed: its distance above the floor has doubled.
+def growth(curve: Sequence[float], floor: float) -> float | None:
+    """By what factor a distance grows along the videos, as a logarithm: ln((D_late + F) / (D_0 + F)).
 
-    The rule is FVD_t - floor > 2 max(FVD_0 - floor, floor / 2): a good start must double its distance to the floor, a
-    start within the floor must leave it by a whole floor.
+    D_late is the mean over the windows ceil(n / 2)..n - 1. The floor F keeps chance from being a factor: a distance
+    that stays about its floor has a growth about 0.
 
     Args:
-        fvd_per_window: Fréchet distances of consecutive windows to the reference, window 0 first.
-        floor: The distance of real videos to disjoint real ones at equal N.
+        curve: Distance of each of n windows; nan where one was not measured.
+        floor: F, the distance of other windows of the reference's kind.
 
     Returns:
-        The index of the window, or None when no window is past.
-
-    Raises:
-        ValueError: No window, a value that is not finite, or a negative floor.
+        The logarithm; None below 2 windows, or where a value that it needs was not measured or F + D_0 is 0.
     """
-    if not fvd_per_window or not all(math.isfinite(value) for value in fvd_per_window):
-        raise ValueError(f"fvd_per_window: {list(fvd_per_window)}, allowed: one finite value per window")
-    if not math.isfinite(floor) or floor < 0:
-        raise ValueError(f"floor: {floor}, allowed: a finite value, not negative")
-    allowed = 2 * max(fvd_per_window[0] - floor, floor / 2)
-    return next((window for window, value in enumerate(fvd_per_window) if value - floor > allowed), None)
+    if len(curve) < 2 or floor + curve[0] <= 0:
+        return None
+    value = math.log((statistics.fmean(curve[-(len(curve) // 2) :]) + floor) / (curve[0] + floor))
+    return value if math.isfinite(value) else None
+
+
+def first_window_past(lower: Sequence[float], limit: float) -> float:
+    """The first window from which on all are past a limit.
+
+    Args:
+        lower: Of each window, how far at least its distance has risen above that of window 0.
+        limit: What every one of them must exceed.
+
+    Returns:
+        Number of the window, infinity if there is none.
+    """
+    within = [t for t, value in enumerate(lower) if not value > limit]
+    first = within[-1] + 1 if within else 0
+    return float(first) if first < len(lower) else math.inf

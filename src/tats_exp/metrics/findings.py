@@ -12,9 +12,12 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from tats_exp.metrics.causality import Leak
-from tats_exp.metrics.real_windows import RealWindows
 from tats_exp.metrics.reconstruction import ReconstructionErrors
+from tats_exp.metrics.reference_windows import ReferenceWindows
 from tats_exp.metrics.window_statistics import WindowStatistics
+
+TO_REAL, TO_REBUILT = "/to_real", "/to_rebuilt"
+"""Ends of keys: which reference a distance was taken to. A key without either is of a run, to its rebuilt windows."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +70,21 @@ class CodeFindings:
 
 
 @dataclass(frozen=True)
-class ReconstructionFindings:
-    """Real windows through the VQGAN.
+class Rebuilt:
+    """Real video through a VQGAN, without a transformer.
 
     Attributes:
-        features: of the reconstructed windows of the floor.
-        errors: of the reconstructed windows of the test split.
+        windows: windows of the reference and its floor, each encoded and decoded alone.
+        truth: windows of long real videos, as many videos as in one repeat, that were encoded window by window and
+            decoded as samples are. Fewer windows than the generated videos have where real ones are shorter; none where
+            these are too few.
+        own: whether the VQGAN of the measured videos rebuilt them, as far as is known: keys of distances to them are
+            then the plain ones.
     """
 
-    features: Float[Tensor, "videos D"]
-    errors: ReconstructionErrors
+    windows: ReferenceWindows
+    truth: Sequence[WindowStatistics] = ()
+    own: bool = True
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,8 @@ class Findings:
         seed: of bootstraps and extrapolations.
         unseen: real windows that are not in the reference.
         codes: of a VQGAN.
-        reconstructions: of a VQGAN.
+        rebuilt: real windows through a VQGAN.
+        reconstruction: errors of reconstructed windows of the test split.
         nll: likelihoods, by name of the transformer.
         shift_gap: per slot of the window, as `shift_nll_gap` gives it.
         sliding_gap: as the function of that name gives it; None where no window of consecutive latent frames slides.
@@ -156,13 +165,14 @@ class Findings:
 
     network: str
     classifier: str
-    real: RealWindows
+    real: ReferenceWindows
     windows: Sequence[WindowStatistics]
     resamples: int
     seed: int
     unseen: UnseenReal | None = None
     codes: CodeFindings | None = None
-    reconstructions: ReconstructionFindings | None = None
+    rebuilt: Rebuilt | None = None
+    reconstruction: ReconstructionErrors | None = None
     nll: Mapping[str, SplitNLL] = field(default_factory=dict)
     shift_gap: Float64[Tensor, " slots"] | None = None
     sliding_gap: float | None = None
@@ -174,3 +184,11 @@ class Findings:
     def looked_at(self) -> list[int]:
         """Numbers of the windows that the networks looked at."""
         return [t for t, window in enumerate(self.windows) if window.features is not None]
+
+    @property
+    def references(self) -> dict[str, ReferenceWindows]:
+        """What videos are measured against, by the end of the keys of such values; the one to read stands first."""
+        real = {TO_REAL: self.real}
+        if self.rebuilt is None:
+            return real
+        return {"" if self.rebuilt.own else TO_REBUILT: self.rebuilt.windows, **real}

@@ -108,5 +108,6 @@ def _protocol(config: SanityConfig, networks: Networks, videos: VideoFolder, cou
         clip_length=FRAMES,
         size=videos.size,
         seed=config.seed,
+        reference="real windows",
     )
     return replace(protocol, classifier="none")

@@ -13,16 +13,18 @@ from einops import repeat
 from tats_exp.config.build import build
 from tats_exp.config.measures import build_measures
 from tats_exp.config.sections import Node
+from tats_exp.data.frame_picture import write_frames
 from tats_exp.data.video_writer import write_row
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_along
 from tats_exp.files import Stage
-from tats_exp.metrics import Findings, Networks, RealWindows, code_histograms
+from tats_exp.metrics import Findings, Networks, ReferenceWindows, code_histograms
 from tats_exp.metrics.evaluation import Counts, Origin, count_notes, evaluate, make_protocol
-from tats_exp.metrics.findings import CodeFindings, JointFindings, LabelFindings, ReconstructionFindings, UnseenReal
+from tats_exp.metrics.findings import CodeFindings, JointFindings, LabelFindings, Rebuilt, UnseenReal
 from tats_exp.metrics.networks import statistics_along, windows_looked_at
 from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, write_metrics, write_table
+from tats_exp.run_folder.pictures import FRAMES_PICTURE, SHOWN_VIDEOS, shown_frames
 from tats_exp.sampling.sampler import Sampler
 from tats_exp.stages.codes import CODES_STAGE, WindowCodes, code_notes
 from tats_exp.stages.context import Chosen, Earlier, NoMeaning, RunContext, Work
@@ -34,6 +36,7 @@ from tats_exp.stages.likelihood import (
     likelihoods_of_windows,
     write_mask,
 )
+from tats_exp.stages.rebuilt import REBUILT_STAGE
 from tats_exp.stages.reconstructions import Reconstructor, held_out_windows, reconstruction_errors
 from tats_exp.stages.reference import REFERENCE_STAGE
 from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples
@@ -53,6 +56,7 @@ class MetricsInputs:
     Attributes:
         reference: real windows.
         vqgan: of the run.
+        rebuilt: real windows through it.
         codes: real windows as long as a clip.
         learned: real windows that the transformers learned from.
         transformer: of the run.
@@ -80,8 +84,9 @@ class MetricsInputs:
         decode_chunk: latent frames decoded at a time.
     """
 
-    reference: Earlier[RealWindows]
+    reference: Earlier[ReferenceWindows]
     vqgan: Earlier[VQGAN]
+    rebuilt: Earlier[Rebuilt]
     codes: Earlier[WindowCodes]
     learned: Earlier[WindowCodes]
     transformer: Earlier[Transformer]
@@ -114,6 +119,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
     return MetricsInputs(
         reference=run.earlier(REFERENCE_STAGE),
         vqgan=run.earlier(VQGAN_STAGE),
+        rebuilt=run.earlier(REBUILT_STAGE),
         codes=run.earlier(CODES_STAGE),
         learned=run.earlier(learned_from(config)),
         transformer=run.earlier(TRANSFORMER_STAGE),
@@ -148,17 +154,14 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     networks, real = inputs.networks.object, inputs.reference.read()
     samples = inputs.samples.read().first(real.total)
     places = held_out_windows(inputs.test, real.count, inputs.frames, inputs.reserve, inputs.data_seed)
-    total = real.total + len(places) + len(samples.codes)
+    total = len(places) + len(samples.codes)
 
     def progress(before: int) -> Callable[[int], None]:
         return lambda done: work.progress(before + done, total)
 
     reconstruct = Reconstructor(decoder, inputs.frames, inputs.batch_size)
-    # The floor was drawn together with the reference, which knows no margin: near the ends of a video it has none, and
-    # end frames are repeated there.
-    rebuilt = [networks.features(pair[1]) for pair in reconstruct(inputs.real, real.floor_places, progress(0))]
-    errors, pictures = reconstruction_errors(reconstruct(inputs.test, places, progress(real.total)), SHOWN)
-    windows, joints = _along_samples(inputs, decoder, samples, progress(real.total + len(places)))
+    errors, pictures = reconstruction_errors(reconstruct(inputs.test, places, progress(0)), SHOWN)
+    windows, joints = _along_samples(inputs, decoder, samples, progress(len(places)))
     real_codes = inputs.codes.read()
     learned = real_codes if inputs.learned.key == inputs.codes.key else inputs.learned.read()
     codes = _codes(inputs, decoder.vqgan, real_codes, learned, samples)
@@ -172,7 +175,8 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
         seed=inputs.data_seed,
         unseen=_unseen(real) if inputs.split == "train" else None,  # else held-out windows may be in the reference
         codes=codes,
-        reconstructions=ReconstructionFindings(torch.cat(rebuilt), errors),
+        rebuilt=inputs.rebuilt.read(),
+        reconstruction=errors,
         nll=likelihoods.nll,
         shift_gap=likelihoods.shift_gap,
         sliding_gap=likelihoods.sliding_gap,
@@ -188,6 +192,8 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     write_table(work.folder / CURVES, evaluation.rows)
     _write_histogram(work.folder / CODE_HISTOGRAM, codes)
     videos = work.folder / VIDEOS
+    shown = decoder(samples.codes[:SHOWN_VIDEOS], samples.has_margin)
+    write_frames(videos / FRAMES_PICTURE, shown, shown_frames(inputs.given_frames + inputs.sampled_frames))
     write_row(videos / "samples.mp4", decoder(samples.codes[:SHOWN], samples.has_margin))
     write_row(videos / "real.mp4", read_along(inputs.train, SHOWN, inputs.sampled_frames, inputs.data_seed))
     write_row(videos / "reconstruction.mp4", [pictures])
@@ -245,19 +251,19 @@ def _likelihoods(inputs: MetricsInputs, codes: WindowCodes, work: Work) -> Likel
     return likelihoods
 
 
-def _labels(inputs: MetricsInputs, real: RealWindows, samples: Samples) -> LabelFindings | None:
+def _labels(inputs: MetricsInputs, real: ReferenceWindows, samples: Samples) -> LabelFindings | None:
     """Classes of videos that were asked for one or go on from one, where the classifier's classes are the data's."""
     if not inputs.known_labels or real.probabilities.shape[1] != len(inputs.real.label_names):
         return None
     return LabelFindings(samples.labels, torch.tensor([inputs.real.labels[place.video] for place in real.floor_places]))
 
 
-def _unseen(real: RealWindows) -> UnseenReal:
+def _unseen(real: ReferenceWindows) -> UnseenReal:
     assert real.held_out is not None, "the reference stage stores them"
     return UnseenReal("held_out", repeat(real.held_out, "n d -> r n d", r=real.repeats))
 
 
-def _protocol(inputs: MetricsInputs, real: RealWindows) -> Protocol:
+def _protocol(inputs: MetricsInputs, real: ReferenceWindows) -> Protocol:
     return make_protocol(
         inputs.networks.object,
         Counts.of(real, inputs.sampled_frames // inputs.frames),
@@ -267,6 +273,7 @@ def _protocol(inputs: MetricsInputs, real: RealWindows) -> Protocol:
         clip_length=inputs.frames,
         size=(inputs.real.resolution, inputs.real.resolution),
         seed=inputs.data_seed,
+        reference="rebuilt by the VQGAN of the run",
         given_frames=inputs.given_frames,
     )
 
@@ -287,4 +294,4 @@ def read_metrics(_config: object, folder: Path) -> Metrics:
     return Metrics.read(folder)
 
 
-METRICS_STAGE = Stage("metrics", 10, _inputs, _make, read_metrics)
+METRICS_STAGE = Stage("metrics", 11, _inputs, _make, read_metrics)
