@@ -122,7 +122,7 @@ def test_divergence_from_the_slot_drawn_sees_that_slot_alone() -> None:
     assert half == pytest.approx(float(mixed) / 2, abs=0.02)
 
 
-def test_both_sides_of_a_divergence_have_as_many_windows() -> None:
+def test_every_latent_frame_needs_a_slot() -> None:
     codes = torch.zeros(3, 2, 1, 1, dtype=torch.int64)
-    with pytest.raises(ValueError, match="allowed: 2 windows of 1 latent frames"):
-        drawn_divergence(codes, codes[:2], [(0,)], 4)
+    with pytest.raises(ValueError, match="allowed: 3 windows of 1 latent frames"):
+        drawn_divergence(codes, codes, [(0,)], 4)

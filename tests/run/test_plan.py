@@ -83,7 +83,17 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["sampler=hierarchical", "sampler.context=4"], "context=4 must be below the window's 4 latent frames"),
         (["sampler=hierarchical", "sampler.top_k=1000"], "top_k=1000 must be at most 128"),
         (["sampler=hierarchical", "interpolation.model.width=97"], "width=97 must be a multiple of heads=4"),
-        (["sampler=hierarchical", "data.frames=40"], "no clip fits: 52 frames"),
+        (["sampler=hierarchical", "data.frames=40"], "sampler.key_every=4: no clip fits: 52 frames"),
+        (["transformer.window=3"], "transformer.window=3: shorter than a clip; allowed: 4 latent frames or more"),
+        (["transformer.window=8", "sampler.context=8"], "sampler.context=8 must be below the window's 8 latent frames"),
+        (["transformer.window=0"], "transformer.window=0"),
+        (["transformer.window=16", "data.frames=40"], "transformer.window=16: no clip fits: 64 frames"),
+        (
+            ["transformer.window=8", "sampler=hierarchical", "data.frames=80"],
+            "transformer.window=8: no clip fits: 116 frames",
+        ),
+        # A held-out window is encoded up to three latent frames later, too.
+        (["data.frames=24", "sampler.context=1"], "no clip fits: 28 frames"),
         (["sampler=hierarchical", "padding=real", "data.frames=80"], "no clip fits: 52 frames plus 16 on either side"),
         (["interpolation.training.optimizer.lr=-1"], "interpolation.training.optimizer"),
         (["sampling.given_frames=6"], "sampling.given_frames=6 must be a multiple of 4, at most 16"),
@@ -336,8 +346,8 @@ def test_a_hierarchy_has_the_windows_of_the_paper() -> None:
     with torch.device("meta"):
         interpolation = transformer_of(config, "interpolation", 0, 1)
     assert interpolation.window_codes == 1280 and interpolation.mask == "c"
-    assert config.long_window_frames == 52 and config.key_every == 4  # key frames 0, 4, 8, 12 of 13 latent frames
-    assert alone.key_every == 1 and alone.long_window_frames == alone.frames
+    assert config.learned_frames == 52 and config.key_every == 4  # key frames 0, 4, 8, 12 of 13 latent frames
+    assert alone.key_every == 1 and alone.learned_frames == alone.frames
     walked = [{stage.name for stage in stages_of(one, Unconditional())} for one in (config, alone)]
     assert walked[0] - walked[1] == {"long_codes", "interpolation"} and walked[1] < walked[0]
 

@@ -188,8 +188,8 @@ def code_notes(wanted: tuple[int, int], codes: WindowCodes) -> list[str]:
     there = (len(codes.train), len(codes.held_out))
     if there == wanted:
         return []
-    line = "{} training and {} held-out windows"
-    return [f"codes: {line.format(*there)} were encoded in place of {line.format(*wanted)}: there are no more"]
+    counts = "{} and {} in place of {} and {}".format(*there, *wanted)
+    return [f"codes: windows of the train and the test split: {counts}, there are no more"]
 
 
 def _shifts(inputs: CodesInputs, stride: int) -> int:

@@ -294,4 +294,4 @@ def read_metrics(_config: object, folder: Path) -> Metrics:
     return Metrics.read(folder)
 
 
-METRICS_STAGE = Stage("metrics", 10, _inputs, _make, read_metrics)
+METRICS_STAGE = Stage("metrics", 11, _inputs, _make, read_metrics)
