@@ -110,6 +110,7 @@ class Config(Section):
     resolution: int = Field(ge=1)
     long_frames: int = Field(ge=1)
     longest_frames: int = Field(ge=1)
+    context: int = Field(ge=1)
     eval_videos: int = Field(ge=2)
     reference_videos: int = Field(ge=2)
     threads: int | None = Field(ge=1)
