@@ -18,14 +18,15 @@ from tats_exp.data.video_writer import write_row
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_along
 from tats_exp.files import Stage
-from tats_exp.metrics import Findings, Networks, ReferenceWindows, code_histograms
+from tats_exp.metrics import Findings, Networks, ReferenceWindows
 from tats_exp.metrics.evaluation import Counts, Origin, count_notes, evaluate, make_protocol
-from tats_exp.metrics.findings import CodeFindings, JointFindings, LabelFindings, Rebuilt, UnseenReal
+from tats_exp.metrics.findings import JointFindings, LabelFindings, Rebuilt, UnseenReal
 from tats_exp.metrics.networks import statistics_along, windows_looked_at
 from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, write_metrics, write_table
 from tats_exp.run_folder.pictures import FRAMES_PICTURE, SHOWN_VIDEOS, shown_frames
 from tats_exp.sampling.sampler import Sampler
+from tats_exp.stages.code_findings import code_findings, write_histogram
 from tats_exp.stages.codes import CODES_STAGE, WindowCodes, code_notes
 from tats_exp.stages.context import Chosen, Earlier, NoMeaning, RunContext, Work
 from tats_exp.stages.decoder import FrameDecoder
@@ -42,7 +43,7 @@ from tats_exp.stages.reference import REFERENCE_STAGE
 from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
-from tats_exp.stages.windows import MotionOnTheWay, real_motion, sampled_codes, sampled_slots, sampled_windows
+from tats_exp.stages.windows import MotionOnTheWay, real_motion, sampled_windows
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
 
@@ -164,8 +165,9 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     windows, joints = _along_samples(inputs, decoder, samples, progress(len(places)))
     real_codes = inputs.codes.read()
     learned = real_codes if inputs.learned.key == inputs.codes.key else inputs.learned.read()
-    codes = _codes(inputs, decoder.vqgan, real_codes, learned, samples)
-    likelihoods = _likelihoods(inputs, learned, work)
+    sampler: Sampler = build(inputs.sampler, "sampler")
+    codes = code_findings(decoder.vqgan, real_codes, learned, samples, sampler, inputs.key_every)
+    likelihoods = _likelihoods(inputs, learned, sampler.context, work)
     findings = Findings(
         network=networks.network.name,
         classifier=networks.judge.name,
@@ -190,7 +192,7 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     columns = [*evaluation.columns, SPEED_COLUMN]
     write_metrics(work.folder, evaluation.values, evaluation.floors, notes, _protocol(inputs, real), columns)
     write_table(work.folder / CURVES, evaluation.rows)
-    _write_histogram(work.folder / CODE_HISTOGRAM, codes)
+    write_histogram(work.folder / CODE_HISTOGRAM, codes)
     videos = work.folder / VIDEOS
     shown = decoder(samples.codes[:SHOWN_VIDEOS], samples.has_margin)
     write_frames(videos / FRAMES_PICTURE, shown, shown_frames(inputs.given_frames + inputs.sampled_frames))
@@ -215,32 +217,12 @@ def _along_samples(
     return windows, JointFindings(motion.means(), real, stride)
 
 
-def _codes(
-    inputs: MetricsInputs, vqgan: VQGAN, codes: WindowCodes, learned: WindowCodes, samples: Samples
-) -> CodeFindings:
-    sampler: Sampler = build(inputs.sampler, "sampler")
-    return CodeFindings(
-        size=vqgan.codebook.size,
-        frames=inputs.frames // vqgan.time_stride,
-        train=codes.train,
-        held_out_shifts=codes.held_out_shifts,
-        held_out_videos=codes.held_out_videos,
-        latent_shift=codes.latent_shift,
-        learned=learned.train,
-        learned_held_out=learned.held_out,
-        sampled=sampled_codes(vqgan, samples),
-        slots=sampled_slots(vqgan, samples, sampler, learned.train.shape[1]),
-        key_every=inputs.key_every,
-    )
-
-
-def _likelihoods(inputs: MetricsInputs, codes: WindowCodes, work: Work) -> Likelihoods:
+def _likelihoods(inputs: MetricsInputs, codes: WindowCodes, context: int | None, work: Work) -> Likelihoods:
     """What the transformers expect of the codes that they learned from, and of held-out ones; leaves mask.json."""
     how = (inputs.batch_size, work.device)
     train = ConditionedCodes(codes.train, codes.train_condition)
     transformer = inputs.transformer.read().to(work.device)
     if inputs.interpolation is None:
-        context = build(inputs.sampler, "sampler").context
         held_out = (codes.held_out_shifts, codes.held_out_condition)
         return likelihoods_of_windows(transformer, train, *held_out, context, *how)
     interpolation = inputs.interpolation.read().to(work.device)
@@ -276,13 +258,6 @@ def _protocol(inputs: MetricsInputs, real: ReferenceWindows) -> Protocol:
         reference="rebuilt by the VQGAN of the run",
         given_frames=inputs.given_frames,
     )
-
-
-def _write_histogram(path: Path, codes: CodeFindings) -> None:
-    """Share of each code among the real and the sampled ones."""
-    real, generated = (code_histograms(side, codes.size).mean(dim=0).tolist() for side in (codes.train, codes.sampled))
-    shares = enumerate(zip(real, generated, strict=True))
-    write_table(path, [{"code": code, "real": share, "generated": other} for code, (share, other) in shares])
 
 
 def read_metrics(_config: object, folder: Path) -> Metrics:
