@@ -9,8 +9,13 @@ from tats_exp.report.runs import Run
 from tats_exp.report.style import Ink
 from tats_exp.report.tables import floor_cell
 
-FLOOR_NAMES = {"real": "real vs real", "reconstruction": "reconstruction vs real", "chance": "chance"}
-FLOOR_DASHES = {"real": (0, (4, 2)), "reconstruction": (0, (1, 1.5)), "chance": (0, (4, 2))}
+FLOOR_NAMES = {
+    "real": "floor: real vs real",
+    "rebuilt": "floor: rebuilt vs rebuilt",
+    "reconstruction": "rebuilt vs real",
+    "chance": "chance",
+}
+FLOOR_DASHES = {"real": (0, (4, 2)), "rebuilt": (0, (2, 2)), "reconstruction": (0, (1, 1.5)), "chance": (0, (4, 2))}
 
 
 def draw_floors(axis: Axes, key: str, runs: list[Run], ink: Ink) -> None:

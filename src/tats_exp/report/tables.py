@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import statistics
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tats_exp import UserError
-from tats_exp.report.columns import table_columns
+from tats_exp.report.columns import other_columns, table_columns
 from tats_exp.report.runs import Group, Run
 from tats_exp.run_folder import ResultRow, results_csv, same_protocol
 from tats_exp.run_folder.columns import Column
@@ -25,7 +25,8 @@ TEXT_WIDTH = 150
 """Letters to a line of the table in a terminal."""
 FLOORS = {
     "real": "floor: real vs other real",
-    "reconstruction": "floor: reconstruction vs real",
+    "rebuilt": "floor: rebuilt vs other rebuilt",
+    "reconstruction": "floor: rebuilt vs real",
     "chance": "chance",
 }
 
@@ -39,14 +40,12 @@ class Cell:
         std: sample standard deviation (n - 1) over seeds, None below two finite values.
         n: values that went into it.
         never: how many of them are "never".
-        within_floor: too near the floor to count.
     """
 
     mean: float | None
     std: float | None = None
     n: int = 0
     never: int = 0
-    within_floor: bool = False
 
     def text(self, decimals: int) -> str:
         """The cell as people read it: `6.71`, `5.2 ± 0.4`, `never`, `1/2 never`, `–`."""
@@ -60,7 +59,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One line: a seed, the mean of a group, or a floor.
+    """One line: a training, the mean of a group of two or more, or a floor.
 
     Attributes:
         kind: what the row is.
@@ -93,7 +92,7 @@ class Table:
 
 
 def make_table(groups: list[Group]) -> Table:
-    """Lay out the finished runs.
+    """The main table: the columns that were named before the runs, in that order, else those of the measures.
 
     Args:
         groups: finished runs by combination of choices.
@@ -102,8 +101,33 @@ def make_table(groups: list[Group]) -> Table:
         UserError: values of one column were measured under different protocols; names the fields that differ.
     """
     runs = [run for group in groups for run in group.runs]
-    # What all choices share, such as measures of one VQGAN under several samplers, is read last.
-    columns = sorted(table_columns(runs), key=lambda column: shared(column, groups))
+    return _table(table_columns(runs), groups)
+
+
+def make_other_table(groups: list[Group]) -> Table:
+    """All other values; arguments and errors as `make_table`."""
+    return _table(other_columns([run for group in groups for run in group.runs]), groups)
+
+
+def side_by_side(one: Table, other: Table) -> Table:
+    """One table of the columns of two over the same groups; a floor that only one of them has keeps its row."""
+    floors = {row.label: row for row in [*one.rows, *other.rows] if row.kind == "floor"}
+    rows = []
+    for row in [*(row for row in one.rows if row.kind != "floor"), *floors.values()]:
+        cells = [_cells_like(row, table) for table in (one, other)]
+        rows.append(replace(row, cells=[*cells[0], *cells[1]]))
+    return Table([*one.columns, *other.columns], rows, [*one.decimals, *other.decimals])
+
+
+def _cells_like(row: Row, table: Table) -> list[Cell]:
+    """The cells of a table in the row that is about the same."""
+    about = (row.kind, row.label, row.seed)
+    found = (each.cells for each in table.rows if (each.kind, each.label, each.seed) == about)
+    return next(found, [Cell(None)] * len(table.columns))
+
+
+def _table(columns: list[Column], groups: list[Group]) -> Table:
+    runs = [run for group in groups for run in group.runs]
     for column in columns:
         _check_protocol(column, runs)
     rows: list[Row] = []
@@ -111,25 +135,20 @@ def make_table(groups: list[Group]) -> Table:
         for run in group.runs:
             cells = [_cell(column, [run]) for column in columns]
             rows.append(Row("seed", place, group.label, run.seed, 1, cells))
-        if len(group.runs) > 1 or group.runs[0].seed:
+        if len(group.runs) > 1:
             rows.append(Row("mean", place, group.label, "", len(group.runs), [_cell(c, group.runs) for c in columns]))
-    for kind, label in FLOORS.items():
+    for kind in dict.fromkeys([*FLOORS, *(kind for run in runs for kind in run.floors)]):
         cells = [floor_cell(kind, column.key, runs) for column in columns]
         if any(cell.mean is not None for cell in cells):
-            rows.append(Row("floor", None, label, "", len(runs), cells))
+            rows.append(Row("floor", None, FLOORS.get(kind, f"floor: {kind}"), "", len(runs), cells))
     decimals = [_decimals(column, [row.cells[place] for row in rows]) for place, column in enumerate(columns)]
     return Table(columns, rows, decimals)
 
 
 def shared(column: Column, groups: list[Group]) -> bool:
     """Whether all choices with values of a metric, two or more, have the very same ones, seed by seed."""
-    values = [numbers for group in groups if (numbers := column.numbers(group.values(column.key)))]
+    values = [numbers for group in groups if (numbers := group.values(column.key))]
     return len(values) > 1 and all(one == values[0] for one in values)
-
-
-def real_floor(key: str, runs: list[Run]) -> float | None:
-    """Mean over runs of the real-vs-real floor of a metric, None if it has none."""
-    return floor_cell("real", key, runs).mean
 
 
 def floor_cell(kind: str, key: str, runs: list[Run]) -> Cell:
@@ -218,13 +237,12 @@ def _check_protocol(column: Column, runs: list[Run]) -> None:
 
 
 def _cell(column: Column, runs: list[Run]) -> Cell:
-    numbers = column.numbers([run.values[column.key] for run in runs if column.key in run.values])
+    numbers = [number for run in runs if (number := run.values.get(column.key)) is not None]
     if not numbers:
         return Cell(None)
     never = sum(math.isinf(number) for number in numbers)
     std = statistics.stdev(numbers) if len(numbers) > 1 and not never else None
-    mean = statistics.fmean(numbers)
-    return Cell(mean, std, len(numbers), never, column.within_floor(mean, real_floor(column.key, runs)))
+    return Cell(statistics.fmean(numbers), std, len(numbers), never)
 
 
 def _decimals(column: Column, cells: list[Cell]) -> int:
