@@ -32,15 +32,22 @@ def curves(groups: list[Group], ink: Ink) -> Figure | None:
     return figure
 
 
-def endpoint_curve(groups: list[Group], ink: Ink) -> Figure | None:
-    """The curve that the primary endpoint is taken from, alone; None where no endpoint was named, or it has none."""
+def endpoint_curve(groups: list[Group], ink: Ink, width: float = 10.0) -> Figure | None:
+    """The curve that the primary endpoint is taken from, alone; None where no endpoint was named, or it has none.
+
+    Args:
+        groups: finished runs by combination of choices.
+        ink: how it looks.
+        width: inches.
+    """
     runs = [run for group in groups for run in group.runs]
     named = endpoints(runs)
     column = curve_of(named.primary, runs) if named else None
     if column is None:
         return None
-    figure, axes = panels(1, 1, 3.5)
+    figure, axes = panels(1, 1, 3.5, width)
     _panel(axes[0], column, groups, ink)
+    axes[0].set_title("")  # the page has it
     add_legend(figure, axes)
     return figure
 

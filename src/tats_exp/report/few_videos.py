@@ -8,14 +8,14 @@ LEAST_VIDEOS = 8
 """On either side; `scale=smoke` has as many."""
 
 
-def refused_columns(metrics: Metrics) -> tuple[set[str], tuple[str, ...]]:
-    """Keys of the columns that compare videos, where there are too few of them, and why, in at most one line.
+def refused_columns(metrics: Metrics) -> tuple[set[str], str]:
+    """Keys of the columns that compare videos, where there are too few of them, and why; "" where there are enough.
 
     They stay in `metrics.json`.
     """
     protocol = metrics.protocol
     if protocol is None or min(protocol.n_real, protocol.n_generated) >= LEAST_VIDEOS:
-        return set(), ()
+        return set(), ""
     counted = f"{protocol.n_generated} generated videos against {protocol.n_real} real windows"
     why = f"{counted}: below {LEAST_VIDEOS} a side values over videos say nothing and are not shown"
-    return {column.key for column in metrics.columns if column.protocol}, (why,)
+    return {column.key for column in metrics.columns if column.protocol}, why

@@ -23,8 +23,9 @@ from tats_exp.report.runs import Group
 from tats_exp.report.style import DARK, LIGHT, Ink, panels, save
 
 LOSS_PANELS = 12
-ENDPOINT = "endpoint"
-"""Name of the figure that stands beside the answer."""
+ENDPOINT, NARROW = "endpoint", "endpoint_narrow"
+"""The figure that follows the answer, and how a phone shows it."""
+NARROW_WIDTH = 4.4
 LETTERS = 40
 """Letters of one choice that fit into a figure."""
 
@@ -44,6 +45,7 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
     strips, beginnings, rebuilt = read_strips(groups), read_strips(groups, step=2), read_reconstructions(groups)
     drawings: dict[str, Callable[[list[Group], Ink], Figure | None]] = {
         ENDPOINT: endpoint_curve,
+        NARROW: partial(endpoint_curve, width=NARROW_WIDTH),
         "film_strip": lambda _, ink: film_strip(strips, ink),
         "first_frames": lambda _, ink: film_strip(beginnings, ink),
         "curves": curves,

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tats_exp.report.captions import caption_of
 from tats_exp.report.columns import curve_of, endpoints, truth_of
-from tats_exp.report.figures import ENDPOINT
+from tats_exp.report.figures import ENDPOINT, NARROW
 from tats_exp.report.pictures import pictures_of
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.style import DARK, LIGHT, Chip, Ink, chips
@@ -95,7 +95,7 @@ def _filled(part: Part, embed: int) -> dict[str, object]:
     runs = [run for group in part.groups for run in group.runs]
     figures = dict(part.figures)
     trained = any(run.seed for run in runs)
-    lead = figures.pop(ENDPOINT, None)
+    lead, narrow = figures.pop(ENDPOINT, None), figures.pop(NARROW, None)
     return {
         "heading": part.heading,
         "trained": trained,
@@ -103,9 +103,10 @@ def _filled(part: Part, embed: int) -> dict[str, object]:
         "others": part.others,
         "choices": chips(group.short for group in part.groups),
         "pictures": pictures_of(part.groups),
+        "keys": list(dict.fromkeys(key for group in part.groups for key in group.choices)),
         "films": films_of(part.groups, embed),
         "said": said,
-        "curve": None if lead is None else _figure(*_curve_caption(runs), *lead),
+        "curve": _figure(*_curve_caption(runs), *lead, narrow) if lead else None,
         "figures": [_figure(*caption_of(name, trained), *paths) for name, paths in figures.items()],
         "protocol": next((run.protocol.as_dict() for run in runs if run.protocol), {}),
     }
@@ -134,9 +135,16 @@ def _pieces(text: str, labels: list[Chip]) -> list[str | Chip]:
     return [named.get(piece, piece) for piece in re.split(f"({pattern})", text)] if pattern else [text]
 
 
-def _figure(heading: str, caption: str, light: Path, dark: Path) -> dict[str, str]:
-    data = {ink: base64.b64encode(path.read_bytes()).decode() for ink, path in (("light", light), ("dark", dark))}
-    return {"heading": heading, "caption": caption, **data}
+def _figure(
+    heading: str, caption: str, light: Path, dark: Path, narrow: tuple[Path, Path] | None = None
+) -> dict[str, object]:
+    """A figure with its words; `narrow` is how a phone shows it, light and dark."""
+    pngs = {"light": _png(light), "dark": _png(dark), "narrow": [_png(path) for path in narrow or ()]}
+    return {"heading": heading, "caption": caption, **pngs}
+
+
+def _png(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def _style() -> str:

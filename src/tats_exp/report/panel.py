@@ -42,5 +42,6 @@ def add_legend(figure: Figure, axes: list[Axes]) -> None:
         if not label.startswith("_")
     }
     if entries:
-        columns = max(1, 120 // (6 + max(map(len, entries))))  # some 120 letters fit beside each other
+        letters = int(12 * figure.get_figwidth())  # that fit beside each other
+        columns = max(1, letters // (6 + max(map(len, entries))))
         figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tats_exp.report.comparisons import Comparison
@@ -26,8 +27,8 @@ def sentence(comparisons: Sequence[Comparison], with_p: bool = False) -> str:
         if one.estimate.decided:
             higher.setdefault(_side(one), []).append(_than(one, with_p))
     parts: list[str] = []
-    for side, clauses in higher.items():
-        parts.append(f"with {side} {'it' if parts else subject} is {listed(clauses)}")
+    for side, clauses in sorted(higher.items(), key=lambda item: -len(item[1])):
+        parts.append(f"with {side}, {'it' if parts else subject} is {listed(clauses)}")
     undecided = [_between(one) for one in plain if not one.estimate.decided]
     if undecided:
         parts.append(f"{'it' if parts else subject} is not decided {listed(undecided)}")
@@ -61,15 +62,23 @@ def capital(text: str) -> str:
 def interval(one: Comparison) -> str:
     """`1.9 [1.2, 2.6]`, or `2.3 times [1.4, 3.9]`."""
     value, low, high = one.told()
-    return f"{number(value)}{' times' if one.column.ratio else ''} [{number(low)}, {number(high)}]"
+    if one.column.ratio:
+        return f"{number(value)} times [{number(low)}, {number(high)}]"
+    decimals = max(0, 1 - math.floor(math.log10((high - low) / 2)))  # two digits of what it may be off by
+    texts = [f"{each:,.{decimals}f}".replace("-", "−") for each in (value, low, high)]
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+
+def _p(one: Comparison) -> str:
+    return "p < 0.001" if one.p < 0.001 else f"p = {one.p:.2g}"
 
 
 def _side(one: Comparison) -> str:
-    return one.contrast.sides[0] + (f", whatever {one.contrast.over}," if one.contrast.over else "")
+    return one.contrast.sides[0] + (f", whatever {one.contrast.over}" if one.contrast.over else "")
 
 
 def _than(one: Comparison, with_p: bool) -> str:
-    p = f" (p = {number(one.p)})" if with_p else ""
+    p = f" ({_p(one)})" if with_p else ""
     how = "as high as" if one.column.ratio else "higher than"
     return f"{interval(one)} {how} with {one.contrast.sides[1]}{p}"
 
@@ -82,9 +91,10 @@ def _between(one: Comparison) -> str:
 def _crossed(one: Comparison, with_p: bool) -> str:
     """Whether one choice changes what another one does."""
     (here, there), effect = one.contrast.sides, one.contrast.effect or ("", "")
-    p = f" (p = {number(one.p)})" if with_p else ""
-    difference = f"the {'ratio' if one.column.ratio else 'difference'} of {effect[0]} to {effect[1]}"
+    p = f" ({_p(one)})" if with_p else ""
+    what = "ratio" if one.column.ratio else "difference"
     if not one.estimate.decided:
-        return f"whether {difference} is another with {here} than with {there} is not decided ({interval(one)})"
-    how = "as high" if one.column.ratio else "greater"
-    return f"{difference} is {interval(one)} {how} with {here} {'as' if one.column.ratio else 'than'} with {there}{p}"
+        key = here.partition("=")[0]
+        return f"it is not decided whether {key} changes the {what} of {effect[0]} to {effect[1]} ({interval(one)})"
+    how, than = ("as high", "as") if one.column.ratio else ("greater", "than")
+    return f"the {what} of {effect[0]} to {effect[1]} is {interval(one)} {how} with {here} {than} with {there}{p}"

@@ -49,7 +49,7 @@ class Picture:
 def pictures_of(groups: list[Group]) -> list[Picture]:
     """The picture of every choice whose first run with one left it."""
     rows = next((rows for most, rows in ROWS if len(groups) <= most), FEWEST)
-    labels = chips(group.label for group in groups)
+    labels = chips(group.short for group in groups)
     found = [(next(filter(_has_picture, group.runs), None), label) for group, label in zip(groups, labels, strict=True)]
     return [_picture(run, label, rows) for run, label in found if run is not None]
 

@@ -55,6 +55,7 @@ class Run:
         protocol: how the values were measured; None where nothing was compared.
         values: the final metrics; None where one is not defined, infinity where an event never happened.
         floors: kind ("real", "reconstruction", "chance") -> metric key -> value.
+        refused: why values over videos are left out, "" where they are not.
         notes: what a reader of the values has to know.
         columns: what the measures of the run declared of values and curves.
         curves: metric key -> one value per window (nan where there is none).
@@ -81,6 +82,7 @@ class Run:
     protocol: Protocol | None = None
     values: dict[str, float | None] = field(default_factory=dict)
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
+    refused: str = ""
     notes: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     curves: Columns = field(default_factory=dict)
@@ -109,11 +111,10 @@ class Run:
         return path if path.is_file() else None
 
     def floor(self, kind: str, key: str) -> float | None:
-        """The floor of `kind` given for a metric, else the one given for its nearest parent (`a/b` for `a/b/c`)."""
+        """The floor of `kind` given for a metric, else, for the end of a curve (`a/last`), that of the curve (`a`)."""
         given = self.floors.get(kind, {})
-        parts = key.split("/")
-        candidates = ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
-        return next((given[name] for name in candidates if name in given), None)
+        curve, _, end = key.rpartition("/")
+        return given.get(key, given.get(curve) if end in ("window_0", "last") else None)
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,8 @@ def _with_results(run: Run) -> Run:
         protocol=metrics.protocol,
         values={key: value for key, value in (run.values | metrics.values).items() if key not in refused},
         floors=metrics.floors,
-        notes=(*why, *metrics.notes),
+        refused=why,
+        notes=metrics.notes,
         columns=metrics.columns,
         curves={key: column for key, column in curves.items() if key != "window" and key not in refused},
         losses=read_losses(run.folder),

@@ -13,9 +13,9 @@ from typing import Literal
 
 from tats_exp.report.columns import Endpoints, endpoints, table_columns, value_columns
 from tats_exp.report.comparisons import Comparison, compare, compare_all, contrasts_of
-from tats_exp.report.phrases import capital, listed, named, sentence
+from tats_exp.report.phrases import capital, listed, named, number, sentence
 from tats_exp.report.runs import Group
-from tats_exp.report.tables import shared
+from tats_exp.report.tables import floor_cell, shared
 from tats_exp.run_folder.columns import Column
 
 COLLAPSE = "drift/collapse_window"
@@ -43,11 +43,13 @@ def make_verdict(groups: list[Group]) -> list[Sentence]:
     """The answer, what belongs to it, the secondary endpoints, and what a reader has to know."""
     runs = [run for group in groups for run in group.runs]
     noted = dict.fromkeys(note for run in runs for note in run.notes)
-    notes = [Sentence("note", f"A grain of salt: {note}.") for note in noted]
+    refused = dict.fromkeys(run.refused for run in runs if run.refused)
+    notes = [Sentence("detail", f"{capital(why)}.") for why in refused]
+    notes += [Sentence("note", f"A grain of salt: {note}.") for note in noted]
     if not groups:
         return [Sentence("answer", "No run finished: no verdict.")]
     if not any(run.seed for run in runs):
-        return [Sentence("answer", _measured_once(groups)), *notes]
+        return [*_of_folders(groups), *notes]
     if len(groups) == 1:
         return [Sentence("answer", f"One choice only ({groups[0].label}): nothing to compare."), *notes]
     asked = endpoints(runs)
@@ -66,19 +68,33 @@ def counted(column: Column, groups: list[Group], verb: str) -> str:
     Returns:
         "" where no choice has a value.
     """
-    parts: list[str] = []
+    windows = [window for group in groups for window in group.values(column.key)]
+    if windows and not any(map(math.isfinite, windows)):
+        return f"0 of {len(windows)} trainings {verb}"
+    parts: list[tuple[float, str]] = []
     for group in groups:
-        windows = group.values(column.key)
-        happened = [window for window in windows if math.isfinite(window)]
-        does = f" {verb}" if happened or not parts else ""
-        by = f" by window {max(happened):.0f}" if happened else ""
-        parts += [f"{len(happened)} of {len(windows)} with {group.label}{does}{by}"] if windows else []
-    return ", ".join(parts)
+        of_group = group.values(column.key)
+        happened = [window for window in of_group if math.isfinite(window)]
+        does = f" {verb} by window {max(happened):.0f}" if happened else ""
+        text = f"{len(happened)} of {len(of_group)} with {group.label}{does}"
+        parts += [(len(happened) / len(of_group), text)] if of_group else []
+    return ", ".join(text for _, text in sorted(parts, key=lambda part: -part[0]))
 
 
-def _measured_once(groups: list[Group]) -> str:
-    folders = "1 folder was" if len(groups) == 1 else f"{len(groups)} folders were"
-    return f"{folders} measured, each once: values describe these videos, not the model that made them."
+def _of_folders(groups: list[Group]) -> list[Sentence]:
+    """What was measured of folders of videos: no trainings stand behind them, so there is nothing to compare."""
+    runs = [run for group in groups for run in group.runs]
+    once = "Each folder is measured once: its values describe these videos, not the model that made them."
+    for column in table_columns(runs):
+        of_folders = [
+            f"{number(value)} for {group.label}" for group in groups for value in group.values(column.key)[:1]
+        ]
+        if of_folders and not column.never:
+            floor = floor_cell("real", column.key, runs).mean
+            against = "" if floor is None else f"; real against other real: {number(floor)}"
+            answer = f"{capital(named(column))}: {listed(of_folders)}{against}."
+            return [Sentence("answer", answer), Sentence("detail", once)]
+    return [Sentence("answer", once)]
 
 
 def _unnamed(groups: list[Group]) -> list[Sentence]:
@@ -114,7 +130,7 @@ def _answer(asked: Endpoints, groups: list[Group], found: list[Comparison]) -> l
         texts = [count or counted(column, groups, "come to it") or f"{named(column)} was not measured"]
     else:
         texts = [sentence(found).removesuffix(".") if found else _without_interval(column, groups)]
-        texts.insert(0 if few else 1, count)
+        texts.insert(0 if few and not count.startswith("0 ") else 1, count)
     record = next((run.record for group in groups for run in group.runs if run.record), None)
     if few and record:
         texts.append(f"few trainings decide little: the record of this question is {record}")
@@ -145,10 +161,11 @@ def _how_much(primary: list[Comparison], secondary: list[Comparison]) -> str:
     tests = listed(list(dict.fromkeys(_test(one) for one in every)))
     fewest, most = (extreme(min(one.trainings) for one in every) for extreme in (min, max))
     trainings = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    others = f"{len(secondary)} by secondary endpoints, of which {held} hold after Holm's adjustment and are told"
+    holds = f"of which {held or 'none'} {'holds' if held < 2 else 'hold'} after Holm's adjustment"
+    how_many = f"{len(primary)} by the primary endpoint, {len(secondary)} by secondary ones, {holds}"
     return (
-        f"{len(every)} comparisons: {len(primary)} by the primary endpoint, {others}. 95 % intervals "
-        f"of each by itself, by {tests}; unit: a training, {trainings} a choice, not a video."
+        f"{len(every)} comparisons: {how_many}. 95 % intervals of each by itself, by {tests}; unit: a training, "
+        f"{trainings} a choice, not a video."
     )
 
 
@@ -161,7 +178,7 @@ def _test(one: Comparison) -> str:
 def _alike(groups: list[Group]) -> list[Sentence]:
     """Columns that choices share, such as those of one VQGAN under several samplers."""
     runs = [run for group in groups for run in group.runs]
-    equal = [named(column) for column in table_columns(runs) if shared(column, groups)]
+    equal = [named(column) for column in table_columns(runs) if shared(column, groups) and not column.never]
     if not equal:
         return []
     return [Sentence("note", f"The same in all choices that have them, training by training: {listed(equal)}.")]
