@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from tats_exp.files import atomic
 from tats_exp.report.protocols import Alike, measured_alike, not_alike
 from tats_exp.report.runs import Run, group_runs, load_runs
-from tats_exp.report.tables import make_other_table, make_table, side_by_side, to_csv, to_markdown, to_text
+from tats_exp.report.table_formats import to_csv, to_markdown, to_text
+from tats_exp.report.tables import make_other_table, make_table, side_by_side
 from tats_exp.report.verdict import make_verdict
 
 if TYPE_CHECKING:

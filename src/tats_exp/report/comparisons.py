@@ -85,13 +85,15 @@ def compare(column: Column, of: Contrast, groups: list[Group]) -> Comparison | N
 
     Returns:
         None where there is no interval: a single training, no spread, values that were not measured, a ratio of what
-        is not positive.
+        is not positive, the same values on all sides.
     """
     weighted = [(weight, group) for weight, group in zip(of.weights, groups, strict=True) if weight]
     weights = [weight for weight, _ in weighted]
     samples = [_by_seed(column, group) for _, group in weighted]
     numbers = [number for sample in samples for number in sample.values()]
     if not all(map(math.isfinite, numbers)) or (column.ratio and min(numbers, default=0) <= 0):
+        return None
+    if all(sample == samples[0] for sample in samples):  # values of one model that all of them share
         return None
     if column.ratio:
         samples = [{seed: math.log(number) for seed, number in sample.items()} for sample in samples]

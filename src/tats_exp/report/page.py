@@ -103,7 +103,7 @@ def _filled(part: Part, embed: int) -> dict[str, object]:
         "others": part.others,
         "choices": chips(group.short for group in part.groups),
         "pictures": pictures_of(part.groups),
-        "keys": list(dict.fromkeys(key for group in part.groups for key in group.choices)),
+        "names_of": list(dict.fromkeys(key for group in part.groups for key in group.choices)),
         "films": films_of(part.groups, embed),
         "said": said,
         "curve": _figure(*_curve_caption(runs), *lead, narrow) if lead else None,

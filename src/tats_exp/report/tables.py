@@ -1,28 +1,22 @@
 """The table: every seed a row, mean and spread per combination of choices, floor rows below.
 
-One `Table` is made once and written three ways: CSV with full precision for programs, Markdown for a README, aligned
-text for a terminal. The page lays out the same rows itself.
+`table_formats` writes it for programs, READMEs and terminals; the page lays out the same rows itself.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-import unicodedata
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tats_exp import UserError
-from tats_exp.report.columns import other_columns, table_columns
+from tats_exp.report.columns import endpoints, other_columns, table_columns
 from tats_exp.report.runs import Group, Run
-from tats_exp.run_folder import ResultRow, results_csv, same_protocol
+from tats_exp.run_folder import same_protocol
 from tats_exp.run_folder.columns import Column
 
 MISSING = "–"
-LABEL_WIDTH = 71
-"""Letters of a row's label in a terminal."""
-TEXT_WIDTH = 150
-"""Letters to a line of the table in a terminal."""
 FLOORS = {
     "real": "floor: real vs other real",
     "rebuilt": "floor: rebuilt vs other rebuilt",
@@ -101,7 +95,11 @@ def make_table(groups: list[Group]) -> Table:
         UserError: values of one column were measured under different protocols; names the fields that differ.
     """
     runs = [run for group in groups for run in group.runs]
-    return _table(table_columns(runs), groups)
+    columns = table_columns(runs)
+    if endpoints(runs) is None:
+        # What all choices share, such as measures of one VQGAN under several samplers, is read last.
+        columns = sorted(columns, key=lambda column: shared(column, groups))
+    return _table(columns, groups)
 
 
 def make_other_table(groups: list[Group]) -> Table:
@@ -163,70 +161,6 @@ def floor_cell(kind: str, key: str, runs: list[Run]) -> Cell:
     return Cell(statistics.fmean(floors), None if same else statistics.stdev(floors), len(floors))
 
 
-def to_csv(table: Table, failed: list[Run]) -> str:
-    """The table with full precision; the runs that do not count follow with their reason."""
-    keys = [column.key for column in table.columns]
-    rows = [_result(row, keys) for row in table.rows]
-    for run in failed:
-        label = " ".join(f"{key}={value}" for key, value in run.swept) or run.name
-        rows.append(ResultRow(run.state, label, run.seed, 0, reason=run.reason or ""))
-    return results_csv(keys, rows)
-
-
-def _result(row: Row, keys: list[str]) -> ResultRow:
-    cells = list(zip(keys, row.cells, strict=True))
-    values = {key: cell.mean for key, cell in cells if cell.mean is not None}
-    std = {key: cell.std for key, cell in cells if cell.std is not None}
-    return ResultRow(row.kind, row.label, row.seed, row.n, values, std)
-
-
-def to_markdown(table: Table) -> str:
-    """The table as GitHub renders it, means in bold."""
-    heads = ["run", *(" ".join((*column.title, column.arrow)).strip() for column in table.columns)]
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * len(table.columns)]
-    for row in table.rows:
-        cells = [_row_label(row), *table.texts(row)]
-        cells = [cell.replace("|", "\\|") for cell in cells]
-        lines.append("| " + " | ".join(f"**{cell}**" if row.kind == "mean" else cell for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def to_text(table: Table) -> str:
-    """The table aligned for a terminal, numbers right, a rule between groups; no line ends in spaces.
-
-    What is wider than `TEXT_WIDTH` goes on below, with the labels again.
-    """
-    heads = [["", *(column.title[0] for column in table.columns)]]
-    heads.append(["", *(f"{column.title[1]} {column.arrow}".strip() for column in table.columns)])
-    body = [[_without_middle(_row_label(row)), *table.texts(row)] for row in table.rows]
-    widths = [max(_width(line[place]) for line in heads + body) for place in range(len(heads[0]))]
-    parts: list[list[int]] = []
-    left = 0
-    for column in range(1, len(widths)):
-        if left < widths[column] + 2:
-            parts.append([0])
-            left = TEXT_WIDTH - widths[0]
-        parts[-1].append(column)
-        left -= widths[column] + 2
-    return "\n".join(_text_part(table, heads, body, widths, columns) for columns in parts)
-
-
-def _text_part(
-    table: Table, heads: list[list[str]], body: list[list[str]], all_widths: list[int], columns: list[int]
-) -> str:
-    heads, body = ([[line[column] for column in columns] for line in lines] for lines in (heads, body))
-    widths = [all_widths[column] for column in columns]
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    lines = [_aligned(head, widths) for head in heads]
-    previous: int | None = -1
-    for row, cells in zip(table.rows, body, strict=True):
-        if row.group != previous:
-            lines.append(rule)
-        previous = row.group
-        lines.append(_aligned(cells, widths))
-    return "\n".join([*lines, rule]) + "\n"
-
-
 def _check_protocol(column: Column, runs: list[Run]) -> None:
     if not column.protocol:
         return
@@ -253,28 +187,3 @@ def _decimals(column: Column, cells: list[Cell]) -> int:
     if not means or max(means) == 0:
         return 2
     return min(3, max(1, 2 - math.floor(math.log10(max(means)))))
-
-
-def _row_label(row: Row) -> str:
-    if row.kind == "seed":
-        return f"{row.label}, seed {row.seed}" if row.seed else row.label
-    return f"{row.label}, mean of {row.n}" if row.kind == "mean" else row.label
-
-
-def _without_middle(label: str) -> str:
-    """A label of at most `LABEL_WIDTH` letters, both ends of a longer one: paths may be swept, too."""
-    if len(label) <= LABEL_WIDTH:
-        return label
-    half = (LABEL_WIDTH - 1) // 2
-    return f"{label[:half]}…{label[-half:]}"
-
-
-def _width(text: str) -> int:
-    return sum(not unicodedata.combining(character) for character in text)
-
-
-def _aligned(cells: list[str], widths: list[int]) -> str:
-    first, *rest = cells
-    padded = [first + " " * (widths[0] - _width(first))]
-    padded += [" " * (width - _width(cell)) + cell for cell, width in zip(rest, widths[1:], strict=True)]
-    return "  ".join(padded).rstrip()

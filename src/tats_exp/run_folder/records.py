@@ -117,7 +117,8 @@ class Metrics(Record):
     @field_validator("values", mode="before")
     @classmethod
     def _measured(cls, values: dict[str, float | str | None]) -> dict[str, float | str | None]:
-        return {key: math.inf if value == NEVER else value for key, value in values.items()}
+        read = {key: math.inf if value == NEVER else value for key, value in values.items()}
+        return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in read.items()}
 
     @field_serializer("values")
     def _written(self, values: dict[str, float | None]) -> dict[str, float | str | None]:
