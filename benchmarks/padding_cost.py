@@ -12,6 +12,7 @@ import torch
 from tats_exp.vqgan import VQGAN, EMACodebook, TimePadding
 from tats_exp.vqgan.losses import vqgan_losses
 from tats_exp.vqgan.padding import Alpha, Loop, Real, Reflect, Replicate, Zero, ZeroSpace
+from tats_exp.vqgan.reconstruction import L1
 
 ROUNDS = 20
 PADDINGS = (Zero(), Replicate(), Alpha(0.5), Real(), Loop(), Reflect(), ZeroSpace())
@@ -21,7 +22,7 @@ BATCH, FRAMES, SIDE = 8, 16, 16
 def step(vqgan: VQGAN, optimizer: torch.optim.Optimizer, video: torch.Tensor) -> float:
     """Seconds of one training step."""
     started = time.perf_counter()
-    losses = vqgan_losses(vqgan(video), vqgan.middle(video))
+    losses = vqgan_losses(vqgan(video), vqgan.middle(video), L1(), 4.0)
     optimizer.zero_grad()
     losses["total"].backward()
     optimizer.step()

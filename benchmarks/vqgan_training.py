@@ -23,6 +23,7 @@ from tats_exp.data.shapes import Shapes
 from tats_exp.official import official_state_dict
 from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator
 from tats_exp.vqgan.adversaries import Adversaries, random_frames
+from tats_exp.vqgan.reconstruction import L1
 from tats_exp.vqgan.training import VQGANTraining
 
 WIDTH, DOWNSAMPLE, CODES, DIM, JUDGES = 32, (4, 8, 8), 16384, 256, 64
@@ -45,7 +46,7 @@ def ours(bf16: bool) -> tuple[Ours, Callable[[Tensor], dict[str, Tensor]]]:
     vqgan.codebook.initialised.fill_(True)
     judges = {"spatial": SpatialDiscriminator(JUDGES), "temporal": TemporalDiscriminator(JUDGES)}
     adversaries = Adversaries(judges, {"spatial": 1.0, "temporal": 1.0})
-    module = Ours(vqgan, ADAM, None, l1_weight=4.0, adversaries=adversaries)
+    module = Ours(vqgan, ADAM, None, L1(), 4.0, adversaries=adversaries)
     optimizer = module.configure_optimizers()
     assert isinstance(optimizer, torch.optim.Optimizer)
 

@@ -14,6 +14,7 @@ from tats_exp.transformer import Transformer
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator
 from tats_exp.vqgan.adversaries import Adversaries, Schedule
+from tats_exp.vqgan.reconstruction import L1
 from tats_exp.vqgan.training import VQGANTraining
 
 TRAINER = partial(L.Trainer, accelerator="cpu", devices=1)
@@ -30,7 +31,7 @@ def vqgan_module(scheduler: object = ONE_CYCLE) -> VQGANTraining:
     torch.manual_seed(0)
     codebook = EMACodebook(size=16, dim=4, restart_below=0.5)
     model = VQGAN(codebook, n_hiddens=4, downsample=(4, 4, 4), decoder_blocks=1)
-    return VQGANTraining(model, ADAM, scheduler, l1_weight=4.0)
+    return VQGANTraining(model, ADAM, scheduler, L1(), 4.0)
 
 
 def gan_module() -> VQGANTraining:
@@ -41,7 +42,7 @@ def gan_module() -> VQGANTraining:
     schedule = Schedule(start_step=3, ramp_steps=2, warmup_steps=1)
     judges = Adversaries(both, weights, lecam_weight=0.1, adaptive=True, schedule=schedule)
     options = {"adversaries": judges, "average_decay": 0.9, "usage_window": 3, "seed": 3}
-    return VQGANTraining(plain.vqgan, ADAM, ONE_CYCLE, l1_weight=4.0, **options)
+    return VQGANTraining(plain.vqgan, ADAM, ONE_CYCLE, L1(), 4.0, **options)
 
 
 def transformer_module() -> TransformerTraining:
@@ -58,7 +59,9 @@ def code_windows() -> CodeWindows:
     return CodeWindows(torch.zeros(32, 1, dtype=torch.int64), torch.randint(16, (32, 4, 2, 2)))
 
 
-def train(module: L.LightningModule, data, folder: Path, stop_at: int | None = None, **budget: int) -> list:
+def train(
+    module: L.LightningModule, data, folder: Path, stop_at: int | None = None, videos: list | None = None, **budget: int
+) -> list:
     logged = []
 
     def steps(done: int, total: int) -> None:
@@ -75,6 +78,7 @@ def train(module: L.LightningModule, data, folder: Path, stop_at: int | None = N
         seed=3,
         scalars=lambda step, values: logged.append((step, values)),
         steps=steps,
+        videos=videos,
     )
     return logged
 
@@ -96,6 +100,20 @@ def test_stopped_and_resumed_is_never_stopped(tmp_path: Path, make, data, stop_a
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
     assert list(read_losses(tmp_path / "whole" / LOSSES)) == list(read_losses(tmp_path / "parts" / LOSSES))
+
+
+def test_resumed_inside_an_epoch_is_never_stopped(tmp_path: Path) -> None:
+    videos = [window % 5 for window in range(32)]
+    whole, resumed = transformer_module(), transformer_module()
+    train(whole, code_windows(), tmp_path / "whole", videos=videos)
+    with pytest.raises(StoppedError):
+        train(transformer_module(), code_windows(), tmp_path / "parts", stop_at=3, videos=videos)
+    train(resumed, code_windows(), tmp_path / "parts", videos=videos)
+    other = transformer_module()
+    train(other, code_windows(), tmp_path / "other")
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    assert not torch.equal(whole.transformer.head.weight, other.transformer.head.weight)
 
 
 @pytest.mark.parametrize("make", [vqgan_module, gan_module])

@@ -77,7 +77,7 @@ def test_a_network_is_known_by_what_it_sees_not_by_where_it_lies(
     found = with_network("here")
     assert with_network("there") == found
     assert with_network("here", "metrics.network.compile=true") == found
-    changed = {"reference", "metrics"}
+    changed = {"reference", "rebuilt", "metrics"}
     for other in (with_network("other"), with_network("here", "metrics.network.precision=bf16")):
         assert {name for name, key in other.items() if key != found[name]} == changed
 
@@ -107,13 +107,16 @@ def test_a_classifier_is_known_the_same_way(tmp_path: Path, monkeypatch: pytest.
         ("data.seed=1", "reference"),
         ("metrics.split=all", "reference"),
         ("eval_videos=6", "reference"),
-        ("metrics.windows=ends", "metrics"),
+        ("metrics.windows=ends", "rebuilt"),
         ("metrics.resamples=0", "metrics"),
         ("~metrics.measures.memorisation", "metrics"),
         ("padding=zero", "vqgan"),
         ("padding.decoder=zero", "vqgan"),
-        ("vqgan.training.l1_weight=1", "vqgan"),
+        ("vqgan.training.reconstruction_weight=1", "vqgan"),
+        ("reconstruction=l1", "vqgan"),
+        ("data.grounds=palettes", "reference"),
         ("codes.train_windows=31", "codes"),
+        ("transformer.window=5", "long_codes"),
         ("transformer.model.layers=2", "transformer"),
         ("interpolation.anchors_in_loss=true", "interpolation"),
         ("mask=a", "interpolation"),
@@ -129,6 +132,24 @@ def test_what_changes_a_value_changes_its_key_and_those_behind_it(
     changed = [name for name, key in other.items() if key != found[name]]
     assert first in changed and "metrics" in changed
     assert next(name for name in found if name in changed) == first
+
+
+def test_what_a_sampler_keeps_when_it_slides_is_in_no_key_of_codes_or_transformers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held-out windows are encoded at every shift once, whatever the context."""
+    for options in ((), ("transformer.window=8",), ALL):
+        one, three = (keys(tmp_path, monkeypatch, *options, f"sampler.context={context}") for context in (1, 3))
+        assert {name for name in one if one[name] != three[name]} == {"samples", "metrics"}
+
+
+def test_a_window_as_long_as_a_clip_is_no_other_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, same, longer = (
+        keys(tmp_path, monkeypatch, f"transformer.window={window}") for window in ("null", "4", "8")
+    )
+    assert same == found and "long_codes" not in found
+    changed = {name for name, key in longer.items() if key != found.get(name)}
+    assert changed == {"long_codes", "transformer", "samples", "metrics"}
 
 
 def test_evaluate_keeps_what_it_saw_under_the_same_names(weights: dict[str, Path]) -> None:

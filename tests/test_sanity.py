@@ -28,6 +28,7 @@ def test_curves_of_a_folder(clips: Path, tmp_path: Path) -> None:
     assert list(dict.fromkeys(row["distortion"] for row in rows)) == [distortion.name for distortion in DISTORTIONS]
     noise = [float(row["fvd"]) for row in rows if row["distortion"] == "noise"]
     assert noise[-1] > 3 * noise[0] > 0
+    assert all(float(row["layout"]) > 0 for row in rows)
     protocol = Protocol.from_dict(json.loads((out / "protocol.json").read_text()))
     assert (protocol.n_real, protocol.n_generated, protocol.resolution) == (4, 4, "16x16")
     assert (out / "sanity.png").stat().st_size > 10_000

@@ -104,14 +104,24 @@ def load_tensors(path: Path) -> "dict[str, torch.Tensor]":
     import torch
 
     tensors = read_tensors(path)
-    return {name: value.long() if value.dtype == torch.int32 else value for name, value in tensors.items()}
+    narrow = (torch.int16, torch.int32)
+    return {name: value.long() if value.dtype in narrow else value for name, value in tensors.items()}
 
 
 def save_tensors(path: Path, tensors: "dict[str, torch.Tensor]") -> None:
-    """Write tensors so that the file is whole or absent; int64 is narrowed to int32."""
-    import torch
+    """Write tensors so that the file is whole or absent; int64 is narrowed to int16, or int32 where it must be."""
     from safetensors.torch import save
 
-    narrow = {n: (v.int() if v.dtype == torch.int64 else v).contiguous().cpu() for n, v in tensors.items()}
+    narrow = {name: _narrowed(value).contiguous().cpu() for name, value in tensors.items()}
     with atomic(path) as temporary:
         temporary.write_bytes(save(narrow))
+
+
+def _narrowed(value: "torch.Tensor") -> "torch.Tensor":
+    import torch
+
+    if value.dtype != torch.int64:
+        return value
+    limits = torch.iinfo(torch.int16)
+    fits = not value.numel() or (int(value.min()) >= limits.min and int(value.max()) <= limits.max)
+    return value.to(torch.int16 if fits else torch.int32)

@@ -3,7 +3,7 @@
 import csv
 import pickle
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader, Dataset
 
 from tats_exp import UserError
-from tats_exp.data.step_sampler import StepSampler
+from tats_exp.data.step_sampler import EpochSampler, StepSampler
 from tats_exp.files import atomic
 
 CHECKPOINT = "last.ckpt"
@@ -153,6 +153,7 @@ def fit(
     seed: int,
     scalars: Scalars,
     steps: Steps,
+    videos: Sequence[int] | None = None,
 ) -> None:
     """Train a module in place, going on from the checkpoint in `folder` if there is one.
 
@@ -168,6 +169,8 @@ def fit(
         seed: order of the items, and the random state of the training.
         scalars: called with (step, values) whenever losses are logged.
         steps: called with (steps done, steps in all).
+        videos: the video that each item comes from, of which every epoch then takes one item; None: each batch is
+            drawn from all items.
 
     Raises:
         UserError: the checkpoint cannot be read, or the batch cannot be shared out evenly among the processes.
@@ -190,15 +193,15 @@ def fit(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    batches = StepSampler(
-        len(dataset),  # type: ignore[arg-type]
-        budget.batch_size,
-        seed,
-        start_step=start * budget.accumulate,
-        steps=budget.steps * budget.accumulate,
-        rank=trainer.global_rank,
-        processes=trainer.world_size,
-    )
+    drawn = {
+        "batch_size": budget.batch_size,
+        "seed": seed,
+        "steps": budget.steps * budget.accumulate,
+        "start_step": start * budget.accumulate,
+        "rank": trainer.global_rank,
+        "processes": trainer.world_size,
+    }
+    batches = StepSampler(len(dataset), **drawn) if videos is None else EpochSampler(videos, **drawn)  # type: ignore[arg-type]
     on_gpu = trainer.strategy.root_device.type == "cuda"
     loader: DataLoader = DataLoader(
         dataset,

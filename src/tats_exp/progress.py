@@ -18,6 +18,7 @@ FILE = "progress.json"
 SHARES = {
     "reference": 1,
     "vqgan": 53,
+    "rebuilt": 2,
     "codes": 2,
     "long_codes": 4,
     "transformer": 26,

@@ -1,15 +1,20 @@
+import hashlib
+
 import numpy as np
 import pytest
 
-from tats_exp.data.shapes import COLOURS, LABEL_NAMES, LAWS, SHAPES, Shapes
+from tats_exp.data.shapes import COLOURS, LABEL_NAMES, LAWS, PALETTES, SHAPES, Shapes
+
+GROUNDS = ("plain", "palettes", "textures")
 
 
-def world(frames=100_000, resolution=16, seed=0, videos=64):
-    return Shapes(videos, videos, frames, resolution, seed).split("train")
+def world(frames=100_000, resolution=16, seed=0, videos=64, grounds="plain"):
+    return Shapes(videos, videos, frames, resolution, seed, grounds).split("train")
 
 
-def test_any_frame_is_rendered_alone_as_it_is_in_a_long_read():
-    videos = world()
+@pytest.mark.parametrize("grounds", GROUNDS)
+def test_any_frame_is_rendered_alone_as_it_is_in_a_long_read(grounds):
+    videos = world(grounds=grounds)
     for video in (0, 1, 31):
         whole = videos.read(video, 4_990, 40)
         for place in (0, 7, 39):
@@ -33,8 +38,39 @@ def test_seed_split_and_index_each_change_the_video():
     assert np.array_equal(one, Shapes(40, 40, 64, 16, seed=0).split("train").read(0, 0, 16))
 
 
-def test_the_world_is_stationary():
-    early, late = world(frames=10**7), world(frames=10**7)
+def test_textures_are_what_they_were_before_there_were_other_grounds():
+    """The digest is of version 1 of the world, which knew no other ground."""
+    digest = hashlib.sha256()
+    source = Shapes(40, 40, 200, 33, seed=3, grounds="textures")
+    for videos in (source.split("train"), source.split("test")):
+        for video in range(32):
+            digest.update(videos.read(video, 7 * video % 100, 20).tobytes())
+    assert digest.hexdigest() == "73913a41b243876bce2a838ea652063963f8df558527a33659d266ab388356ac"
+
+
+def test_grounds_are_still_colours_or_textures_and_sprites_do_not_hang_on_them():
+    worlds = {grounds: world(resolution=32, grounds=grounds) for grounds in GROUNDS}
+    seen = set()
+    for video in range(32):
+        scenes = [videos.scene(video) for videos in worlds.values()]
+        assert scenes[0] == scenes[1] == scenes[2]
+        plain, palettes, textures = (videos.read(video, 50, 8).astype(int) for videos in worlds.values())
+        dark, light = (np.array(colour) for colour in PALETTES[scenes[0].palette])
+        # Where the ground is seen through no part of the sprite, and where nothing is seen of the ground.
+        ground = (plain == PALETTES[0][0]).all(axis=-1)
+        sprite = (plain == list(COLOURS.values())[scenes[0].label // 2 % 4]).all(axis=-1)
+        assert 0.8 < ground.mean() < 0.97 and 0.02 < sprite.mean() < 0.12
+        assert np.abs(palettes[ground] - (dark + light) / 2).max() <= 0.5
+        assert (textures[ground] >= dark).all() and (textures[ground] <= light).all()
+        assert textures[ground].std(axis=0).min() > 3
+        assert (palettes[sprite] == plain[sprite]).all() and (textures[sprite] == plain[sprite]).all()
+        seen.add(tuple(palettes[ground][0]))
+    assert len(seen) == len(PALETTES)
+
+
+@pytest.mark.parametrize("grounds", GROUNDS)
+def test_the_world_is_stationary(grounds):
+    early, late = world(frames=10**7, grounds=grounds), world(frames=10**7, grounds=grounds)
     now = np.stack([early.read(video, 0, 8) for video in range(64)]).astype(float)
     later = np.stack([late.read(video, 9_999_000, 8) for video in range(64)]).astype(float)
     assert abs(now.mean() - later.mean()) < 4
@@ -43,8 +79,9 @@ def test_the_world_is_stationary():
     assert 0.85 < motion / motion_later < 1.18
 
 
-def test_far_frames_are_as_smooth_as_near_ones():
-    videos = world(frames=10**7, resolution=32)
+@pytest.mark.parametrize("grounds", GROUNDS)
+def test_far_frames_are_as_smooth_as_near_ones(grounds):
+    videos = world(frames=10**7, resolution=32, grounds=grounds)
     for start in (0, 9_000_000):
         clip = videos.read(5, start, 16).astype(float)
         steps = np.abs(np.diff(clip, axis=0)).mean(axis=(1, 2, 3))
@@ -113,8 +150,10 @@ def test_fingerprint_tells_everything_that_changes_the_pixels_apart():
         Shapes(8, 8, 65, 16, seed=0).split("train").fingerprint(),
         Shapes(8, 8, 64, 32, seed=0).split("train").fingerprint(),
         Shapes(8, 8, 64, 16, seed=1).split("train").fingerprint(),
+        Shapes(8, 8, 64, 16, seed=0, grounds="palettes").split("train").fingerprint(),
+        Shapes(8, 8, 64, 16, seed=0, grounds="textures").split("train").fingerprint(),
     }
-    assert len(prints) == 6
+    assert len(prints) == 8
     assert source.split("train").fingerprint() == Shapes(8, 3, 64, 16, seed=0).split("train").fingerprint()
 
 

@@ -5,7 +5,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from tats_exp.data.clips import Clips
-from tats_exp.data.step_sampler import StepSampler
+from tats_exp.data.step_sampler import EpochSampler, StepSampler
 from tests.data.counting import Counting
 
 
@@ -39,3 +39,25 @@ def test_the_number_of_workers_changes_nothing(workers):
         [list(astuple) for astuple in ((clips.window(i).video, clips.window(i).start) for i in batch)]
         for batch in StepSampler(len(clips), 3, seed=7, steps=6)
     ]
+
+
+VIDEOS = [4, 0, 0, 2, 4, 0, 2, 0, 7]  # of nine windows: four videos with 1 to 4 windows each
+
+
+def test_an_epoch_takes_one_window_of_every_video_and_another_epoch_others():
+    drawn = [index for batch in EpochSampler(VIDEOS, 3, seed=4, steps=400) for index in batch]
+    epochs = np.array(drawn).reshape(-1, 4)
+    of_video = np.array(VIDEOS)[epochs]
+    assert (np.sort(of_video, axis=1) == [0, 2, 4, 7]).all()
+    assert len({tuple(order) for order in of_video}) == 24  # in every order
+    for video in set(VIDEOS):  # a video's windows come as often as one another
+        counts = np.bincount(epochs[of_video == video], minlength=9)[np.array(VIDEOS) == video]
+        assert abs(counts / len(epochs) - 1 / len(counts)).max() < 0.1
+
+
+def test_a_resumed_epoch_goes_on_where_it_was_left_off_and_processes_share_it():
+    whole = list(EpochSampler(VIDEOS, 6, seed=4, steps=30))
+    assert list(EpochSampler(VIDEOS, 6, seed=4, steps=30, start_step=11)) == whole[11:]
+    assert list(EpochSampler(VIDEOS, 6, seed=5, steps=30)) != whole
+    shares = [list(EpochSampler(VIDEOS, 6, seed=4, steps=30, rank=rank, processes=2)) for rank in (0, 1)]
+    assert [mine + other for mine, other in zip(*shares, strict=True)] == whole

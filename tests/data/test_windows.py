@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tats_exp.data.window_reading import read_windows
-from tats_exp.data.windows import draw_windows, span, starts
+from tats_exp.data.windows import draw_offsets, draw_windows, span, starts
 from tests.data.counting import Counting
 
 
@@ -68,3 +68,34 @@ def test_all_placements_are_equally_likely():
 def test_other_seeds_draw_other_windows():
     videos = Counting([200] * 4)
     assert draw_windows(videos, 8, 4, seed=0) != draw_windows(videos, 8, 4, seed=1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 30), min_size=1, max_size=6),
+    stride=st.integers(1, 3),
+    frames=st.integers(1, 6),
+    before=st.integers(0, 3),
+    after=st.integers(0, 3),
+    count=st.integers(0, 60),
+    seed=st.integers(0, 5),
+)
+def test_drawn_offsets_fit_are_distinct_and_spread(lengths, stride, frames, before, after, count, seed):
+    videos = Counting(lengths, stride)
+    windows = draw_offsets(videos, count, frames, seed, before, after)
+    assert windows == draw_offsets(videos, count, frames, seed, before, after)
+    assert len(set(windows)) == len(windows)
+    allowed = [starts(total, stride, frames, before, after) for total in lengths]
+    assert all(window.start in allowed[window.video] for window in windows)
+    assert len(windows) == min(count, sum(map(len, allowed)))
+    taken = [sum(window.video == video for window in windows) for video in range(len(lengths))]
+    for count_here, places in zip(taken, allowed, strict=True):
+        assert count_here >= min(len(places), max(taken) - 1), "a video gave two before another gave one"
+
+
+def test_every_offset_is_as_likely_and_windows_overlap():
+    draws = [draw_offsets(Counting([9]), 3, 4, seed) for seed in range(1200)]
+    found = [window.start for windows in draws for window in windows]
+    shares = [found.count(start) / len(found) for start in range(6)]
+    assert max(shares) - min(shares) < 0.04 and sum(shares) == 1
+    assert any(abs(a.start - b.start) < 4 for a, b in pairwise(draws[0]))

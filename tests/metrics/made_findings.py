@@ -2,13 +2,13 @@
 
 import torch
 
-from tats_exp.metrics import Findings, Leak, RealWindows, WindowStatistics
+from tats_exp.metrics import Findings, Leak, ReferenceWindows, WindowStatistics
 from tats_exp.metrics.findings import (
     CodeFindings,
     JointFindings,
     LabelFindings,
     LeakFindings,
-    ReconstructionFindings,
+    Rebuilt,
     SplitNLL,
     UnseenReal,
 )
@@ -21,18 +21,24 @@ D, CLASSES, CODES, FRAMES = 4, 3, 8, 4
 def a_window(videos: int, seed: int, looked_at: bool = True, shift: float = 0.0) -> WindowStatistics:
     random = torch.Generator().manual_seed(seed)
     seen = {name: torch.rand(videos, generator=random).double() + 0.1 for name in PIXELS}
+    seen["layout"] = 0.1 * torch.rand(videos, 48, generator=random) + 0.1 * shift
     if looked_at:
         seen["features"] = torch.randn(videos, D, generator=random) + shift
         seen["probabilities"] = torch.randn(videos, CLASSES, generator=random).softmax(dim=-1)
     return WindowStatistics(**seen)
 
 
-def real_windows(repeats: int = 1, videos: int = 20, reference: int = 30) -> RealWindows:
-    return RealWindows.of(a_window(repeats * (videos + reference), 0), repeats, videos)
+def real_windows(repeats: int = 1, videos: int = 20, reference: int = 30) -> ReferenceWindows:
+    return ReferenceWindows.of(a_window(repeats * (videos + reference), 0), repeats, videos)
+
+
+def rebuilt_windows(videos: int = 20, windows: int = 4, own: bool = True) -> Rebuilt:
+    truth = [a_window(videos, 100 + t) for t in range(windows)]
+    return Rebuilt(ReferenceWindows.of(a_window(videos + 30, 99), 1, videos), truth, own)
 
 
 def of_folders(
-    windows: list[WindowStatistics], real: RealWindows | None = None, resamples: int = 0, seed: int = 0
+    windows: list[WindowStatistics], real: ReferenceWindows | None = None, resamples: int = 0, seed: int = 0
 ) -> Findings:
     """What an evaluation of folders finds out."""
     real = real or real_windows()
@@ -46,15 +52,20 @@ def codes(videos: int, windows: int) -> CodeFindings:
     def draw(count: int, frames: int = FRAMES) -> torch.Tensor:
         return torch.randint(CODES, (count, frames, 2, 2), generator=random)
 
-    held_out = draw(12)
+    stream = draw(12, 2 * FRAMES - 1)  # of codes that move with their frames
+    shifts = stream.unfold(1, FRAMES, 1).movedim(-1, 2)
+    train = draw(2 * videos)
     return CodeFindings(
         size=CODES,
         frames=FRAMES,
-        train=draw(2 * videos),
-        held_out=held_out,
-        held_out_shifted=held_out.roll(-1, dims=1),
+        train=train,
+        held_out_shifts=shifts,
         held_out_videos=torch.arange(12) // 2,
+        latent_shift=torch.tensor([0.2, 0.1, 0.3], dtype=torch.float64),
+        learned=train,
+        learned_held_out=shifts[:, 0],
         sampled=draw(videos, windows * FRAMES),
+        slots=[(slot,) for slot in [*range(FRAMES), *[1] * FRAMES * (windows - 1)]],
         key_every=1,
     )
 
@@ -76,9 +87,11 @@ def of_run(windows: int = 4, videos: int = 20) -> Findings:
         seed=0,
         unseen=UnseenReal("held_out", real.floor),
         codes=codes(videos, windows),
-        reconstructions=ReconstructionFindings(torch.randn(videos, D, generator=random), errors),
+        rebuilt=rebuilt_windows(videos, windows),
+        reconstruction=errors,
         nll={"transformer": SplitNLL(1.5, 2.0), "interpolation": SplitNLL(1.0, 1.25)},
         shift_gap=torch.tensor([0.1, 0.2, 0.6], dtype=torch.float64),
+        sliding_gap=0.25,
         leak=LeakFindings(Leak(torch.zeros(2, 2, dtype=torch.float64), 0.25), forced=1.0, hidden=1.5),
         labels=LabelFindings(torch.zeros(videos, dtype=torch.int64), torch.ones(videos, dtype=torch.int64)),
         joints=JointFindings(motion[0], motion[1], time_stride=4),

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from tats_exp.metrics import ccs, ics, inception_score, label_coherence
+from tats_exp.metrics import ccs, ics, inception_score, js_divergence, kappa, label_coherence, opinion_js
 
 
 def one_hot(labels: list[list[int]], classes: int) -> torch.Tensor:
@@ -13,6 +13,30 @@ def one_hot(labels: list[list[int]], classes: int) -> torch.Tensor:
 def test_ccs_counts_videos_that_keep_their_first_class() -> None:
     p = one_hot([[0, 0, 0, 1], [2, 2, 1, 2], [1, 1, 1, 1], [3, 0, 0, 0]], classes=4) * 0.9 + 0.025
     assert ccs(p).tolist() == [1.0, 0.75, 0.5, 0.5]
+
+
+def test_kappa_is_what_is_kept_beyond_chance() -> None:
+    p = one_hot([[0, 0], [0, 1], [1, 1], [1, 1]], classes=2)
+    # kept 3/4; shares (1/2, 1/2) and (1/4, 3/4): chance 1/2
+    assert kappa(p).tolist() == pytest.approx([1.0, 0.5])
+
+
+def test_videos_of_one_class_keep_it_by_chance() -> None:
+    kept = kappa(one_hot([[2, 2], [2, 2]], classes=3))
+    assert kept.isnan().all() and ccs(one_hot([[2, 2], [2, 2]], classes=3)).tolist() == [1.0, 1.0]
+
+
+def test_kappa_of_classes_drawn_anew_is_about_zero() -> None:
+    labels = torch.randint(4, (4000, 2), generator=torch.Generator().manual_seed(0))
+    labels[:, 1] = labels[:, 1].where(labels[:, 1] > 0, 1)  # the later window uses fewer classes
+    assert float(kappa(one_hot(labels.tolist(), 4))[1]) == pytest.approx(0, abs=0.03)
+
+
+def test_the_bounded_opinion_is_jensen_shannon_against_window_0() -> None:
+    p = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0)).softmax(dim=-1)
+    wanted = [float(js_divergence(p[:, t], p[:, 0]).mean()) for t in range(3)]
+    assert opinion_js(p).tolist() == pytest.approx(wanted) and wanted[0] == 0
+    assert float(opinion_js(one_hot([[0, 1]], classes=2))[1]) == pytest.approx(math.log(2))
 
 
 def test_ics_of_known_distributions() -> None:

@@ -5,7 +5,8 @@ import scipy.ndimage
 import torch
 from torch import Tensor
 
-from tats_exp.metrics.distortions import add_noise, blur, freeze_frames, reverse_time, shuffle_frames
+from tats_exp.data.shapes import Shapes
+from tats_exp.metrics.distortions import add_noise, blur, freeze_frames, push, recolour, reverse_time, shuffle_frames
 
 Distort = Callable[[Tensor, float, int], Tensor]
 
@@ -14,7 +15,15 @@ def blur_seeded(video: Tensor, level: float, seed: int) -> Tensor:
     return blur(video, level)
 
 
-ALL: list[Distort] = [add_noise, blur_seeded, shuffle_frames, freeze_frames]
+def push_seeded(video: Tensor, level: float, seed: int) -> Tensor:
+    return push(video, level)
+
+
+def recolour_seeded(video: Tensor, level: float, seed: int) -> Tensor:
+    return recolour(video, level, video[:1] // 2)
+
+
+ALL: list[Distort] = [add_noise, blur_seeded, shuffle_frames, freeze_frames, push_seeded, recolour_seeded]
 DRAWN: list[Distort] = [add_noise, shuffle_frames, freeze_frames]
 
 
@@ -117,3 +126,46 @@ def test_reversal_undoes_itself() -> None:
     video = clips()
     assert torch.equal(reverse_time(video)[:, 0], video[:, -1])
     assert torch.equal(reverse_time(reverse_time(video)), video)
+
+
+def worlds(grounds: str, label: int) -> Tensor:
+    """Clips of one label, of several scenes."""
+    videos = Shapes(64, 1, 16, 32, seed=0, grounds=grounds).split("train")
+    return torch.stack([torch.from_numpy(videos.read(video, 0, 16)) for video in range(label, 64, 16)])
+
+
+@pytest.mark.parametrize("label, other", [(0, 4), (2, 6), (8, 12)])
+def test_every_sprite_of_the_plain_world_gets_the_colour_of_the_first_clip(label: int, other: int) -> None:
+    first, clips_ = worlds("plain", other)[:1], worlds("plain", label)
+    found = recolour(clips_, 1.0, first).float()
+    sprite, wanted = found.flatten(0, 3).amax(dim=0), first.float().flatten(0, 3)
+    # Clips differ in how much of them their sprites cover: the same hue, a little more or less of it.
+    rise, aim = sprite - found.flatten(0, 3).amin(dim=0), wanted.amax(dim=0) - wanted.amin(dim=0)
+    assert torch.nn.functional.cosine_similarity(rise, aim, dim=0) > 0.97
+    before = clips_.float().flatten(0, 3)
+    unlike = before.amax(dim=0) - before.amin(dim=0)
+    assert torch.nn.functional.cosine_similarity(unlike, aim, dim=0) < 0.9
+
+
+@pytest.mark.parametrize("grounds", ["plain", "palettes", "textures"])
+def test_recoloured_clips_have_one_mean_and_deviation_and_the_first_is_left_alone(grounds: str) -> None:
+    video = torch.cat([worlds(grounds, label) for label in (0, 5)])
+    found = recolour(video, 1.0, video[:1]).float()
+    wanted = video[:1].float()
+    assert torch.equal(found[:1], wanted)
+    for of, near in ((torch.mean, 3.0), (torch.std, 6.0)):  # apart from what is cut off at 0 and 255
+        apart = (of(found, dim=(1, 2, 3)) - of(wanted, dim=(1, 2, 3))).abs()
+        assert apart.max() < near < (of(video.float(), dim=(1, 2, 3)) - of(wanted, dim=(1, 2, 3))).abs().max()
+
+
+def test_a_channel_that_does_not_vary_is_shifted() -> None:
+    still = torch.full((1, 4, 8, 8, 3), 40, dtype=torch.uint8)
+    assert (recolour(still, 1.0, still + 30) == 70).all() and (recolour(still, 0.5, still + 30) == 55).all()
+
+
+def test_pushed_frames_show_what_lay_down_and_right_of_it() -> None:
+    video = clips()  # 12 high, 9 wide
+    found = push(video, 1 / 3)
+    assert torch.equal(found[:, :, :8, :6], video[:, :, 4:, 3:])
+    assert torch.equal(found[:, :, 8:, :6], video[:, :, 11:, 3:].expand_as(found[:, :, 8:, :6]))
+    assert (push(video, 1.0) == video[:, :, -1:, -1:]).all()

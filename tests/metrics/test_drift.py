@@ -3,7 +3,15 @@ import math
 import pytest
 import torch
 
-from tats_exp.metrics import code_histograms, code_perplexity, first_window_past, js_divergence
+from tats_exp.metrics import (
+    code_histograms,
+    code_perplexity,
+    drawn_divergence,
+    first_window_past,
+    growth,
+    js_divergence,
+)
+from tats_exp.metrics.drift import frames_at
 
 
 def random_codes(*shape: int, size: int = 16, seed: int = 0) -> torch.Tensor:
@@ -73,27 +81,48 @@ def test_counts_are_repetitions_of_windows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "floor", "expected"),
+    ("lower", "expected"),
     [
-        (
-            [5.0, 8.0, 9.1, 20.0],
-            3.0,
-            None if 20.0 - 3 <= 4 else 1,
-        ),  # start 2 above the floor: more than 4 above is past
-        ([5.0, 7.0, 7.0], 3.0, None),  # exactly doubled is not past
-        ([5.0, 7.0, 7.01, 5.0], 3.0, 2),  # the first one, even if it comes back
-        ([2.0, 5.9, 6.0], 3.0, None),  # below the floor at the start: a whole floor above it is allowed
-        ([2.0, 6.1], 3.0, 1),
-        ([0.5, 0.9], 0.0, None),
-        ([0.5, 1.1], 0.0, 1),
-        ([50.0], 1.0, None),  # a bad start is not a collapse
+        ([0.0, 1.1, 2.0], 1),
+        ([0.0, 1.1, 0.9, 1.2, 1.3], 3),  # it came back: from then on, not before
+        ([0.0, 5.0, 1.0], math.inf),  # the limit itself is not past
+        ([0.0], math.inf),
+        ([0.0, math.nan, 2.0], 2),  # what is no number is past nothing
     ],
 )
-def test_first_window_past(values: list[float], floor: float, expected: int | None) -> None:
-    assert first_window_past(values, floor) == expected
+def test_the_first_window_past_is_that_from_which_on_all_are(lower: list[float], expected: float) -> None:
+    assert first_window_past(lower, 1.0) == expected
 
 
-@pytest.mark.parametrize(("values", "floor"), [([], 1.0), ([1.0, math.nan], 1.0), ([1.0], math.nan), ([1.0], -1.0)])
-def test_first_window_past_refuses_values_that_would_hide_a_collapse(values: list[float], floor: float) -> None:
-    with pytest.raises(ValueError, match="allowed"):
-        first_window_past(values, floor)
+def test_growth_is_the_logarithm_of_how_often_the_later_half_holds_the_first_window() -> None:
+    assert growth([1.0, 9.0, 5.0, 7.0], 2.0) == pytest.approx(math.log(8 / 3))
+    assert growth([1.0, 9.0, 5.0], 2.0) == pytest.approx(math.log(7 / 3))  # of three windows the last alone is late
+    assert growth([3.0, 3.0], 0.0) == 0.0
+    assert growth([1.0], 2.0) is None
+    assert growth([1.0, math.nan, 5.0], 2.0) == pytest.approx(math.log(7 / 3))
+    assert growth([1.0, 2.0, math.nan], 2.0) is None and growth([0.0, 2.0], 0.0) is None
+
+
+def test_frames_are_taken_from_their_slots_and_windows_take_turns_where_there_are_several() -> None:
+    windows = torch.arange(4)[:, None] * 10 + torch.arange(5)  # window x 10 + slot
+    taken = frames_at(windows[..., None, None], [(3,), (0, 2, 4)])[..., 0, 0]
+    assert taken.tolist() == [[3, 0], [13, 12], [23, 24], [33, 30]]
+    with pytest.raises(ValueError, match="at least one place"):
+        frames_at(windows[..., None, None], [(3,), ()])
+
+
+def test_divergence_from_the_slot_drawn_sees_that_slot_alone() -> None:
+    random = torch.Generator().manual_seed(0)
+    real = torch.randint(4, (64, 3, 2, 2), generator=random) + 4 * torch.arange(3)[:, None, None]
+    drawn = real[:, [1, 1]]
+    assert drawn_divergence(drawn, real, [(1,), (1,)], 12) == 0
+    assert drawn_divergence(drawn, real, [(0,), (2,)], 12) == pytest.approx(math.log(2))
+    half = drawn_divergence(drawn, real, [(0, 1), (1,)], 12)  # one of two latent frames, every other window of it
+    mixed = js_divergence(torch.tensor([0.5, 0.5]), torch.tensor([0.0, 1.0]))
+    assert half == pytest.approx(float(mixed) / 2, abs=0.02)
+
+
+def test_every_latent_frame_needs_a_slot() -> None:
+    codes = torch.zeros(3, 2, 1, 1, dtype=torch.int64)
+    with pytest.raises(ValueError, match="allowed: 3 windows of 1 latent frames"):
+        drawn_divergence(codes, codes, [(0,)], 4)

@@ -9,7 +9,7 @@ from tats_exp.features import ShapesCNN
 from tats_exp.features.video_network import VideoNetwork
 from tats_exp.metrics import Networks, pixel_statistics
 from tats_exp.metrics.networks import statistics_along, statistics_of_windows, windows_looked_at
-from tats_exp.metrics.real_windows import draw_real
+from tats_exp.metrics.reference_windows import draw_reference
 
 CPU = torch.device("cpu")
 
@@ -94,7 +94,7 @@ def test_windows_between_those_looked_at_keep_their_pixels() -> None:
 
 def test_what_is_seen_does_not_depend_on_the_batch() -> None:
     videos = Shapes(train_videos=3, test_videos=1, frames=40, resolution=8, seed=0).split("train")
-    (windows,), _ = draw_real(videos, 3, 2, 16, 1, 0)
+    (windows,), _ = draw_reference(videos, 3, 2, 16, 1, 0)
     done: list[int] = []
     how = (Networks(ShapesCNN.pretrained(), None, CPU), videos, windows, 16)
     at_once = statistics_of_windows(*how, 5, done.append)

@@ -49,6 +49,15 @@ def test_stuttering_is_seen_and_time_reversal_is_not(rows: list[dict], key: str)
     assert curve(rows, "time reversed", key)[1] == pytest.approx(floor, rel=0.5)
 
 
+def test_the_layout_sees_palettes_and_places_go_wrong_and_no_order_of_frames(rows: list[dict]) -> None:
+    floor = curve(rows, "noise", "layout")[0]
+    for name in ("one palette", "one place"):
+        values = curve(rows, name, "layout")
+        assert values == sorted(values) and values[-1] > 5 * floor, name
+    for name in ("shuffled frames", "time reversed"):  # the same frames, and so the same means
+        assert curve(rows, name, "layout") == pytest.approx([floor] * len(curve(rows, name, "layout"))), name
+
+
 def test_level_0_is_the_floor_and_rows_are_the_distances_of_the_features(rows: list[dict]) -> None:
     network, (clean, clips) = ShapesCNN.pretrained(), halves(64)
     real = network.features(clean)
@@ -70,5 +79,6 @@ def test_batches_change_nothing_and_progress_ends_at_all_that_was_looked_at() ->
     }
     for one, other in zip(found[2], found[6], strict=True):
         assert one["fvd"] == pytest.approx(other["fvd"], rel=1e-3)
+        assert one["layout"] == pytest.approx(other["layout"], rel=1e-3)
     for done in told.values():
         assert done == sorted(done) and done[-1] == 6 * (1 + PASSES)

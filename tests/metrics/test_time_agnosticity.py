@@ -1,3 +1,4 @@
+import math
 import time
 
 import pytest
@@ -5,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from tats_exp.metrics import place_probe, share_unchanged, shift_nll_gap
-from tats_exp.metrics.time_agnosticity import _counts, _fit_logistic_regression, _places
+from tats_exp.metrics import place_probe, share_unchanged, shift_nll_gap, sliding_gap
+from tats_exp.metrics.time_agnosticity import Probe, _counts, _fit_logistic_regression, _places
 
 
 def random_codes(*shape: int, size: int, seed: int) -> Tensor:
@@ -45,34 +46,41 @@ class ContextModel:
         return logits.scatter(2, (before.expand_as(codes) + 3)[..., None], 4.0)
 
 
+def shifts_of_streams(streams: Tensor, length: int) -> Tensor:
+    """Windows at all shifts when the codes of a video do not depend on the window: (N, S, length, h, w)."""
+    return streams.unfold(1, length, 1).movedim(-1, 2)
+
+
 def test_codes_blind_to_the_window_are_all_unchanged() -> None:
-    codes, shifted = windows_of_streams(random_codes(6, 5, 3, 3, size=9, seed=0), 4)
-    assert share_unchanged(codes, shifted) == 1.0
+    assert share_unchanged(shifts_of_streams(random_codes(6, 7, 3, 3, size=9, seed=0), 4)) == 1.0
 
 
 def test_share_counts_the_codes_that_changed() -> None:
-    codes, shifted = windows_of_streams(random_codes(6, 5, 3, 3, size=9, seed=0), 4)
-    shifted = shifted.clone()
-    shifted[:, -1] += 1  # frames that the first window has not: they do not count
-    assert share_unchanged(codes, shifted) == 1.0
-    shifted[:, 0] += 1  # one of the three that both have
-    assert share_unchanged(codes, shifted) == pytest.approx(2 / 3)
+    shifts = shifts_of_streams(random_codes(6, 6, 3, 3, size=9, seed=0), 4).clone()
+    shifts[:, -1, -1] += 1  # frames that no window before it has: they do not count
+    assert share_unchanged(shifts) == 1.0
+    shifts[:, -1, 0] += 1  # one of the six latent frames that neighbours share
+    assert share_unchanged(shifts) == pytest.approx(5 / 6)
 
 
-def test_share_needs_two_latent_frames() -> None:
-    codes = random_codes(2, 1, 3, 3, size=9, seed=0)
-    with pytest.raises(ValueError, match="2 latent frames"):
-        share_unchanged(codes, codes)
+@pytest.mark.parametrize("shape, said", [((2, 2, 1), "2 latent frames"), ((2, 1, 4), "1 of each window")])
+def test_share_needs_two_latent_frames_and_two_shifts(shape: tuple[int, ...], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        share_unchanged(random_codes(*shape, 3, 3, size=9, seed=0))
+
+
+def probe(train: Tensor, test: Tensor, size: int, windows_of_a_video: int = 1) -> Probe:
+    return place_probe(train, test, size, torch.arange(len(test)) // windows_of_a_video)
 
 
 def test_probe_is_at_chance_when_codes_do_not_know_their_place() -> None:
     train, test = random_codes(256, 4, 4, 4, size=32, seed=0), random_codes(512, 4, 4, 4, size=32, seed=1)
     # 2,048 guesses at 1/4: standard deviation .0096
-    assert place_probe(train, test, 32) == pytest.approx(0.25, abs=0.04)
+    assert probe(train, test, 32).accuracy == pytest.approx(0.25, abs=0.04)
 
 
 def test_probe_finds_the_place_when_codes_carry_it() -> None:
-    assert place_probe(marked(64, seed=0), marked(64, seed=1), 32) == 1.0
+    assert probe(marked(64, seed=0), marked(64, seed=1), 32) == Probe(1.0, 0.0)
 
 
 def test_probe_sees_a_mark_on_the_edges_only() -> None:
@@ -82,21 +90,32 @@ def test_probe_sees_a_mark_on_the_edges_only() -> None:
         return codes
 
     # the two edges always, one of the two inner places by chance
-    assert place_probe(edges_marked(0), edges_marked(1), 18) == pytest.approx(0.75, abs=0.05)
+    assert probe(edges_marked(0), edges_marked(1), 18).accuracy == pytest.approx(0.75, abs=0.05)
 
 
 def test_probe_meets_codes_it_has_never_seen() -> None:
     unseen = torch.full((10, 4, 3, 3), 31)
-    assert place_probe(marked(32, seed=0).clamp(max=30), unseen, 32) == 0.25
+    assert probe(marked(32, seed=0).clamp(max=30), unseen, 32).accuracy == 0.25
 
 
 def test_probe_does_not_depend_on_gradient_mode() -> None:
     train, test = random_codes(40, 4, 3, 3, size=8, seed=0), random_codes(40, 4, 3, 3, size=8, seed=1)
-    expected = place_probe(train, test, 8)
+    expected = probe(train, test, 8)
     with torch.no_grad():
-        assert place_probe(train, test, 8) == expected
+        assert probe(train, test, 8) == expected
     with torch.inference_mode():
-        assert place_probe(train.clone(), test.clone(), 8) == expected
+        assert probe(train.clone(), test.clone(), 8) == expected
+
+
+def test_a_probe_is_as_sure_as_its_videos_are_many_not_its_windows() -> None:
+    train = marked(64, seed=0)
+    right, wrong = marked(3, seed=1), marked(3, seed=2).flip(1)  # accuracies 1 and 0
+    expected = math.sqrt(sum((a - 0.5) ** 2 for a in (1, 1, 1, 0, 0, 0)) / 5 / 6)
+    once = probe(train, torch.cat([right, wrong]), 32)
+    assert once.accuracy == 0.5 and once.standard_error == pytest.approx(expected)
+    # Every window twice says no more.
+    assert probe(train, torch.cat([right, wrong]).repeat_interleave(2, dim=0), 32, windows_of_a_video=2) == once
+    assert math.isnan(probe(train, right, 32, windows_of_a_video=3).standard_error)
 
 
 def test_probe_converges_fast_at_the_size_it_is_used_at() -> None:
@@ -144,3 +163,56 @@ def test_gap_does_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) -> No
     whole = shift_nll_gap(ContextModel(), condition, moved, native)
     monkeypatch.setattr("tats_exp.metrics.time_agnosticity._BATCH", 3)
     assert torch.allclose(shift_nll_gap(ContextModel(), condition, moved, native), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("context", [1, 2, 3])
+def test_a_sliding_window_costs_nothing_when_codes_are_blind_to_it(context: int) -> None:
+    shifts = shifts_of_streams(random_codes(20, 7, 3, 3, size=32, seed=0), 4)
+    assert sliding_gap(ContextModel(), torch.zeros(20, 1, dtype=torch.int64), shifts, context) == 0.0
+
+
+class MeanModel:
+    """Expects a code above 16 as much as half the codes before it are; one condition code, 32 video codes."""
+
+    condition_codes = 1
+
+    def logits(self, condition: Tensor, codes: Tensor) -> Tensor:
+        before = (codes >= 16).double().cumsum(1) - (codes >= 16).double()
+        share = before / torch.arange(codes.shape[1]).clamp(min=1)
+        return share[..., None] * (torch.arange(33) > 16)
+
+
+@pytest.mark.parametrize("context", [1, 2, 3])
+def test_a_sliding_window_meets_its_context_as_the_drawn_slot_has_it(context: int) -> None:
+    """Codes of slot `context` lie above 16, all others below: a slid context looks like what is drawn there."""
+    shifts = random_codes(5, 4, 4, 3, 3, size=16, seed=0)
+    shifts[:, :, context] += 16
+    gap = sliding_gap(MeanModel(), torch.zeros(5, 1, dtype=torch.int64), shifts, context)
+    # Code k of the slot follows 9 c + k codes: behind a slid context all lie above, behind a native one k do.
+    shares = [[(9 * context + k) / (9 * context + k), k / (9 * context + k)] for k in range(9)]
+    nll = torch.tensor([[math.log(17 + 16 * math.exp(share)) - share for share in pair] for pair in shares])
+    assert gap == pytest.approx(float((nll[:, 0] - nll[:, 1]).mean()), abs=1e-5)
+
+
+def test_the_slid_context_is_of_the_same_latent_frames() -> None:
+    """The context is that of the stream, each from the window in which it stands at slot `context`."""
+    stream = torch.arange(7)[None, :, None, None].expand(2, -1, 3, 3)
+    shifts = shifts_of_streams(stream, 4) + 8 * torch.arange(4)[:, None, None]  # latent frame + 8 x slot
+    seen: list[Tensor] = []
+
+    class Watched(ContextModel):
+        def logits(self, condition: Tensor, codes: Tensor) -> Tensor:
+            seen.append(codes[0, ::9])
+            return super().logits(condition, codes)
+
+    sliding_gap(Watched(), torch.zeros(2, 1, dtype=torch.int64), shifts, 2)
+    slid, native = (codes.tolist() for codes in seen)
+    assert slid == [2 + 16, 3 + 16, 4 + 16] and native == [2 + 0, 3 + 8, 4 + 16]
+
+
+@pytest.mark.parametrize("context", [0, 3, 4])
+def test_a_context_that_the_windows_do_not_hold_is_refused(context: int) -> None:
+    with pytest.raises(ValueError, match=r"allowed: 1\.\.2"):
+        sliding_gap(
+            PlaceModel(), torch.zeros(2, 1, dtype=torch.int64), random_codes(2, 3, 4, 3, 3, size=9, seed=0), context
+        )

@@ -10,13 +10,14 @@ from runs import tats_exp
 from tats_exp import UserError
 from tats_exp.config.check import check
 from tats_exp.config.compose import compose_run
-from tats_exp.config.models import build_adversaries, build_vqgan, transformer_of
+from tats_exp.config.models import build_adversaries, build_pixel_loss, build_vqgan, transformer_of
 from tats_exp.config.schema import Config, conf_dir
 from tats_exp.config.sections import identity
 from tats_exp.run.plan import Plan, make_plan
 from tats_exp.stages.order import stages_of
 from tats_exp.transformer.conditions import Unconditional
 from tats_exp.vqgan.adversaries import Schedule
+from tats_exp.vqgan.reconstruction import L1
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 SCALES = sorted(path.stem for path in (conf_dir() / "scale").glob("*.yaml"))
@@ -63,6 +64,9 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["long_frames=40"], "long_frames=40 must be a multiple of frames=16"),
         (["vqgan.model.downsample=[4,3,3]"], "downsample"),
         (["sampler.context=4"], "sampler.context=4 must be below"),
+        (["vqgan.training.reconstruction._target_=torch.nn.L1Loss"], "no PixelLoss; allowed: subclasses of tats_exp."),
+        (["vqgan.training.reconstruction_weight=-1"], "vqgan.training.reconstruction_weight=-1"),
+        (["data.grounds=sand"], "data.grounds='sand': Input should be 'plain', 'palettes' or 'textures'"),
         (["sampler.top_k=1000"], "top_k=1000 must be at most 128"),
         (["sampler.top_p=0.0"], "top_p=0.0"),
         (["transformer.model.width=97"], "width=97 must be a multiple of heads=4"),
@@ -81,7 +85,17 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["sampler=hierarchical", "sampler.context=4"], "context=4 must be below the window's 4 latent frames"),
         (["sampler=hierarchical", "sampler.top_k=1000"], "top_k=1000 must be at most 128"),
         (["sampler=hierarchical", "interpolation.model.width=97"], "width=97 must be a multiple of heads=4"),
-        (["sampler=hierarchical", "data.frames=40"], "no clip fits: 52 frames"),
+        (["sampler=hierarchical", "data.frames=40"], "sampler.key_every=4: no clip fits: 52 frames"),
+        (["transformer.window=3"], "transformer.window=3: shorter than a clip; allowed: 4 latent frames or more"),
+        (["transformer.window=8", "sampler.context=8"], "sampler.context=8 must be below the window's 8 latent frames"),
+        (["transformer.window=0"], "transformer.window=0"),
+        (["transformer.window=16", "data.frames=40"], "transformer.window=16: no clip fits: 64 frames"),
+        (
+            ["transformer.window=8", "sampler=hierarchical", "data.frames=80"],
+            "transformer.window=8: no clip fits: 116 frames",
+        ),
+        # A held-out window is encoded up to three latent frames later, too.
+        (["data.frames=24", "sampler.context=1"], "no clip fits: 28 frames"),
         (["sampler=hierarchical", "padding=real", "data.frames=80"], "no clip fits: 52 frames plus 16 on either side"),
         (["interpolation.training.optimizer.lr=-1"], "interpolation.training.optimizer"),
         (["sampling.given_frames=6"], "sampling.given_frames=6 must be a multiple of 4, at most 16"),
@@ -216,8 +230,8 @@ def composed(*overrides: str) -> Config:
 def test_what_is_off_leaves_no_trace_in_the_key_of_the_training() -> None:
     none = "discriminators=none"
     said = composed(none).vqgan.training.meaning()
-    kept = {"steps", "batch_size", "accumulate", "gradient_clip", "optimizer", "scheduler", "l1_weight"}
-    assert set(said) == kept
+    kept = {"steps", "batch_size", "accumulate", "gradient_clip", "optimizer", "scheduler"}
+    assert set(said) == kept | {"reconstruction", "reconstruction_weight"}
     same = ["adversarial.start_step=1", "adversarial.loss=log", "adversarial.lecam_weight=1", "usage_window=3"]
     assert said == composed(none, *(f"vqgan.training.{option}" for option in same)).vqgan.training.meaning()
 
@@ -254,6 +268,14 @@ def test_where_weights_lie_is_not_in_the_key_but_what_they_are_is() -> None:
 def test_each_set_of_discriminators_is_what_it_is_called(option: str, kinds: list[str]) -> None:
     adversaries = build_adversaries(composed(f"discriminators={option}").vqgan.training)
     assert kinds == ([] if adversaries is None else list(adversaries.discriminators))
+
+
+@pytest.mark.parametrize("scale, option, weight", [("toy", "SquaredError", 20), ("paper", "L1", 4)])
+def test_a_pixel_loss_brings_its_weight_which_can_be_said_otherwise(scale: str, option: str, weight: float) -> None:
+    training = composed(f"scale={scale}").vqgan.training
+    assert type(build_pixel_loss(training)).__name__ == option and training.reconstruction_weight == weight
+    other = composed(f"scale={scale}", "reconstruction=l1", "vqgan.training.reconstruction_weight=7").vqgan.training
+    assert isinstance(build_pixel_loss(other), L1) and other.reconstruction_weight == 7
 
 
 def test_the_paper_trains_against_both_as_it_says() -> None:
@@ -326,8 +348,8 @@ def test_a_hierarchy_has_the_windows_of_the_paper() -> None:
     with torch.device("meta"):
         interpolation = transformer_of(config, "interpolation", 0, 1)
     assert interpolation.window_codes == 1280 and interpolation.mask == "c"
-    assert config.long_window_frames == 52 and config.key_every == 4  # key frames 0, 4, 8, 12 of 13 latent frames
-    assert alone.key_every == 1 and alone.long_window_frames == alone.frames
+    assert config.learned_frames == 52 and config.key_every == 4  # key frames 0, 4, 8, 12 of 13 latent frames
+    assert alone.key_every == 1 and alone.learned_frames == alone.frames
     walked = [{stage.name for stage in stages_of(one, Unconditional())} for one in (config, alone)]
     assert walked[0] - walked[1] == {"long_codes", "interpolation"} and walked[1] < walked[0]
 

@@ -25,6 +25,7 @@ from tats_exp.stages.context import RunContext
 from tats_exp.stages.trained import MODEL
 from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.vqgan import VQGAN, EMACodebook
+from tats_exp.vqgan.reconstruction import L1
 from tats_exp.vqgan.training import VQGANTraining
 
 SGD = partial(torch.optim.SGD, lr=0.01)  # Adam would blow a difference in the last bit up to a whole step
@@ -44,7 +45,7 @@ def trained(folder: Path, norm: str, initialised: bool, devices: int = 1) -> dic
     trainer = partial(L.Trainer, accelerator="cpu", devices=devices, strategy=strategy)
     budget = Budget(steps=4, batch_size=4, accumulate=2, gradient_clip=1.0, log_every=1, checkpoint_every=100)
     folder.mkdir(exist_ok=True)
-    module = VQGANTraining(vqgan, SGD, None, l1_weight=4.0, average_decay=0.9)
+    module = VQGANTraining(vqgan, SGD, None, L1(), 4.0, average_decay=0.9)
     fit(module, data, budget, folder, trainer, 3, lambda step, values: rows.append(values), lambda done, total: None)
     return {"rows": rows, "state": vqgan.state_dict(), "usage": module.usage.share}
 

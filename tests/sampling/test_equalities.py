@@ -87,7 +87,7 @@ def test_every_slide_draws_from_the_full_pass_over_its_window(context, stride, d
     video = SlidingWindow(context, stride=stride)(model, condition, wanted, SEEDS)
     logits, made = [], 0
     while made < wanted:
-        kept, end = min(made, context), min(made + stride if made else context, wanted)
+        kept, end = (context, min(made + stride, wanted)) if made else (0, FRAMES)
         window = video[:, made - kept : end].flatten(1)
         logits.append(model.logits(condition, window)[:, kept * FRAME :, model.condition_codes :])
         made = end

@@ -131,3 +131,36 @@ def test_values_out_of_range_are_refused_when_the_sampler_is_made():
         Hierarchical(4, context=0)
     with pytest.raises(ValueError, match="context=4 must be below the window's 4 latent frames"):
         Hierarchical(4, context=4).check(4, 10)
+
+
+@pytest.mark.parametrize("latent_frames", [1, 2, 4, 5, 12])
+@pytest.mark.parametrize("given", [0, 1, 2, 3, 4, 7, 10])
+def test_each_latent_frame_is_drawn_in_the_slot_that_the_sampler_says(latent_frames, given, monkeypatch):
+    """Key frames stand in a window of key frames, others in a gap, behind what precedes them there."""
+    if given >= latent_frames:
+        pytest.skip("nothing is left to sample")
+    transformer, interpolation = models("c")
+    every, keys, between = 3, [], {}
+
+    def slid(model, condition, steps, prefix=None, **options):
+        keys.extend(prefix.shape[1] // FRAME + new for new in range(steps // FRAME))
+        return sample_codes(model, condition, steps, prefix=prefix, **options)
+
+    def filled(model, condition, steps, prefix=None, last_anchor=None, **options):
+        places = [prefix.shape[1] // FRAME + new for new in range(steps // FRAME)]
+        between.setdefault(places[0], places)
+        return sample_codes(model, condition, steps, prefix=prefix, last_anchor=last_anchor, **options)
+
+    monkeypatch.setattr("tats_exp.sampling.sliding_window.sample_codes", slid)
+    monkeypatch.setattr("tats_exp.sampling.hierarchical.sample_codes", filled)
+    sampler = Hierarchical(every, context=2)
+    start = torch.zeros(3, given, 2, 2, dtype=torch.int64) if given else None
+    sampler(transformer, LABELS, latent_frames, SEEDS, given=start, interpolation=interpolation)
+    slots = sampler.slots(latent_frames, window=3 * every + 1, given=given)
+    assert slots[:given] == [()] * given and len(slots) == latent_frames
+    drawn_keys = [slots[frame] for frame in range(given, latent_frames) if frame % every == 0]
+    assert drawn_keys == [(every * slot,) for slot in keys][: len(drawn_keys)]
+    for frame in range(given, latent_frames):
+        if place := frame % every:  # the window has three gaps
+            assert slots[frame] == (place, every + place, 2 * every + place)
+            assert any(place in places for places in between.values())

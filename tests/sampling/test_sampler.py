@@ -8,7 +8,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
 from tats_exp.config.schema import conf_dir
-from tats_exp.sampling import Sampler
+from tats_exp.sampling import Sampler, ShortClip
 from tests.transformer.test_transformer import small
 
 OPTIONS = sorted((conf_dir() / "sampler").glob("*.yaml"))
@@ -29,7 +29,7 @@ def parameters(kind: type, method: str) -> list[tuple]:
 def test_all_samplers_have_one_signature(option):
     kind = get_object(OmegaConf.load(option)["_target_"])
     assert issubclass(kind, Sampler) and {type(kind.long), type(kind.interpolates)} == {bool}
-    for method in ("__call__", "check"):
+    for method in ("__call__", "check", "slots"):
         assert parameters(kind, method) == parameters(Sampler, method)
 
 
@@ -63,3 +63,10 @@ def test_a_sampler_that_interpolates_says_what_it_lacks():
     (option,) = (path for path in OPTIONS if path.stem == "hierarchical")
     with pytest.raises(ValueError, match="interpolation is missing"):
         sampler_of(option)(small(), LABELS, 4, SEEDS)
+
+
+def test_a_sampler_says_where_it_draws_only_if_it_knows():
+    class Unknown(ShortClip):
+        slots = Sampler.slots
+
+    assert Unknown().slots(4, 4) is None and Unknown().context is None

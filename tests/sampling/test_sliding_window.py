@@ -8,18 +8,18 @@ from tats_exp.sampling import Chooser, RandomStreams, ShortClip, SlidingWindow, 
 from tests.transformer.test_transformer import small
 
 LABELS = torch.tensor([[0, 1], [2, 0], [1, 1]])
-FRAME = 4
+FRAME, WINDOW = 4, 4
 
 
 @torch.no_grad()
 def naive(model, context: int, stride: int, latent_frames: int, seeds: list[int]) -> torch.Tensor:
-    """Every code from a full pass over its window; the window moves on in the middle of nothing but whole strides."""
+    """Every code from a full pass over its window: the first one, then windows that move on by whole strides."""
     uniforms = RandomStreams(seeds, len(LABELS)).uniforms(latent_frames * FRAME)
     codes = torch.zeros(len(LABELS), 0, dtype=torch.int64)
     for n in range(latent_frames * FRAME):
         frame = n // FRAME
-        slides = max(frame - context, 0) // stride
-        first = 0 if frame < context else slides * stride
+        slides = 0 if frame < WINDOW else (frame - WINDOW) // stride + 1
+        first = 0 if not slides else WINDOW - context + (slides - 1) * stride
         window = torch.cat([codes[:, first * FRAME :], torch.zeros(len(LABELS), 1, dtype=torch.int64)], dim=1)
         logits = model.logits(LABELS, window)[:, -1, model.condition_codes :]
         code = Chooser(top_p=0.92)(logits, uniforms[:, n])
@@ -45,8 +45,36 @@ def test_a_video_does_not_depend_on_its_batch_nor_its_beginning_on_its_length():
 
 def test_progress_counts_latent_frames_up_to_the_end():
     calls = []
-    SlidingWindow(context=2)(small(), LABELS, 5, [0, 1, 2], progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(2, 5), (3, 5), (4, 5), (5, 5)]
+    SlidingWindow(context=2)(small(), LABELS, 6, [0, 1, 2], progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(4, 6), (5, 6), (6, 6)]
+
+
+def test_the_first_window_is_what_the_model_does_before_it_slides():
+    model, seeds = small(), [3, 1, 4]
+    alone = ShortClip()(model, LABELS, 4, seeds)
+    for context in (1, 2, 3):
+        assert torch.equal(SlidingWindow(context=context)(model, LABELS, 9, seeds)[:, :4], alone)
+
+
+@pytest.mark.parametrize(
+    "sampler, given",
+    [
+        *((SlidingWindow(c, stride=s), g) for c, s in ((1, 1), (3, 1), (1, 3), (2, 2)) for g in range(6)),
+        *((ShortClip(), g) for g in range(3)),
+    ],
+)
+def test_each_latent_frame_is_drawn_in_the_slot_that_the_sampler_says(sampler, given, monkeypatch):
+    """A latent frame stands behind what precedes it in the window that it is drawn in."""
+    slots, length = [], 9 if sampler.long else 4
+
+    def watched(model, condition, steps, prefix=None, **options):
+        slots.extend((len(prefix[0]) // FRAME + new,) for new in range(steps // FRAME))
+        return sample_codes(model, condition, steps, prefix=prefix, **options)
+
+    monkeypatch.setattr("tats_exp.sampling.sliding_window.sample_codes", watched)
+    start = torch.zeros(3, given, 2, 2, dtype=torch.int64) if given else None
+    sampler(small(), LABELS, length, [0, 1, 2], given=start)
+    assert sampler.slots(length, WINDOW, given) == [()] * given + slots
 
 
 def test_a_short_clip_is_one_window():

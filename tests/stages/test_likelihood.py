@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from tats_exp.stages.likelihood import ConditionedCodes, likelihoods_of_hierarchy, mean_nll, split_nll
+from tats_exp.stages.likelihood import (
+    ConditionedCodes,
+    likelihoods_of_hierarchy,
+    likelihoods_of_windows,
+    mean_nll,
+    split_nll,
+)
 from tats_exp.transformer import Transformer
 
 CPU, CODES = torch.device("cpu"), 8
@@ -48,3 +54,22 @@ def test_only_a_mask_that_leaks_has_a_leak() -> None:
         assert set(given.nll) == {"transformer", "interpolation"} and given.shift_gap is None
         shares[mask] = given.leak.gradient.share
     assert shares["b"] > 0 and shares["c"] == 0
+
+
+def test_gaps_are_those_that_sampler_and_videos_allow() -> None:
+    transformer, train = a_transformer(4), windows(6, 4, 2, 2)
+    held_out = torch.randint(CODES, (5, 3, 4, 2, 2), generator=torch.Generator().manual_seed(0))
+    condition = torch.zeros(5, 1, dtype=torch.int64)
+
+    def found(shifts: int, context: int | None) -> tuple[bool, bool]:
+        given = likelihoods_of_windows(transformer, train, held_out[:, :shifts], condition, context, 4, CPU)
+        assert given.nll["transformer"].held_out == pytest.approx(
+            mean_nll(transformer, ConditionedCodes(held_out[:, 0], condition), 5, CPU)
+        )
+        return given.shift_gap is not None, given.sliding_gap is not None
+
+    assert found(3, 2) == (True, True) and found(3, None) == (True, False)
+    assert found(2, 2) == (True, False) and found(1, 1) == (False, False)
+    stream = torch.randint(CODES, (5, 6, 2, 2), generator=torch.Generator().manual_seed(1))
+    blind = stream.unfold(1, 4, 1).movedim(-1, 2)
+    assert likelihoods_of_windows(transformer, train, blind, condition, 2, 4, CPU).sliding_gap == 0.0

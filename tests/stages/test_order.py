@@ -33,7 +33,7 @@ def composed(*overrides: str) -> Config:
 
 def test_they_stand_before_the_codes() -> None:
     names = [stage.name for stage in stages_of(composed(), WithStages("tokens", "more"))]
-    assert names[:5] == ["reference", "vqgan", "tokens", "more", "codes"]
+    assert names[:6] == ["reference", "vqgan", "rebuilt", "tokens", "more", "codes"]
 
 
 @pytest.mark.parametrize("names", [("a", "a"), ("vqgan",), ("codes",), ("../../out",), ("",)])

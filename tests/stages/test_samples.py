@@ -37,14 +37,17 @@ def run_of(folder: Path, *overrides: str) -> RunContext:
     if config.interpolates:
         save_tensors(folder / "interpolation" / MODEL, transformer_of(config, "interpolation", *condition).state_dict())
     labels, held_out = torch.arange(32) % 16, torch.arange(8)
+    windows = torch.randint(16, (8, 4, 4, 4), generator=torch.Generator().manual_seed(1))
     codes = WindowCodes(
-        torch.zeros(32, 4, 4, 4, dtype=torch.int64),
-        labels[:, None] * bool(condition[0]),
-        labels,
-        torch.randint(16, (8, 4, 4, 4), generator=torch.Generator().manual_seed(1)),
-        held_out[:, None] * bool(condition[0]),
-        held_out,
-        held_out,
+        train=torch.zeros(32, 4, 4, 4, dtype=torch.int64),
+        train_condition=labels[:, None] * bool(condition[0]),
+        train_labels=labels,
+        train_videos=labels,
+        held_out_shifts=torch.stack([windows, windows.flip(0)], dim=1),
+        held_out_condition=held_out[:, None] * bool(condition[0]),
+        held_out_labels=held_out,
+        held_out_videos=held_out,
+        latent_shift=torch.zeros(3, dtype=torch.float64),
     )
     for name in ("codes", "long_codes"):
         codes.write(folder / name)
@@ -135,5 +138,5 @@ def test_half_precision_samples_with_rounded_transformers(tmp_path: Path) -> Non
     seeds = rng.integers(2**62, size=8).tolist()
     transformer = read_transformer(run.config, tmp_path / "transformer", "transformer").to(torch.bfloat16)
     with torch.inference_mode():
-        expected = SlidingWindow(top_p=0.92)(transformer, torch.zeros(8, 1, dtype=torch.int64), 12, seeds)
+        expected = SlidingWindow(run.config.sampler["context"], top_p=0.92)(transformer, torch.zeros(8, 1, dtype=torch.int64), 12, seeds)
     assert torch.equal(codes, expected)

@@ -19,6 +19,7 @@ from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDis
 from tats_exp.vqgan.adversaries import Adversaries, Schedule, random_frames
 from tats_exp.vqgan.alarms import warn_once
 from tats_exp.vqgan.discriminators import pick_frames
+from tats_exp.vqgan.reconstruction import L1, PixelLoss, SquaredError
 from tats_exp.vqgan.training import VQGANTraining
 
 ADAM = partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.9))
@@ -47,7 +48,7 @@ def train(folder: Path, scalars=None, precision="32-true", **options: object) ->
     budget = {name: options.pop(name, value) for name, value in plain.items()}
     budget["accumulate"] = options.pop("accumulate", 1)
     optimizer = options.pop("optimizer", ADAM)
-    module = VQGANTraining(vqgan(), optimizer, None, 4.0, seed=SEED, **options)
+    module = VQGANTraining(vqgan(), optimizer, None, options.pop("pixel_loss", L1()), 4.0, seed=SEED, **options)
     trainer = partial(L.Trainer, accelerator="cpu", devices=1, precision=precision)
     folder.mkdir(exist_ok=True)
     told = scalars or (lambda step, values: rows.append(values))
@@ -70,21 +71,24 @@ class Watched(Perceptual):
         return self.weight * (x - x_hat).square().mean()
 
 
-def test_without_adversaries_it_is_the_plain_loop_to_the_bit(tmp_path: Path) -> None:
-    module, rows = train(tmp_path)
+@pytest.mark.parametrize("pixel_loss, power", [(L1(), 1), (SquaredError(), 2)])
+def test_without_adversaries_it_is_the_plain_loop_to_the_bit(tmp_path: Path, pixel_loss: PixelLoss, power: int) -> None:
+    module, rows = train(tmp_path, pixel_loss=pixel_loss)
     model = vqgan()
     optimizer = ADAM(model.parameters())
-    data, totals = clips(), []
+    data, totals, errors = clips(), [], []
     for batch in StepSampler(len(data), 4, SEED, steps=4):
         x = to_float(torch.stack([data[index]["video"] for index in batch]))
         made = model(x)
-        loss = 4.0 * (x - made.video).abs().mean() + made.commitment
+        loss = 4.0 * (x - made.video).abs().pow(power).mean() + made.commitment
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         totals.append(loss.item())
+        errors.append((x - made.video).abs().mean().item())
     assert [row["train/vqgan/total"] for row in rows] == totals
+    assert [row["train/vqgan/l1"] for row in rows] == errors
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, module.vqgan.state_dict()[name]), name
 
@@ -131,7 +135,7 @@ def test_a_perceptual_loss_counts_and_is_shown_what_it_asks_for(tmp_path: Path, 
     network = Watched(sees_time)
     module, rows = train(tmp_path, perceptual=network, perceptual_weight=3.0, steps=2, checkpoint_every=2)
     row = rows[0]
-    parts = 4 * row["train/vqgan/l1"] + row["train/vqgan/commitment"] + 3 * row["train/vqgan/perceptual"]
+    parts = 4 * row["train/vqgan/reconstruction"] + row["train/vqgan/commitment"] + 3 * row["train/vqgan/perceptual"]
     assert row["train/vqgan/total"] == pytest.approx(parts)
     data = clips()
     for number, batch in enumerate(StepSampler(len(data), 4, SEED, steps=2)):

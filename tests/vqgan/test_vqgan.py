@@ -9,11 +9,12 @@ from tats_exp.vqgan import VQGAN, EMACodebook, TimePadding
 from tats_exp.vqgan.encoder_decoder import normalize
 from tats_exp.vqgan.losses import vqgan_losses
 from tats_exp.vqgan.padding import Real, Replicate
+from tats_exp.vqgan.reconstruction import L1, SquaredError
 from tests.vqgan.models import PADDINGS, noise_video, small_vqgan
 
 
 def train_step(vqgan: VQGAN, optimizer: torch.optim.Optimizer, video: torch.Tensor) -> dict[str, torch.Tensor]:
-    terms = vqgan_losses(vqgan(video), vqgan.middle(video), l1_weight=4.0)
+    terms = vqgan_losses(vqgan(video), vqgan.middle(video), L1(), 4.0)
     optimizer.zero_grad()
     terms["total"].backward()
     optimizer.step()
@@ -48,7 +49,7 @@ def test_training_learns_a_clip(padding: TimePadding) -> None:
     frames = torch.arange(8.0 + 2 * vqgan.training_margin)
     wave = 0.4 * torch.sin(frames[:, None, None] * 0.8 + torch.arange(8.0) * 0.5)
     video = wave.expand(2, 3, -1, 8, -1)
-    losses = [train_step(vqgan, optimizer, video)["l1"].item() for _ in range(40)]
+    losses = [train_step(vqgan, optimizer, video)["reconstruction"].item() for _ in range(40)]
     assert losses[-1] < 0.6 * losses[0]
 
 
@@ -97,9 +98,11 @@ def test_losses_add_up() -> None:
     vqgan, _ = toy(Replicate())
     clip = noise_video(8, batch=2)
     result = vqgan(clip)
-    terms = vqgan_losses(result, clip, l1_weight=3.0)
-    assert terms["l1"].item() == pytest.approx((result.video - clip).abs().mean().item())
-    assert terms["total"].item() == pytest.approx(3 * terms["l1"].item() + result.commitment.item())
+    errors = {L1(): (result.video - clip).abs().mean(), SquaredError(): (result.video - clip).square().mean()}
+    for pixel_loss, error in errors.items():
+        terms = vqgan_losses(result, clip, pixel_loss, 3.0, perceptual=torch.tensor(0.5), perceptual_weight=2.0)
+        assert terms["reconstruction"].item() == pytest.approx(error.item())
+        assert terms["total"].item() == pytest.approx(3 * error.item() + result.commitment.item() + 1)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tats_exp.cli import path_of
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.endpoints import check_endpoints
 from tats_exp.config.measures import build_measures
-from tats_exp.config.models import build_adversaries, build_paddings, build_vqgan, transformer_of
+from tats_exp.config.models import build_adversaries, build_paddings, build_pixel_loss, build_vqgan, transformer_of
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, Metrics, allowed, validated
 from tats_exp.config.sections import Node, Training
@@ -30,6 +30,7 @@ from tats_exp.transformer.conditions import Condition
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.discriminators import PatchGAN
 from tats_exp.vqgan.padding import TimePadding
+from tats_exp.vqgan.reconstruction import PixelLoss
 from tats_exp.vqgan.vqgan import VQGAN
 
 COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask"}
@@ -100,6 +101,7 @@ def _check_targets(config: Config) -> None:
     check_target("sampler", config.sampler, Sampler)
     check_metrics(config.metrics)
     check_target("trainer", config.trainer, Trainer, partial=True)
+    check_target("vqgan.training.reconstruction", config.vqgan.training.reconstruction, PixelLoss)
     for kind, node in config.vqgan.training.discriminators.nodes().items():
         check_target(f"vqgan.training.discriminators.{kind}", node, PatchGAN)
     if config.vqgan.training.perceptual is not None:
@@ -142,6 +144,7 @@ def _check_together(config: Config) -> None:
             "vqgan.training.adversarial.adaptive=true needs gradients at a layer inside what compile=true makes "
             "one piece; allowed: one of the two"
         )
+    build_pixel_loss(training)
     with torch.device("meta"):
         build_adversaries(config.vqgan.training)
         vqgan = build_vqgan(config.vqgan.model, config.padding.halves)
@@ -166,9 +169,14 @@ def _check_together(config: Config) -> None:
 
 def _checked_sampler(config: Config) -> Sampler:
     """The sampler; what it refuses begins with the name of one of its keys."""
-    sampler = config.built_sampler
+    sampler, window = config.built_sampler, config.window_of("transformer")[0]
+    if window < config.latent_grid[0]:
+        raise UserError(
+            f"transformer.window={window}: shorter than a clip; allowed: {config.latent_grid[0]} latent frames or "
+            "more, or null for those of a clip"
+        )
     with blamed_on("sampler", config.sampler):
-        sampler.check(config.latent_grid[0], config.codebook_size)
+        sampler.check(window, config.codebook_size)
     return sampler
 
 

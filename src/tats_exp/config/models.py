@@ -6,6 +6,7 @@ from tats_exp.config.sections import Node, TransformerSection, VQGANTrainingSect
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.adversaries import Adversaries, Schedule
 from tats_exp.vqgan.padding import TimePadding
+from tats_exp.vqgan.reconstruction import PixelLoss
 from tats_exp.vqgan.vqgan import VQGAN
 
 
@@ -22,6 +23,15 @@ def build_vqgan(model: Node, halves: Halves) -> VQGAN:
         halves: sections of what pads its encoder and its decoder.
     """
     return build(model, "vqgan.model", encoder_padding=halves.encoder, decoder_padding=halves.decoder)
+
+
+def build_pixel_loss(training: VQGANTrainingSection) -> PixelLoss:
+    """What compares clips and reconstructions of a VQGAN pixel by pixel.
+
+    Args:
+        training: section of the config.
+    """
+    return build(training.reconstruction, "vqgan.training.reconstruction")
 
 
 def build_adversaries(training: VQGANTrainingSection) -> Adversaries | None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from tats_exp import UserError
 from tats_exp.config.build import build
 from tats_exp.config.overrides import expanded
-from tats_exp.config.sections import InterpolationSection, Node, Section, TransformerSection, VQGANSection
+from tats_exp.config.sections import AutoregressiveSection, InterpolationSection, Node, Section, VQGANSection
 
 if typing.TYPE_CHECKING:
     from tats_exp.sampling.sampler import Sampler
@@ -128,7 +128,7 @@ class Config(Section):
     condition: Node
     vqgan: VQGANSection
     codes: Codes
-    transformer: TransformerSection
+    transformer: AutoregressiveSection
     interpolation: InterpolationSection
     sampling: Sampling
     sampler: Node
@@ -138,7 +138,7 @@ class Config(Section):
 
     @property
     def latent_grid(self) -> tuple[int, int, int]:
-        """Latent grid `t h w` of one window."""
+        """Latent grid `t h w` of one clip."""
         time, height, width = self.vqgan.model["downsample"]
         return self.frames // time, self.resolution // height, self.resolution // width
 
@@ -168,9 +168,10 @@ class Config(Section):
         return {name: path for name, path in paths.items() if path is not None}
 
     def window_of(self, name: ModelName) -> tuple[int, int, int]:
-        """Latent grid of a transformer's window: the VQGAN's, or a gap with both its anchors."""
+        """Latent grid of a transformer's window: of an interpolation transformer a gap with both its anchors."""
         frames, height, width = self.latent_grid
-        return (self.key_every + 1 if name == "interpolation" else frames), height, width
+        autoregressive = self.transformer.window or frames
+        return (self.key_every + 1 if name == "interpolation" else autoregressive), height, width
 
     @property
     def key_every(self) -> int:
@@ -178,11 +179,17 @@ class Config(Section):
         return self.built_sampler.key_every if self.interpolates else 1
 
     @property
-    def long_window_frames(self) -> int:
-        """Frames of a window whose key frames fill the window of the transformer."""
+    def learned_frames(self) -> int:
+        """Frames of the windows that the transformers learn: their key frames fill that of the autoregressive one."""
         from tats_exp.data.codes import long_window  # which imports torch
 
-        return long_window(self.latent_grid[0], self.key_every) * int(self.vqgan.model["downsample"][0])
+        window = long_window(self.window_of("transformer")[0], self.key_every)
+        return window * int(self.vqgan.model["downsample"][0])
+
+    @property
+    def learns_long(self) -> bool:
+        """Whether these windows are longer than a clip."""
+        return self.learned_frames > self.frames
 
     @property
     def given_latents(self) -> int:

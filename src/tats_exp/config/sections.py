@@ -63,6 +63,12 @@ class TransformerSection(Section):
         return {"model": self.model, "training": self.training.meaning()}
 
 
+class AutoregressiveSection(TransformerSection):
+    """The autoregressive transformer and its training; `window` in latent frames, None: that of a clip."""
+
+    window: int | None = Field(ge=1)
+
+
 class InterpolationSection(TransformerSection):
     """The interpolation transformer and its training."""
 
@@ -107,7 +113,8 @@ class Adversarial(Section):
 class VQGANTrainingSection(Training):
     """Training of the VQGAN: budget, optimiser, weights of the losses, adversaries."""
 
-    l1_weight: float = Field(ge=0)
+    reconstruction: Node
+    reconstruction_weight: float = Field(ge=0)
     perceptual: Node | None
     perceptual_weight: float = Field(ge=0)
     discriminators: Discriminators

@@ -1,8 +1,8 @@
-"""The embedded data: a procedural world of sprites that move over drifting textures.
+"""The embedded data: a procedural world of sprites that move over a ground.
 
-A disc or a square in one of four colours bounces or orbits over a sinusoid that drifts. Everything is a closed form of
-the frame number, so any frame of any video is rendered directly, frame 5,000 costs what frame 0 costs, and the world
-looks the same for ever. Lengths are in units of the frame's side, times in frames.
+A disc or a square in one of four colours bounces or orbits over a ground of one of three kinds. Everything is a closed
+form of the frame number, so any frame of any video is rendered directly, frame 5,000 costs what frame 0 costs, and the
+world looks the same for ever. Lengths are in units of the frame's side, times in frames.
 
 Axes: T frames, H W pixels, C colour channels.
 """
@@ -11,13 +11,14 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tats_exp.data.videos import Split, VideoSource
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the pixels change: it enters the fingerprint."""
 
 SHAPES = ("disc", "square")
@@ -32,6 +33,10 @@ PALETTES = (
     ((150, 145, 165), (215, 210, 200)),
 )
 """The two colours between which a background's texture swings."""
+
+Grounds = Literal["plain", "palettes", "textures"]
+"""What sprites move over: one dark colour in all videos, a still colour of the video's palette (the middle of its two),
+or a sinusoid that drifts between both."""
 
 Pixels = NDArray[np.float32]
 Times = NDArray[np.float64]
@@ -130,12 +135,21 @@ class Scene:
         angle = math.pi * self.phases[0] + times * (self.speed / self.turn)
         return centre_x + abs(self.turn) * np.cos(angle), centre_y + abs(self.turn) * np.sin(angle)
 
-    def render(self, times: Times, resolution: int) -> NDArray[np.uint8]:
+    def _swing(self, grounds: Grounds, times: Times, column: Pixels, row: Pixels) -> Pixels | np.float32:
+        """Where the ground is between its palette's two colours, 0 to 1, at each time and place."""
+        if grounds != "textures":
+            return np.float32({"plain": 0.0, "palettes": 0.5}[grounds])
+        # The frame's own phase is reduced in float64: float32 would lose it after some ten thousand frames.
+        drifted = ((self.texture_phase - self.drift * times) % 1).astype(np.float32)[:, None, None]
+        return 0.5 + 0.5 * np.sin(2 * math.pi * (self.wave[0] * column + self.wave[1] * row + drifted))
+
+    def render(self, times: Times, resolution: int, grounds: Grounds = "plain") -> NDArray[np.uint8]:
         """Draw the scene at each time.
 
         Args:
             times: (T,) in frames.
             resolution: H and W.
+            grounds: what the sprite moves over; the sprite is the same over all of them.
 
         Returns:
             (T, H, W, 3), 0 to 255.
@@ -143,16 +157,14 @@ class Scene:
         places = ((np.arange(resolution) + 0.5) / resolution).astype(np.float32)
         column, row = places[None, None, :], places[None, :, None]
 
-        # The frame's own phase is reduced in float64: float32 would lose it after some ten thousand frames.
-        drifted = ((self.texture_phase - self.drift * times) % 1).astype(np.float32)[:, None, None]
-        swing = 0.5 + 0.5 * np.sin(2 * math.pi * (self.wave[0] * column + self.wave[1] * row + drifted))
+        dark, light = np.array(PALETTES[0 if grounds == "plain" else self.palette], dtype=np.float32)
+        swing = self._swing(grounds, times, column, row)
 
         x, y = (place.astype(np.float32)[:, None, None] for place in self.positions(times))
         shape, colour = divmod(self.label // 2, len(COLOURS))
         draw_cover = (disc_cover, square_cover)[shape]
         cover = draw_cover(column - x, row - y, self.radius, 1 / resolution)
 
-        dark, light = np.array(PALETTES[self.palette], dtype=np.float32)
         sprite = np.array(list(COLOURS.values())[colour], dtype=np.float32)
         frames = np.empty((*cover.shape, 3), dtype=np.uint8)
         for channel in range(3):
@@ -169,12 +181,15 @@ class ShapesVideos:
     codec = "none"
     decoder = "none"
 
-    def __init__(self, split: Split, videos: int, frames: int, resolution: int, seed: int) -> None:
+    def __init__(
+        self, split: Split, videos: int, frames: int, resolution: int, seed: int, grounds: Grounds = "plain"
+    ) -> None:
         """Lay out a split. Arguments as `Shapes`; nothing is rendered yet."""
         self.split = split
         self.frames = frames
         self.resolution = resolution
         self.seed = seed
+        self.grounds = grounds
         self.label_names = list(LABEL_NAMES)
         self.labels = [index % len(LABEL_NAMES) for index in range(videos)]
         self.names = [f"{split}/{index:06d} {LABEL_NAMES[label]}" for index, label in enumerate(self.labels)]
@@ -195,18 +210,28 @@ class ShapesVideos:
             raise ValueError(
                 f"{self.names[video]}: frames {start} to {start + frames - 1} asked for, it has 0 to {self.frames - 1}"
             )
-        return self.scene(video).render(np.arange(start, start + frames, dtype=np.float64), self.resolution)
+        times = np.arange(start, start + frames, dtype=np.float64)
+        return self.scene(video).render(times, self.resolution, self.grounds)
 
     def fingerprint(self) -> str:
         """SHA-256 of the generator's version and arguments."""
-        made_by = ["shapes", VERSION, self.split, len(self.names), self.frames, self.resolution, self.seed]
+        sizes = [len(self.names), self.frames, self.resolution]
+        made_by = ["shapes", VERSION, self.split, *sizes, self.seed, self.grounds]
         return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
 
 class Shapes(VideoSource):
     """The world as a source of videos."""
 
-    def __init__(self, train_videos: int, test_videos: int, frames: int, resolution: int, seed: int) -> None:
+    def __init__(
+        self,
+        train_videos: int,
+        test_videos: int,
+        frames: int,
+        resolution: int,
+        seed: int,
+        grounds: Grounds = "plain",
+    ) -> None:
         """Choose a world.
 
         Args:
@@ -215,6 +240,7 @@ class Shapes(VideoSource):
             frames: of every video.
             resolution: height and width, in pixels.
             seed: of the world. More videos or frames, or another resolution, leave the scenes as they are.
+            grounds: what the sprites move over, from simple to rich; they leave the scenes as they are, too.
 
         Raises:
             ValueError: one of them is below what a world needs.
@@ -229,7 +255,8 @@ class Shapes(VideoSource):
         self.frames = frames
         self.resolution = resolution
         self.seed = seed
+        self.grounds: Grounds = grounds
 
     def split(self, name: Split) -> ShapesVideos:
         """The videos of one split."""
-        return ShapesVideos(name, self.videos[name], self.frames, self.resolution, self.seed)
+        return ShapesVideos(name, self.videos[name], self.frames, self.resolution, self.seed, self.grounds)

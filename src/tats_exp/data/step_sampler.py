@@ -1,8 +1,9 @@
-"""In which order clips are drawn."""
+"""In which order clips and windows are drawn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 
@@ -59,3 +60,51 @@ class StepSampler(Sampler[list[int]]):
         """Batches of the steps that are left, this process's share of each."""
         for step in range(self.start_step, self.steps):
             yield self.batch(step)[self.share]
+
+
+class EpochSampler(StepSampler):
+    """As `StepSampler`, in epochs: each takes one item of every video, in an order and at places of its own.
+
+    Epoch e depends on the seed and e alone, so the batch of a step does on the seed and the step. It may be of two
+    epochs.
+    """
+
+    def __init__(
+        self,
+        videos: Sequence[int],
+        batch_size: int,
+        seed: int,
+        steps: int,
+        start_step: int = 0,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        """Set up the draw.
+
+        Args:
+            videos: the video that each item comes from.
+            batch_size: as for `StepSampler`, as the arguments behind it.
+            seed: of the whole training.
+            steps: of the whole training.
+            start_step: steps already done.
+            rank: number of this process.
+            processes: processes that share a batch.
+
+        Raises:
+            ValueError: as `StepSampler`.
+        """
+        super().__init__(len(videos), batch_size, seed, steps, start_step, rank, processes)
+        of_item = np.asarray(videos)
+        self._by_video = np.argsort(of_item, kind="stable")
+        _, self._first, self._items = np.unique(of_item[self._by_video], return_index=True, return_counts=True)
+
+    def batch(self, step: int) -> list[int]:
+        """The indices of one step, of all processes."""
+        epochs, places = np.divmod(np.arange(step * self.batch_size, (step + 1) * self.batch_size), len(self._items))
+        return np.concatenate([self._epoch(int(e))[places[epochs == e]] for e in np.unique(epochs)]).tolist()
+
+    def _epoch(self, number: int) -> NDArray[np.int64]:
+        """One item of every video, in the order of an epoch."""
+        rng = np.random.default_rng([self.seed, number])
+        order = rng.permutation(len(self._items))
+        return self._by_video[self._first[order] + rng.integers(self._items[order])]

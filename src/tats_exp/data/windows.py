@@ -54,12 +54,33 @@ def draw_windows(videos: Videos, count: int, frames: int, seed: int, before: int
     Returns:
         `count` windows, or all that fit if there are fewer.
     """
-    rng = np.random.default_rng(seed)
-    stride = videos.frame_stride
-    length = span(frames, stride)
-    allowed = [starts(total, stride, frames, before, after) for total in videos.lengths]
-    room = [-(-len(places) // length) for places in allowed]
+    return _drawn(videos, count, frames, seed, before, after, span(frames, videos.frame_stride))
 
+
+def draw_offsets(videos: Videos, count: int, frames: int, seed: int, before: int = 0, after: int = 0) -> list[Window]:
+    """Draw distinct windows at random, which may overlap, spread over the videos as evenly as their lengths allow.
+
+    As `draw_windows` otherwise.
+    """
+    return _drawn(videos, count, frames, seed, before, after, 1)
+
+
+def _drawn(videos: Videos, count: int, frames: int, seed: int, before: int, after: int, apart: int) -> list[Window]:
+    """Windows of which two of one video begin `apart` source frames from each other, at least."""
+    rng = np.random.default_rng(seed)
+    allowed = [starts(total, videos.frame_stride, frames, before, after) for total in videos.lengths]
+    turns = _turns([-(-len(places) // apart) for places in allowed], count, rng)
+    places: dict[int, list[int]] = {}
+    for video, windows in zip(*np.unique(np.array(turns, dtype=np.int64), return_counts=True), strict=True):
+        # Placements so far apart are the choices of distinct places once apart - 1 are cut out behind each window.
+        slack = len(allowed[video]) - (windows - 1) * (apart - 1)
+        offsets = np.sort(rng.choice(slack, windows, replace=False)) + np.arange(windows) * (apart - 1)
+        places[int(video)] = [allowed[video][int(offset)] for offset in rng.permutation(offsets)]
+    return [Window(video, places[video].pop()) for video in turns]
+
+
+def _turns(room: list[int], count: int, rng: np.random.Generator) -> list[int]:
+    """Which video gives each window: each that has room gives one, in random order, before any gives the next."""
     turns: list[int] = []
     number = 0
     while len(turns) < count:
@@ -68,13 +89,4 @@ def draw_windows(videos: Videos, count: int, frames: int, seed: int, before: int
             break
         turns += [offering[place] for place in rng.permutation(len(offering))][: count - len(turns)]
         number += 1
-
-    taken = np.bincount(np.array(turns, dtype=np.int64), minlength=len(room))
-    places: dict[int, list[int]] = {}
-    for video in sorted(set(turns)):
-        windows = int(taken[video])
-        # Placements without overlap are the choices of distinct places once length - 1 is cut out behind each window.
-        slack = len(allowed[video]) - (windows - 1) * (length - 1)
-        offsets = np.sort(rng.choice(slack, windows, replace=False)) + np.arange(windows) * (length - 1)
-        places[video] = [allowed[video][int(offset)] for offset in rng.permutation(offsets)]
-    return [Window(video, places[video].pop()) for video in turns]
+    return turns

@@ -14,6 +14,7 @@ class EvaluateConfig(Section):
 
     real: str
     generated: str | Annotated[list[str], Field(min_length=1)]
+    rebuilt: str | None
     frames: int = Field(ge=2)
     frame_stride: int = Field(ge=1)
     resolution: int | None = Field(ge=1)

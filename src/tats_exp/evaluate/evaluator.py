@@ -21,18 +21,18 @@ from tats_exp.data.window_reading import read_along
 from tats_exp.data.windows import Window
 from tats_exp.evaluate.config import EvaluateConfig
 from tats_exp.evaluate.folders import open_folder, reading_notes, several, unfit
-from tats_exp.metrics import Findings, Networks, RealWindows, WindowStatistics
+from tats_exp.metrics import Findings, Networks, ReferenceWindows, WindowStatistics
 from tats_exp.metrics.evaluation import Counts, Origin, count_notes, evaluate, make_protocol
-from tats_exp.metrics.findings import UnseenReal
+from tats_exp.metrics.findings import Rebuilt, UnseenReal
 from tats_exp.metrics.networks import statistics_along, statistics_of_windows, windows_looked_at
-from tats_exp.metrics.real_windows import draw_real
+from tats_exp.metrics.reference_windows import draw_reference
 from tats_exp.run.cost import cost_line, seconds_per_clip
 from tats_exp.run.store import Store, provenance
 from tats_exp.run_folder import CURVES, Protocol, Status, write_metrics, write_table
 
-VERSION = 2
-"""Raised by hand when what is kept of real videos changes its meaning."""
-REAL = "real.safetensors"
+VERSION = 3
+"""Raised by hand when what is kept of a reference changes its meaning."""
+REFERENCE = "reference.safetensors"
 SHOWN, SHOWN_FRAMES = 4, 256
 
 
@@ -44,6 +44,7 @@ class Evaluator:
         networks: that look at videos.
         measures: that are asked, by name.
         real: the real videos.
+        rebuilt: real videos through the tokenizer of the generated ones; None where no folder of them is named.
         generated: the generated ones, by folder.
     """
 
@@ -61,13 +62,17 @@ class Evaluator:
         self.measures = build_measures(self.metrics.measures)
         self._wrong: list[str] = []
         real = self._open("real", config.real, config.frame_stride)
+        self.rebuilt = None if config.rebuilt is None else self._open("rebuilt", config.rebuilt, frame_stride=1)
         folders = [config.generated] if isinstance(config.generated, str) else config.generated
         opened = {folder: self._open("generated", folder, frame_stride=1) for folder in folders}
         if real is not None:
             self.real = real
+            if self.rebuilt is not None:
+                self._wrong += unfit("rebuilt", config.rebuilt or "", self.rebuilt, real.size, config.frames)
             for folder, videos in opened.items():
                 if videos is not None:
-                    self._wrong += unfit(folder, videos, real.size, config.frames) or self._too_few(folder, videos)
+                    wrong = unfit("generated", folder, videos, real.size, config.frames)
+                    self._wrong += wrong or self._too_few(folder, videos)
         if self._wrong:
             raise UserError(several(self._wrong))
         self.generated = {folder: videos for folder, videos in opened.items() if videos is not None}
@@ -87,7 +92,7 @@ class Evaluator:
             drawn, floor = self._draw(folder)
             real[self.videos(folder)] = sum(map(len, drawn))  # folders of as many videos share what is seen of them
             clips += self.metrics.repeats * floor * len(self.windows(folder))
-        clips += sum(real.values())
+        clips += sum(real.values()) * (1 if self.rebuilt is None else 2)
         return cost_line(
             self.networks.network.name,
             clips,
@@ -107,7 +112,8 @@ class Evaluator:
         """Measure one folder of generated videos; leaves what a run leaves."""
         config, metrics, generated = self.config, self.metrics, self.generated[folder]
         started = time.time()
-        real = self._real_windows(generated)
+        real = self._reference("real", self.real, generated)
+        rebuilt = None if self.rebuilt is None else self._reference("rebuilt", self.rebuilt, generated)
         chosen = np.random.default_rng(config.seed).permutation(len(generated.names))[: real.total].tolist()
         findings = Findings(
             network=self.networks.network.name,
@@ -117,6 +123,7 @@ class Evaluator:
             resamples=metrics.resamples,
             seed=config.seed,
             unseen=UnseenReal("other_real", real.floor),
+            rebuilt=None if rebuilt is None else Rebuilt(rebuilt, own=False),
         )
         evaluation = evaluate(self.measures, findings)
         notes = [*evaluation.notes, *reading_notes(self.real, generated, config.frames)]
@@ -164,36 +171,48 @@ class Evaluator:
             return [f"{counted}, at least 2 are needed"]
         drawn, floor = self._draw(videos)
         there = f"{len(drawn[0])} windows of {self.config.frames} frames in {self.config.real}"
-        return [f"real: {there}, at least 4 are needed"] if floor < 2 else []
+        return [f"real: {there}, at least 4 are needed"] if floor < 2 else self._too_few_rebuilt(videos)
 
-    def _draw(self, generated: VideoFolder) -> tuple[list[list[Window]], int]:
+    def _draw(self, generated: VideoFolder, source: VideoFolder | None = None) -> tuple[list[list[Window]], int]:
         wanted = (self.metrics.reference_videos, self.videos(generated))
-        return draw_real(self.real, *wanted, self.config.frames, self.metrics.repeats, self.config.seed)
+        videos = source or self.real
+        return draw_reference(videos, *wanted, self.config.frames, self.metrics.repeats, self.config.seed)
 
-    def _real_windows(self, generated: VideoFolder) -> RealWindows:
-        """What is stored of real windows, kept under everything it depends on."""
+    def _too_few_rebuilt(self, generated: VideoFolder) -> list[str]:
+        """Why rebuilt windows are not enough: distances to fewer than of real ones would be another quantity."""
+        if self.rebuilt is None:
+            return []
+        wanted, there = (len(self._draw(generated, source)[0][0]) for source in (self.real, self.rebuilt))
+        if there >= wanted:
+            return []
+        line = f"rebuilt: {there} windows of {self.config.frames} frames in {self.config.rebuilt}"
+        return [f"{line}, as many as of real ones are needed, {wanted}: metrics.reference_videos=N asks for fewer"]
+
+    def _reference(self, side: str, videos: VideoFolder, generated: VideoFolder) -> ReferenceWindows:
+        """What is stored of real or rebuilt windows, kept under everything it depends on."""
         config, metrics = self.config, self.metrics
         wanted = (metrics.reference_videos, self.videos(generated))
-        drawn, floor = self._draw(generated)
+        drawn, floor = self._draw(generated, videos)
         windows = [window for repeat in drawn for window in repeat]
 
         def make(folder: Path) -> None:
-            with tqdm(total=len(windows), desc="real", unit="clip", disable=None) as bar:
+            with tqdm(total=len(windows), desc=side, unit="clip", disable=None) as bar:
 
                 def progress(done: int) -> None:
                     bar.update(done - bar.n)
 
                 how = (config.frames, metrics.batch_size, progress)
-                statistics = statistics_of_windows(self.networks, self.real, windows, *how)
-            RealWindows.of(statistics, metrics.repeats, floor).save(folder / REAL)
+                statistics = statistics_of_windows(self.networks, videos, windows, *how)
+            ReferenceWindows.of(statistics, metrics.repeats, floor).save(folder / REFERENCE)
 
         asked: dict[str, Any] = {
             "repeats": metrics.repeats,
             **identities(metrics, self.networks.network, self.networks.classifier),
         }
-        inputs = {**asked, "data": self.real.fingerprint(), "frames": config.frames}
+        inputs = {**asked, "data": videos.fingerprint(), "frames": config.frames}
         inputs |= {"windows": wanted, "seed": config.seed}
-        return RealWindows.load(Store(Path(config.store)).stage("evaluate_real", VERSION, inputs, make).path / REAL)
+        kept = Store(Path(config.store)).stage("evaluate_reference", VERSION, inputs, make).path / REFERENCE
+        return ReferenceWindows.load(kept)
 
     def _statistics(self, videos: VideoFolder, chosen: list[int]) -> list[WindowStatistics]:
         """What is seen of the windows of some videos."""
@@ -217,7 +236,7 @@ class Evaluator:
         shown = min(min(videos.lengths) // frames * frames, SHOWN_FRAMES)
         return (self._read(videos, chosen, start, frames) for start in range(0, shown, frames))
 
-    def _protocol(self, real: RealWindows, generated: VideoFolder) -> Protocol:
+    def _protocol(self, real: ReferenceWindows, generated: VideoFolder) -> Protocol:
         return make_protocol(
             self.networks,
             Counts.of(real, min(generated.lengths) // self.config.frames),
@@ -227,4 +246,5 @@ class Evaluator:
             clip_length=self.config.frames,
             size=self.real.size,
             seed=self.config.seed,
+            reference="real windows" if self.rebuilt is None else f"rebuilt windows {self.rebuilt.fingerprint()}",
         )

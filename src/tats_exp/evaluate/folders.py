@@ -36,16 +36,17 @@ def open_folder(side: str, folder: str, config: EvaluateConfig, frame_stride: in
             raise UserError(f"{side}: {error}") from None
 
 
-def unfit(folder: str, videos: VideoFolder, size: tuple[int, int], frames: int) -> list[str]:
-    """Why generated videos cannot be measured; what is bad is not left out: it is part of what was made.
+def unfit(side: str, folder: str, videos: VideoFolder, size: tuple[int, int], frames: int) -> list[str]:
+    """Why videos that a model made cannot be measured; what is bad is not left out: it is part of what was made.
 
     Args:
+        side: generated or rebuilt.
         folder: as it was named.
         videos: in it.
         size: height and width of real frames.
         frames: of a window.
     """
-    wrong, of = [], f"generated: {folder}"
+    wrong, of = [], f"{side}: {folder}"
     if videos.unreadable:
         wrong.append(f"{of}: {len(videos.unreadable)} files cannot be read, first {videos.unreadable[0]}")
     if videos.too_short:
@@ -53,7 +54,7 @@ def unfit(folder: str, videos: VideoFolder, size: tuple[int, int], frames: int) 
         wrong.append(f"{of}: {short}, first {videos.too_short[0]}")
     if videos.size != size:
         sizes = [f"{height}x{width}" for height, width in (size, videos.size)]
-        differ = f"frames of real are {sizes[0]}, of generated {sizes[1]}"
+        differ = f"frames of real are {sizes[0]}, of {side} {sizes[1]}"
         wrong.append(f"{of}: {differ}: resolution=N brings both to N x N")
     return wrong
 

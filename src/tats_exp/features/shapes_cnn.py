@@ -11,10 +11,12 @@ from pathlib import Path
 import torch
 from einops import rearrange, reduce
 from jaxtyping import Float, UInt8
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tats_exp import UserError
 from tats_exp.data.pixels import to_float
 from tats_exp.data.shapes import LABEL_NAMES
 from tats_exp.features.clip_batches import exact_float32
@@ -52,11 +54,24 @@ class ShapesCNN(VideoNetwork):
         self.head = nn.Linear(self.width, len(LABEL_NAMES))
 
     @classmethod
-    def pretrained(cls) -> "ShapesCNN":
-        """The network with the weights that ship with the package, in eval mode, on the CPU."""
-        network = cls()
-        network.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
-        network.checksum = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    def pretrained(cls, weights: str | Path | None = None) -> "ShapesCNN":
+        """The network with trained weights, in eval mode, on the CPU.
+
+        Args:
+            weights: a file that `train_shapes_cnn` wrote. None: those that ship with the package.
+
+        Raises:
+            UserError: there is no such file, or it holds no such weights; one line.
+        """
+        network, path = cls(), WEIGHTS if weights is None else Path(weights)
+        try:
+            data = path.read_bytes()
+            network.load_state_dict({name: value.float() for name, value in load(data).items()})
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+        except (SafetensorError, RuntimeError) as error:
+            raise UserError(f"{path}: not the weights of ShapesCNN") from error
+        network.checksum = hashlib.sha256(data).hexdigest()
         # Channels last: 1.4 times as many clips per second on a CPU.
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         return network.eval().requires_grad_(False)

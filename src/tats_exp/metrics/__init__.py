@@ -1,8 +1,15 @@
 """What is measured: pure functions of features, codes and frames. They know nothing of training, config or logging."""
 
 from tats_exp.metrics.causality import Leak, hidden_nll, leak
-from tats_exp.metrics.coherence import ccs, ics, inception_score, label_coherence
-from tats_exp.metrics.drift import code_histograms, code_perplexity, first_window_past, js_divergence
+from tats_exp.metrics.coherence import ccs, ics, inception_score, kappa, label_coherence, opinion_js
+from tats_exp.metrics.drift import (
+    code_histograms,
+    code_perplexity,
+    drawn_divergence,
+    first_window_past,
+    growth,
+    js_divergence,
+)
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.frechet import (
     FrechetReference,
@@ -12,17 +19,17 @@ from tats_exp.metrics.frechet import (
     polynomial_mmd,
 )
 from tats_exp.metrics.joints import PhaseMotion, joint_ratio
+from tats_exp.metrics.latent_shift import LatentShift
+from tats_exp.metrics.layout import LayoutReference, layout, layout_distance
 from tats_exp.metrics.measure import Measure, Measurement
 from tats_exp.metrics.memorisation import nearest_distance, nearest_of_repeats
 from tats_exp.metrics.networks import Networks
 from tats_exp.metrics.pixels import brightness, contrast, motion_energy, saturation
-from tats_exp.metrics.real_windows import RealWindows
-from tats_exp.metrics.time_agnosticity import place_probe, share_unchanged, shift_nll_gap
+from tats_exp.metrics.reference_windows import ReferenceWindows
+from tats_exp.metrics.time_agnosticity import place_probe, share_unchanged, shift_nll_gap, sliding_gap
 from tats_exp.metrics.trend import (
     bootstrap_code_slope,
-    bootstrap_slope,
     frozen_share,
-    relative_change,
     slope,
     slope_interval,
 )
@@ -36,44 +43,51 @@ __all__ = [
     "FrechetReference",
     "FrechetVideoDistance",
     "KernelVideoDistance",
+    "LatentShift",
+    "LayoutReference",
     "Leak",
     "Measure",
     "Measurement",
     "Networks",
     "PhaseMotion",
     "Protocol",
-    "RealWindows",
+    "ReferenceWindows",
     "WindowStatistics",
     "bias_warning",
     "bootstrap_code_slope",
-    "bootstrap_slope",
     "brightness",
     "ccs",
     "code_histograms",
     "code_perplexity",
     "contrast",
+    "drawn_divergence",
     "extrapolated_frechet",
     "first_window_past",
     "frechet_distance",
     "frozen_share",
+    "growth",
     "hidden_nll",
     "ics",
     "inception_score",
     "joint_ratio",
     "js_divergence",
+    "kappa",
     "label_coherence",
+    "layout",
+    "layout_distance",
     "leak",
     "motion_energy",
     "nearest_distance",
     "nearest_of_repeats",
+    "opinion_js",
     "pixel_statistics",
     "place_probe",
     "polynomial_mmd",
-    "relative_change",
     "same_protocol",
     "saturation",
     "share_unchanged",
     "shift_nll_gap",
+    "sliding_gap",
     "slope",
     "slope_interval",
     "windows",

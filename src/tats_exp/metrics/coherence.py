@@ -6,6 +6,9 @@ Axes: N videos, windows in time order, classes of the classifier. All take proba
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
+from torch.nn.functional import one_hot
+
+from tats_exp.metrics.drift import js_divergence
 
 _EPSILON = 1e-20  # keeps the logarithm of a probability that underflowed finite
 
@@ -28,6 +31,44 @@ def ccs(probabilities: Float[Tensor, "N windows classes"]) -> Float64[Tensor, " 
     _check_probabilities(probabilities)
     labels = probabilities.argmax(dim=-1)
     return (labels == labels[:, :1]).double().mean(dim=0)
+
+
+def kappa(probabilities: Float[Tensor, "N windows classes"]) -> Float64[Tensor, " windows"]:
+    """Class coherence beyond chance: (CCS - chance) / (1 - chance), as Cohen's kappa.
+
+    Videos that are all put in one class keep it by chance: CCS is 1 for them. Chance is sum_k s_0(k) s_t(k), s_t(k)
+    being the share of videos whose window t is put in class k.
+
+    Args:
+        probabilities: The classifier's softmax for every window.
+
+    Returns:
+        At most 1, and 1 at window 0; 0 where a class is kept as often as by chance; nan where chance is 1.
+
+    Raises:
+        ValueError: Values that are no probabilities.
+    """
+    kept = ccs(probabilities)
+    classes = probabilities.shape[-1]
+    shares = one_hot(probabilities.argmax(dim=-1), classes).double().mean(dim=0)
+    chance = shares @ shares[0]
+    return torch.where(chance < 1, (kept - chance) / (1 - chance), torch.nan)
+
+
+def opinion_js(probabilities: Float[Tensor, "N windows classes"]) -> Float64[Tensor, " windows"]:
+    """How far the classifier's opinion of window t has moved from window 0: a bounded form of `ics`.
+
+    Args:
+        probabilities: The classifier's softmax for every window.
+
+    Returns:
+        Mean Jensen-Shannon divergence in nats, 0 to ln 2, one per window; 0 at window 0.
+
+    Raises:
+        ValueError: Values that are no probabilities.
+    """
+    _check_probabilities(probabilities)
+    return js_divergence(probabilities, probabilities[:, :1].expand_as(probabilities)).mean(dim=0)
 
 
 def ics(probabilities: Float[Tensor, "N windows classes"]) -> Float64[Tensor, " windows"]:

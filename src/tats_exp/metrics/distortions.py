@@ -111,6 +111,54 @@ def reverse_time(video: UInt8[Tensor, "B T H W C"]) -> UInt8[Tensor, "B T H W C"
     return video.flip(1)
 
 
+def recolour(
+    video: UInt8[Tensor, "B T H W C"], level: float, like: UInt8[Tensor, "1 T H W C"]
+) -> UInt8[Tensor, "B T H W C"]:
+    """Give all clips the colours of one: mean and deviation of each channel over the clip, in time and space.
+
+    A palette, or a sprite's colour, of each becomes one of all. A channel that does not vary is only shifted.
+
+    Args:
+        video: Clips.
+        level: How far the colours go to those of the one, in [0, 1].
+        like: The one clip.
+
+    Returns:
+        The recoloured clips, clamped to 0..255.
+
+    Raises:
+        ValueError: A level outside of [0, 1].
+
+    Source: Reinhard et al. 2001, "Color transfer between images", in RGB.
+    """
+    _check_level(level)
+    x, wanted = video.float(), like.float()
+    mean, deviation = (f(x, dim=(1, 2, 3), keepdim=True) for f in (torch.mean, torch.std))
+    scale = wanted.std(dim=(1, 2, 3), keepdim=True) / torch.where(deviation > 0, deviation, torch.inf)
+    scale = torch.where(deviation > 0, scale, 1.0)
+    return _to_bytes(torch.lerp(x, wanted.mean(dim=(1, 2, 3), keepdim=True) + scale * (x - mean), level))
+
+
+def push(video: UInt8[Tensor, "B T H W C"], level: float) -> UInt8[Tensor, "B T H W C"]:
+    """Push every frame towards its upper left corner; behind it the edge is repeated.
+
+    Args:
+        video: Clips.
+        level: How far, as a share of each side, in [0, 1]; at 1 the last row's last pixel is all there is.
+
+    Returns:
+        The pushed clips.
+
+    Raises:
+        ValueError: A level outside of [0, 1].
+    """
+    _check_level(level)
+    down, across = (
+        (torch.arange(side, device=video.device) + round(level * side)).clamp(max=side - 1) for side in video.shape[2:4]
+    )
+    return video[:, :, down][:, :, :, across]
+
+
 def _pick_frames(video: UInt8[Tensor, "B T H W C"], places: Int64[Tensor, "B T"]) -> UInt8[Tensor, "B T H W C"]:
     clips = torch.arange(video.shape[0], device=video.device)[:, None]
     return video[clips, places.to(video.device)]

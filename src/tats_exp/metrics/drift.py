@@ -6,6 +6,7 @@ Axes: N videos, t h w latent grid, K codebook size.
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 
 import torch
@@ -67,6 +68,56 @@ def js_divergence(p: Float[Tensor, "*batch K"], q: Float[Tensor, "*batch K"]) ->
     return (terms.sum(dim=-1) / 2).clamp(0.0, math.log(2))
 
 
+def frames_at(windows: Int64[Tensor, "N long h w"], slots: Sequence[tuple[int, ...]]) -> Int64[Tensor, "N t h w"]:
+    """Latent frames at places of windows, one for each of t.
+
+    Args:
+        windows: Codes of N windows.
+        slots: For each of t latent frames the places it may be taken from. Where there are several, the windows take
+            turns.
+
+    Raises:
+        ValueError: A latent frame without a place.
+    """
+    if not all(slots):
+        raise ValueError(f"slots: {list(slots)}, at least one place is needed for each latent frame")
+    number = torch.arange(len(windows))
+    return torch.stack([windows[number, torch.tensor(some)[number % len(some)]] for some in slots], dim=1)
+
+
+def drawn_divergence(
+    codes: Int64[Tensor, "N t h w"],
+    real: Int64[Tensor, "N long h w"],
+    slots: Sequence[tuple[int, ...]],
+    codebook_size: int,
+) -> float:
+    """Jensen-Shannon divergence of latent frames from real codes of the slots that each was drawn in.
+
+    A tokenizer may use other codes at every slot, and a sampler draws most frames of a video at one slot: against real
+    codes *at the same place of the window* the alphabet of that slot would count as drift.
+
+    Args:
+        codes: Codes of a window of N videos.
+        real: Codes of N real windows as the transformers learned them.
+        slots: For each of the t latent frames where in such a window it was drawn. Whatever their number, both sides
+            have N latent frames.
+        codebook_size: K.
+
+    Returns:
+        The mean over latent frames, in nats, as `js_divergence`.
+
+    Raises:
+        ValueError: Other numbers of windows or latent frames on the other side, or as `frames_at`.
+    """
+    if len(codes) != len(real) or codes.shape[1] != len(slots):
+        raise ValueError(
+            f"codes: shape {tuple(codes.shape)}, allowed: {len(real)} windows of {len(slots)} latent frames, as on the "
+            "other side"
+        )
+    sides = (code_histograms(side, codebook_size) for side in (codes, frames_at(real, slots)))
+    return float(js_divergence(*sides).mean())
+
+
 def code_perplexity(histogram: Float[Tensor, "*batch K"]) -> Float64[Tensor, "*batch"]:
     """How many codes are in use, effectively: exp of the entropy of a histogram.
 
@@ -80,25 +131,35 @@ def code_perplexity(histogram: Float[Tensor, "*batch K"]) -> Float64[Tensor, "*b
     return (-torch.special.xlogy(p, p).sum(dim=-1)).exp()
 
 
-def first_window_past(fvd_per_window: Sequence[float], floor: float) -> int | None:
-    """The first window where a video has collapsed: its distance above the floor has doubled.
+def growth(curve: Sequence[float], floor: float) -> float | None:
+    """By what factor a distance grows along the videos, as a logarithm: ln((D_late + F) / (D_0 + F)).
 
-    The rule is FVD_t - floor > 2 max(FVD_0 - floor, floor / 2): a good start must double its distance to the floor, a
-    start within the floor must leave it by a whole floor.
+    D_late is the mean over the windows ceil(n / 2)..n - 1. The floor F keeps chance from being a factor: a distance
+    that stays about its floor has a growth about 0.
 
     Args:
-        fvd_per_window: Fréchet distances of consecutive windows to the reference, window 0 first.
-        floor: The distance of real videos to disjoint real ones at equal N.
+        curve: Distance of each of n windows; nan where one was not measured.
+        floor: F, the distance of other windows of the reference's kind.
 
     Returns:
-        The index of the window, or None when no window is past.
-
-    Raises:
-        ValueError: No window, a value that is not finite, or a negative floor.
+        The logarithm; None below 2 windows, or where a value that it needs was not measured or F + D_0 is 0.
     """
-    if not fvd_per_window or not all(math.isfinite(value) for value in fvd_per_window):
-        raise ValueError(f"fvd_per_window: {list(fvd_per_window)}, allowed: one finite value per window")
-    if not math.isfinite(floor) or floor < 0:
-        raise ValueError(f"floor: {floor}, allowed: a finite value, not negative")
-    allowed = 2 * max(fvd_per_window[0] - floor, floor / 2)
-    return next((window for window, value in enumerate(fvd_per_window) if value - floor > allowed), None)
+    if len(curve) < 2 or floor + curve[0] <= 0:
+        return None
+    value = math.log((statistics.fmean(curve[-(len(curve) // 2) :]) + floor) / (curve[0] + floor))
+    return value if math.isfinite(value) else None
+
+
+def first_window_past(lower: Sequence[float], limit: float) -> float:
+    """The first window from which on all are past a limit.
+
+    Args:
+        lower: Of each window, how far at least its distance has risen above that of window 0.
+        limit: What every one of them must exceed.
+
+    Returns:
+        Number of the window, infinity if there is none.
+    """
+    within = [t for t, value in enumerate(lower) if not value > limit]
+    first = within[-1] + 1 if within else 0
+    return float(first) if first < len(lower) else math.inf

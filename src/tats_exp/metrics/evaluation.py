@@ -2,14 +2,14 @@
 
 import fnmatch
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tats_exp import UserError
 from tats_exp.data.videos import Videos
-from tats_exp.metrics.findings import Findings
+from tats_exp.metrics.findings import TO_REAL, TO_REBUILT, Findings
 from tats_exp.metrics.measure import Measure, Measurement, Values
 from tats_exp.metrics.networks import Networks
-from tats_exp.metrics.real_windows import RealWindows
+from tats_exp.metrics.reference_windows import ReferenceWindows
 from tats_exp.run_folder import Protocol
 from tats_exp.run_folder.columns import Column
 
@@ -56,7 +56,7 @@ def evaluate(measures: Mapping[str, Measure], findings: Findings) -> Evaluation:
         _check_declared(name, declared, measurement)
         if twice := [key for key in (*measurement.values, *measurement.curves) if key in values or key in rows[0]]:
             raise UserError(f"metrics.measures.{name}: gives {twice[0]}, which another measure gives, too")
-        columns += declared
+        columns += [_shown(column, measurement) for column in declared]
         values |= measurement.values
         for key, curve in measurement.curves.items():
             for row, value in zip(rows, curve, strict=True):
@@ -65,6 +65,14 @@ def evaluate(measures: Mapping[str, Measure], findings: Findings) -> Evaluation:
             floors.setdefault(kind, {}).update(floor)
         notes += measurement.notes
     return Evaluation(columns, values, rows, floors, notes)
+
+
+def _shown(column: Column, measurement: Measurement) -> Column:
+    """The column; out of the main table where a measure gives the distance to rebuilt windows, which tells more."""
+    plain = column.key.removesuffix(TO_REAL)
+    if plain != column.key and not measurement.values.keys().isdisjoint((plain, plain + TO_REBUILT)):
+        return replace(column, in_table=False)
+    return column
 
 
 def _check_declared(name: str, declared: list[Column], measurement: Measurement) -> None:
@@ -100,7 +108,7 @@ class Counts:
     windows: int
 
     @classmethod
-    def of(cls, real: RealWindows, windows: int) -> "Counts":
+    def of(cls, real: ReferenceWindows, windows: int) -> "Counts":
         """Of videos of so many windows that are measured against these real ones."""
         return cls(real.reference_count, real.count, real.repeats, windows)
 
@@ -129,6 +137,7 @@ def make_protocol(
     clip_length: int,
     size: tuple[int, int],
     seed: int,
+    reference: str,
     given_frames: int = 0,
 ) -> Protocol:
     """How videos were measured.
@@ -142,6 +151,7 @@ def make_protocol(
         clip_length: frames of a window.
         size: height and width of a frame, in pixels.
         seed: of the draw of real windows.
+        reference: what distances without a reference in their name, or to rebuilt windows, were taken to.
         given_frames: real frames that each generated video went on from.
     """
     height, width = size
@@ -153,6 +163,7 @@ def make_protocol(
         n_real=counts.real,
         n_generated=counts.generated,
         repeats=counts.repeats,
+        reference=reference,
         split=split,
         clip_length=clip_length,
         windows=counts.windows,

@@ -1,6 +1,7 @@
 """Everything that was seen of one set of videos: what measures are made of.
 
-Axes: R repeats, n videos of each, N windows, D features, t h w latent grid, K codebook size, P frames of a period.
+Axes: R repeats, n videos of each, N windows, S shifts, D features, t h w latent grid, K codebook size, P frames of a
+period.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,12 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from tats_exp.metrics.causality import Leak
-from tats_exp.metrics.real_windows import RealWindows
 from tats_exp.metrics.reconstruction import ReconstructionErrors
+from tats_exp.metrics.reference_windows import ReferenceWindows
 from tats_exp.metrics.window_statistics import WindowStatistics
+
+TO_REAL, TO_REBUILT = "/to_real", "/to_rebuilt"
+"""Ends of keys: which reference a distance was taken to. A key without either is of a run, to its rebuilt windows."""
 
 
 @dataclass(frozen=True)
@@ -37,34 +41,50 @@ class CodeFindings:
         size: K.
         frames: t, latent frames of a window.
         train: windows of the train split.
-        held_out: windows of the test split.
-        held_out_shifted: the same windows, encoded one latent frame later.
+        held_out_shifts: windows of the test split, each at its place and 1, 2, ... latent frames later.
         held_out_videos: the video of each held-out window.
+        latent_shift: per slot from the second on, as `LatentShift` gives it, of the held-out windows.
+        learned: windows of the train split as the transformers learned from them, which may be longer.
+        learned_held_out: windows of the test split that are as long.
         sampled: of the sampled videos, without margins and without what was given.
+        slots: for each latent frame of them the places in a learned window that it was drawn from; None: unknown.
         key_every: latent frames from one to the next that the autoregressive transformer models.
     """
 
     size: int
     frames: int
     train: Int64[Tensor, "N t h w"]
-    held_out: Int64[Tensor, "N_held_out t h w"]
-    held_out_shifted: Int64[Tensor, "N_held_out t h w"]
+    held_out_shifts: Int64[Tensor, "N_held_out S t h w"]
     held_out_videos: Int64[Tensor, " N_held_out"]
+    latent_shift: Float64[Tensor, " places"]
+    learned: Int64[Tensor, "N_learned long h w"]
+    learned_held_out: Int64[Tensor, "N_learned_held_out long h w"]
     sampled: Int64[Tensor, "videos time h w"]
+    slots: Sequence[tuple[int, ...]] | None
     key_every: int
+
+    @property
+    def held_out(self) -> Int64[Tensor, "N_held_out t h w"]:
+        """Windows of the test split, at their places."""
+        return self.held_out_shifts[:, 0]
 
 
 @dataclass(frozen=True)
-class ReconstructionFindings:
-    """Real windows through the VQGAN.
+class Rebuilt:
+    """Real video through a VQGAN, without a transformer.
 
     Attributes:
-        features: of the reconstructed windows of the floor.
-        errors: of the reconstructed windows of the test split.
+        windows: windows of the reference and its floor, each encoded and decoded alone.
+        truth: windows of long real videos, as many videos as in one repeat, that were encoded window by window and
+            decoded as samples are. Fewer windows than the generated videos have where real ones are shorter; none where
+            these are too few.
+        own: whether the VQGAN of the measured videos rebuilt them, as far as is known: keys of distances to them are
+            then the plain ones.
     """
 
-    features: Float[Tensor, "videos D"]
-    errors: ReconstructionErrors
+    windows: ReferenceWindows
+    truth: Sequence[WindowStatistics] = ()
+    own: bool = True
 
 
 @dataclass(frozen=True)
@@ -133,9 +153,11 @@ class Findings:
         seed: of bootstraps and extrapolations.
         unseen: real windows that are not in the reference.
         codes: of a VQGAN.
-        reconstructions: of a VQGAN.
+        rebuilt: real windows through a VQGAN.
+        reconstruction: errors of reconstructed windows of the test split.
         nll: likelihoods, by name of the transformer.
         shift_gap: per slot of the window, as `shift_nll_gap` gives it.
+        sliding_gap: as the function of that name gives it; None where no window of consecutive latent frames slides.
         leak: through the mask of an interpolation transformer.
         labels: classes that were asked for.
         joints: motion at key frames.
@@ -143,15 +165,17 @@ class Findings:
 
     network: str
     classifier: str
-    real: RealWindows
+    real: ReferenceWindows
     windows: Sequence[WindowStatistics]
     resamples: int
     seed: int
     unseen: UnseenReal | None = None
     codes: CodeFindings | None = None
-    reconstructions: ReconstructionFindings | None = None
+    rebuilt: Rebuilt | None = None
+    reconstruction: ReconstructionErrors | None = None
     nll: Mapping[str, SplitNLL] = field(default_factory=dict)
     shift_gap: Float64[Tensor, " slots"] | None = None
+    sliding_gap: float | None = None
     leak: LeakFindings | None = None
     labels: LabelFindings | None = None
     joints: JointFindings | None = None
@@ -160,3 +184,11 @@ class Findings:
     def looked_at(self) -> list[int]:
         """Numbers of the windows that the networks looked at."""
         return [t for t, window in enumerate(self.windows) if window.features is not None]
+
+    @property
+    def references(self) -> dict[str, ReferenceWindows]:
+        """What videos are measured against, by the end of the keys of such values; the one to read stands first."""
+        real = {TO_REAL: self.real}
+        if self.rebuilt is None:
+            return real
+        return {"" if self.rebuilt.own else TO_REBUILT: self.rebuilt.windows, **real}

@@ -10,7 +10,7 @@ from tats_exp.metrics.findings import Findings
 from tats_exp.run_folder.columns import Column
 
 Values = dict[str, float | None]
-FloorKind = Literal["real", "reconstruction", "chance"]
+FloorKind = Literal["real", "rebuilt", "reconstruction", "chance"]
 FEW_WINDOWS = 3
 """A slope over fewer windows than this says no more than their difference."""
 
@@ -23,12 +23,12 @@ class Measurement:
         values: by key. None: the value is undefined for these videos. Infinity: the event of a `never` column did not
             happen.
         curves: by key, one value per window; nan where a window was not measured.
-        floors: by kind, then by key of a column or of what stands before a `/` in it: what real videos get, what
-            reconstructions get, what chance gives.
+        floors: by kind, then by key of a column or of what stands before a `/` in it: what real windows get
+            against real ones, rebuilt ones against rebuilt ones, rebuilt ones against real ones, what chance gives.
         notes: what a reader of the values has to know, one line each.
     """
 
-    values: Values = field(default_factory=dict)
+    values: Mapping[str, float | None] = field(default_factory=dict)
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     floors: Mapping[FloorKind, Mapping[str, float]] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -47,9 +47,15 @@ class Measure(ABC):
         """The values of a set of videos. What the findings do not allow to say is left out; it is never 0."""
 
 
-def at_ends(key: str, curve: Sequence[float]) -> Values:
-    """The first and the last value of a curve, under the keys that all curves of networks use."""
-    return {f"{key}/window_0": curve[0], f"{key}/last": curve[-1]}
+def at_ends(key: str, curve: Sequence[float], end: str = "") -> dict[str, float]:
+    """The first and the last value of a curve, under the keys that all curves of networks use.
+
+    Args:
+        key: of the curve.
+        curve: one value per window.
+        end: of both keys, behind the window: which reference the values were taken to.
+    """
+    return {f"{key}/window_0{end}": curve[0], f"{key}/last{end}": curve[-1]}
 
 
 def along_windows(findings: Findings, value: Callable[[int], float]) -> list[float]:

@@ -1,6 +1,7 @@
 """Did the model learn to make videos, or to repeat those it was trained on?"""
 
 import statistics
+from collections.abc import Iterable, Mapping
 
 import torch
 from einops import rearrange
@@ -42,14 +43,15 @@ def nearest_distance(
 
 
 def nearest_of_repeats(
-    sides: dict[str, Float[Tensor, "R _ D"]], reference: Float[Tensor, "R N D"]
+    sides: Mapping[str, Iterable[Float[Tensor, "_ D"]]], reference: Float[Tensor, "R N D"]
 ) -> dict[str, float | None]:
     """How near each side comes to the reference of its own repeat: mean over its items, then over the repeats.
 
     With more of the reference in one heap everything would be nearer, and a value would hang on how often was drawn.
 
     Args:
-        sides: name -> features, e.g. of samples and of real clips that are not in the reference; a copy is much nearer.
+        sides: name -> features of each repeat, e.g. of samples and of real clips that are not in the reference; a copy
+            is much nearer.
         reference: features of the real windows of every repeat.
 
     Returns:

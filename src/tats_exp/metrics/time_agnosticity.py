@@ -1,11 +1,13 @@
-"""Does a code know where in its window it was encoded? Three measures of a VQGAN that need no sampling.
+"""Does a code know where in its window it was encoded? Measures of a VQGAN that need no sampling.
 
-The same frames are encoded twice: in a window at frame f, and in one at frame f + s, s being the time stride of the
-VQGAN, so that latent frame i + 1 of the first and latent frame i of the second are made of the same frames.
+The same frames are encoded in several windows: at frame f, f + s, f + 2s, ..., s being the time stride of the VQGAN, so
+that latent frame i + 1 of one and latent frame i of the next are made of the same frames.
 
-Axes: N windows, t h w latent grid, K codebook size, L code sequence.
+Axes: N windows, S shifts, t h w latent grid, K codebook size, L code sequence.
 """
 
+import math
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -23,7 +25,7 @@ _BATCH = 16  # windows a transformer sees at once: logits over a large vocabular
 
 @runtime_checkable
 class CodeModel(Protocol):
-    """What the shift gap asks of a transformer."""
+    """What the gaps ask of a transformer."""
 
     condition_codes: int
 
@@ -32,26 +34,45 @@ class CodeModel(Protocol):
         ...
 
 
-def share_unchanged(codes: Int64[Tensor, "N t h w"], codes_shifted: Int64[Tensor, "N t h w"]) -> float:
+@dataclass(frozen=True)
+class Probe:
+    """What a probe found.
+
+    Attributes:
+        accuracy: In [0, 1], of all guesses.
+        standard_error: Of the mean accuracy of a video: with V videos of accuracies a_v it is
+            sqrt(sum over v of (a_v - mean a)^2 / (V - 1) / V). Windows of one video are no independent trials. nan for
+            a single video.
+    """
+
+    accuracy: float
+    standard_error: float
+
+
+def share_unchanged(shifts: Int64[Tensor, "N S t h w"]) -> float:
     """Share of codes that stay the same when their frames are encoded one latent frame earlier in the window.
 
     Args:
-        codes: Codes of windows at frame f.
-        codes_shifted: Codes of the same videos' windows at frame f + s.
+        shifts: Codes of windows at frame f, f + s, f + 2s, ...; all pairs of neighbours count.
 
     Returns:
         A share in [0, 1]; 1 for true neighbours (`real` padding) by construction.
 
     Raises:
-        ValueError: Different shapes, or windows of a single latent frame.
+        ValueError: Fewer than 2 shifts, or windows of a single latent frame.
     """
-    later, earlier = _same_frames(codes, codes_shifted)
+    if shifts.shape[1] < 2:
+        raise ValueError(f"shifts: {shifts.shape[1]} of each window, at least 2 are needed")
+    later, earlier = _same_frames(shifts[:, :-1].flatten(0, 1), shifts[:, 1:].flatten(0, 1))
     return float((later == earlier).double().mean())
 
 
 def place_probe(
-    codes_train: Int64[Tensor, "N t h w"], codes_test: Int64[Tensor, "M t h w"], codebook_size: int
-) -> float:
+    codes_train: Int64[Tensor, "N t h w"],
+    codes_test: Int64[Tensor, "M t h w"],
+    codebook_size: int,
+    test_videos: Int64[Tensor, " M"],
+) -> Probe:
     """How well a logistic regression tells a latent frame's place in its window from its code counts.
 
     The regression (L2 penalty, bias left free) is fitted to convergence from zero in float64, so the value is
@@ -61,9 +82,10 @@ def place_probe(
         codes_train: Codes of the windows it learns from.
         codes_test: Codes of windows of other videos.
         codebook_size: K.
+        test_videos: The video of each of these windows.
 
     Returns:
-        Accuracy in [0, 1] on the test windows; 1 / t is chance.
+        Accuracy on the test windows, of which 1 / t is chance, and its standard error over videos.
 
     Raises:
         ValueError: No window, windows of different lengths, or a code outside 0..K-1.
@@ -82,8 +104,10 @@ def place_probe(
     train = _counts(column[codes_train], seen.numel())
     test = _counts(column[codes_test], seen.numel())
     weight, bias = _fit_logistic_regression(train, _places(codes_train), places)
-    guesses = (test @ weight + bias).argmax(dim=1)
-    return float((guesses == _places(codes_test)).double().mean())
+    right = ((test @ weight + bias).argmax(dim=1) == _places(codes_test)).double().view(-1, places).mean(dim=1)
+    by_video = torch.stack([right[test_videos == video].mean() for video in test_videos.unique()])
+    error = float(by_video.std()) / math.sqrt(len(by_video)) if len(by_video) > 1 else math.nan
+    return Probe(float(right.mean()), error)
 
 
 @torch.no_grad()
@@ -113,6 +137,38 @@ def shift_nll_gap(
     """
     shifted, native = _same_frames(codes, codes_shifted)
     return _slot_nll(transformer, condition, shifted) - _slot_nll(transformer, condition, native)
+
+
+@torch.no_grad()
+def sliding_gap(
+    transformer: CodeModel, condition: Int64[Tensor, "N c"], shifts: Int64[Tensor, "N S t h w"], context: int
+) -> float:
+    """How much less a transformer expects real codes behind a context coded as a sliding window meets it.
+
+    A window that has been sliding by one latent frame holds `context` latent frames that were all drawn at slot
+    `context`, and draws the next one there. In training they stood at slots 0..context-1, and were encoded there.
+
+    Args:
+        transformer: The autoregressive model of windows of consecutive latent frames, in eval mode.
+        condition: Condition codes of the windows; zeros (N, 1) when unconditional.
+        shifts: Codes of windows at frame f, f + s, f + 2s, ...
+        context: Latent frames that the window keeps, 1..min(t, S) - 1.
+
+    Returns:
+        Mean NLL of the codes at slot `context`, encoded there, behind a context encoded at slot `context` minus that
+        behind the context encoded where it stands, in nats per code. 0 for a VQGAN blind to time.
+
+    Raises:
+        ValueError: A context out of its range.
+    """
+    most = min(shifts.shape[1:3]) - 1
+    if not 1 <= context <= most:
+        raise ValueError(f"context: {context}, allowed: 1..{most} with shifts of shape {tuple(shifts.shape)}")
+    native = shifts[:, context, : context + 1]
+    # The same latent frames: number i of the window that begins `context` later is number `context` of the i-th.
+    slid = torch.cat([shifts[:, :context, context], native[:, context:]], dim=1)
+    met, learned = (_slot_nll(transformer, condition, codes)[context] for codes in (slid, native))
+    return float(met - learned)
 
 
 def _same_frames(

@@ -11,7 +11,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from tats_exp.metrics.drift import code_histograms, js_divergence
-from tats_exp.metrics.frechet import FrechetReference
 
 _FROZEN = 0.1  # of the real motion
 _INTERVAL = (0.025, 0.975)
@@ -35,23 +34,6 @@ def frozen_share(motion: Float[Tensor, " N"], real_motion: Float[Tensor, " M"]) 
             raise ValueError(f"{name}: 0 videos, at least 1 is needed")
     limit = _FROZEN * float(real_motion.double().mean())
     return float((motion.double() < limit).double().mean()) if limit > 0 else math.nan
-
-
-def relative_change(curve: Sequence[float]) -> list[float]:
-    """How much each window differs from window 0, as a share of it: value_t / value_0 - 1.
-
-    Args:
-        curve: One value per window; nan where a window was not measured.
-
-    Returns:
-        One value per window, 0 at window 0; nan where either value is, and everywhere when window 0 is 0.
-
-    Raises:
-        ValueError: No window.
-    """
-    if len(curve) == 0:
-        raise ValueError("curve: 0 windows, at least 1 is needed")
-    return [value / curve[0] - 1 if curve[0] != 0 else math.nan for value in curve]
 
 
 def slope(curve: Sequence[float] | Float[Tensor, " windows"]) -> float:
@@ -109,31 +91,6 @@ def slope_interval(
     return low, high
 
 
-def bootstrap_slope(
-    real: Float[Tensor, "M D"], windows: Sequence[Float[Tensor, "N D"]], resamples: int, seed: int
-) -> tuple[float, float]:
-    """95% confidence interval of the slope of the Fréchet distance over the windows.
-
-    Args:
-        real: Features of the real videos; they are the protocol's and not resampled.
-        windows: Features of the same N videos in each window, in time order.
-        resamples: Bootstrap samples.
-        seed: Of the draws.
-
-    Returns:
-        Low and high end, in squared feature units per window.
-
-    Raises:
-        ValueError: Fewer than 2 videos, windows or resamples, or windows of different numbers of videos.
-    """
-    videos = _same_videos(windows)
-    reference = FrechetReference(real)
-    return slope_interval(
-        lambda counts: [float(reference.distance(window, counts.to(window.device))) for window in windows],
-        *(videos, resamples, seed),
-    )
-
-
 def bootstrap_code_slope(
     real_histogram: Float[Tensor, "t K"], windows: Sequence[Int64[Tensor, "N t h w"]], resamples: int, seed: int
 ) -> tuple[float, float]:
@@ -149,7 +106,7 @@ def bootstrap_code_slope(
         Low and high end, in nats per window.
 
     Raises:
-        ValueError: As `bootstrap_slope`.
+        ValueError: Fewer than 2 videos, windows or resamples, or windows of different numbers of videos.
     """
     videos, size = _same_videos(windows), real_histogram.shape[1]
 

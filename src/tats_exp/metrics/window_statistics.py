@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from tats_exp.metrics.layout import layout
 from tats_exp.metrics.pixels import brightness, contrast, motion_energy, saturation
 
 PIXELS = ("motion", "contrast", "brightness", "saturation")
@@ -25,6 +26,7 @@ class WindowStatistics:
         contrast: of its frames.
         brightness: of its frames.
         saturation: of its frames.
+        layout: where which colours are; see `layout.py`.
         features: of the feature network; None where no network looked at the window.
         probabilities: softmax of the classifier; None where no network looked.
     """
@@ -33,6 +35,7 @@ class WindowStatistics:
     contrast: Float[Tensor, " N"]
     brightness: Float[Tensor, " N"]
     saturation: Float[Tensor, " N"]
+    layout: Float[Tensor, "N 48"]
     features: Float[Tensor, "N D"] | None = None
     probabilities: Float[Tensor, "N classes"] | None = None
 
@@ -58,7 +61,7 @@ class WindowStatistics:
 
 def pixel_statistics(video: UInt8[Tensor, "N T H W C"]) -> WindowStatistics:
     """What is kept of a window that no network looks at."""
-    return WindowStatistics(motion_energy(video), contrast(video), brightness(video), saturation(video))
+    return WindowStatistics(motion_energy(video), contrast(video), brightness(video), saturation(video), layout(video))
 
 
 def joined_by_window(batches: Iterable[Sequence[WindowStatistics]]) -> list[WindowStatistics]:

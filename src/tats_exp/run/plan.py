@@ -160,7 +160,7 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
     """Index each data set that the sweep reads, once, and see that its clips fit."""
     seen: list[Any] = []
     for config in configs:
-        windows_of = (config.frames, config.long_window_frames, config.latent_grid)
+        windows_of = (config.frames, config.learned_frames, config.latent_grid)
         wanted = (config.data, *windows_of, config.codebook_size, config.condition, config.checkpoints)
         if wanted in seen:
             continue
@@ -170,17 +170,25 @@ def _check_data(configs: list[Config], reserve_training: int, reserve_encoding: 
             train, test = source.split("train"), source.split("test")
         with blamed_on("data"):
             Clips(train, config.frames, reserve=reserve_training)
-            Clips(test, config.frames, reserve=reserve_encoding + config.vqgan.model["downsample"][0])
+            # At the last of its shifts a held-out window begins t - 1 latent frames later.
+            Clips(test, 2 * config.frames - config.vqgan.model["downsample"][0], reserve=reserve_encoding)
         if config.vqgan.checkpoint is None:
             _check_codebook(config, train)
-        if config.interpolates:
-            with blamed_on(f"sampler.key_every={config.key_every}"):
-                for videos in (train, test):
-                    Clips(videos, config.long_window_frames, reserve=reserve_encoding)
+        if config.learns_long:
+            _check_long_windows(config, (train, test), reserve_encoding)
         _check_conditions(config, train)
         windows = len(draw_windows(train, 4, config.frames, seed=0))
         if windows < 4:
             raise UserError(f"data: {windows} windows of {config.frames} frames to compare with; 4 are the least")
+
+
+def _check_long_windows(config: Config, splits: tuple[Videos, Videos], reserve: int) -> None:
+    """Refuse windows of the transformers that no video of a split is long enough for."""
+    window = config.transformer.window
+    long = f"transformer.window={window}" if window else f"sampler.key_every={config.key_every}"
+    with blamed_on(long):
+        for videos in splits:
+            Clips(videos, config.learned_frames, reserve=reserve)
 
 
 def _check_codebook(config: Config, train: Videos) -> None:

@@ -19,7 +19,9 @@ class Protocol:
         n_real: Clips of the reference.
         n_generated: Clips compared with it.
         repeats: How often both were drawn anew; the value is the mean.
-        split: Split of the reference.
+        reference: What distances that do not name another reference were taken to: real windows, or the same windows
+            rebuilt, and by what.
+        split: Split of the real windows.
         clip_length: Frames a clip.
         windows: Windows of such length that generated videos were measured to; the last one is "last".
         frame_stride: Source frames from one frame of a clip to the next.
@@ -42,6 +44,7 @@ class Protocol:
     n_real: int
     n_generated: int
     repeats: int
+    reference: str
     split: str
     clip_length: int
     windows: int

@@ -18,7 +18,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp.sampling.next_code import RandomStreams, sample_codes
-from tats_exp.sampling.sampler import Progress, Sampler, check_causal, check_given
+from tats_exp.sampling.sampler import Progress, Sampler, Slots, check_causal, check_given
 from tats_exp.sampling.sliding_window import SlidingWindow
 from tats_exp.transformer import Transformer
 
@@ -62,6 +62,16 @@ class Hierarchical(Sampler):
     def check(self, frames: int, video_codes: int) -> None:
         """Refuse settings that do not fit the autoregressive transformer; as for `SlidingWindow`."""
         self._slide().check(frames, video_codes)
+
+    def slots(self, latent_frames: int, window: int, given: int = 0) -> list[Slots]:
+        """As `Sampler.slots`: a key frame where the sliding window draws it, any other at its place in every gap."""
+        every = self.key_every
+        keys = self._slide().slots(-(-(latent_frames - 1) // every) + 1, (window - 1) // every + 1, -(-given // every))
+        drawn: list[Slots] = [()] * given
+        for frame in range(given, latent_frames):
+            key, place = divmod(frame, every)
+            drawn.append(tuple(range(place, window, every)) if place else tuple(every * slot for slot in keys[key]))
+        return drawn
 
     def __call__(
         self,

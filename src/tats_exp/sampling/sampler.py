@@ -14,6 +14,8 @@ from tats_exp.transformer import Transformer
 
 Progress = Callable[[int, int], None]
 """Called with (latent frames made, latent frames wanted)."""
+Slots = tuple[int, ...]
+"""Places in a window, 0 for its first latent frame."""
 
 
 class Sampler(ABC):
@@ -24,11 +26,14 @@ class Sampler(ABC):
         interpolates: whether an interpolation transformer is needed, too.
         key_every: latent frames from one that the autoregressive transformer models to the next; of a sampler that
             interpolates more than 1.
+        context: latent frames that the window of the autoregressive transformer keeps when it slides; None: it does
+            not slide.
     """
 
     long: ClassVar[bool] = True
     interpolates: ClassVar[bool] = False
     key_every: int = 1
+    context: int | None = None
 
     @abstractmethod
     def check(self, frames: int, video_codes: int) -> None:
@@ -41,6 +46,21 @@ class Sampler(ABC):
         Raises:
             ValueError: in one line that begins with the name of a setting.
         """
+
+    def slots(self, latent_frames: int, window: int, given: int = 0) -> list[Slots] | None:
+        """Say where in a window each latent frame of a video is drawn; what it is drawn as is what it is held against.
+
+        Args:
+            latent_frames: length of the video, those given included.
+            window: latent frames of the windows that the transformers learn from: with key frames from the first to
+                the last of them.
+            given: g, latent frames that the video goes on from.
+
+        Returns:
+            For each latent frame the places in such a window that the transformers learn to draw it from; nothing for
+            a frame that is given. None: unknown.
+        """
+        return None
 
     @abstractmethod
     def __call__(

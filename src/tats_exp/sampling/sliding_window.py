@@ -1,11 +1,12 @@
 """Videos of any length from a transformer with a window of fixed length: the window slides along.
 
-The first `context` latent frames are made from the condition alone. From then on the window begins with the last
-`context` latent frames, the transformer makes the next one behind them, and the window slides by it. Positions
-restart in every window. Video prediction is the same with the first latent frames given.
+The first window is made whole, from the condition alone: the beginning of a video is what the model can do before it
+slides. From then on the window begins with the last `context` latent frames, the transformer makes the next one behind
+them, and the window slides by it. Positions restart in every window. Video prediction is the same with the first latent
+frames given: what they leave of the first window is made first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp.sampling.next_code import Chooser, RandomStreams, sample_codes
-from tats_exp.sampling.sampler import Progress, Sampler, check_causal, check_given, check_top_k
+from tats_exp.sampling.sampler import Progress, Sampler, Slots, check_causal, check_given, check_top_k
 from tats_exp.transformer import Transformer
 
 
@@ -59,6 +60,22 @@ class SlidingWindow(Sampler):
         if self.context + self.stride > frames:
             raise ValueError(f"stride={self.stride} must be at most {frames - self.context}: window minus context")
 
+    def slots(self, latent_frames: int, window: int, given: int = 0) -> list[Slots]:
+        """As `Sampler.slots`: the first window from place 0 to its last, then `stride` places from `context` on."""
+        drawn: list[Slots] = [()] * given
+        for kept, new in self._slides(latent_frames, window, given):
+            drawn += [(slot,) for slot in range(kept, kept + new)]
+        return drawn
+
+    def _slides(self, latent_frames: int, window: int, made: int) -> Iterator[tuple[int, int]]:
+        """How many latent frames each window keeps and how many it makes, when the first `made` are there."""
+        while made < latent_frames:
+            first = made < window
+            kept = made if first else self.context
+            new = min(window - made if first else self.stride, latent_frames - made)
+            yield kept, new
+            made += new
+
     def __call__(
         self,
         transformer: Transformer,
@@ -83,9 +100,7 @@ class SlidingWindow(Sampler):
             made = check_given(given, transformer, latent_frames)
             codes[:, : made * per_frame] = given.flatten(1)
             streams.skip(made * per_frame)
-        while made < latent_frames:
-            kept = min(made, self.context)
-            new = min(self.stride if made >= self.context else self.context - made, latent_frames - made)
+        for kept, new in self._slides(latent_frames, frames, made):
             codes[:, made * per_frame : (made + new) * per_frame] = sample_codes(
                 transformer,
                 condition,
@@ -128,6 +143,10 @@ class ShortClip(Sampler):
     def check(self, frames: int, video_codes: int) -> None:
         """Refuse more likeliest codes than there are codes."""
         check_top_k(self.top_k, video_codes)
+
+    def slots(self, latent_frames: int, window: int, given: int = 0) -> list[Slots]:
+        """As `Sampler.slots`: a video is the beginning of a window."""
+        return [() if frame < given else (frame,) for frame in range(latent_frames)]
 
     def __call__(
         self,

@@ -1,7 +1,7 @@
 """`python -m tats_exp.sanity clips=DIR out=DIR`: does FVD grow when real clips are made worse?
 
-Takes windows of the videos below a folder and leaves sanity.csv, sanity.png and protocol.json: both distances of
-distorted windows from clean ones, distortion by distortion. What they are blind to stays at the floor.
+Takes windows of the videos below a folder and leaves sanity.csv, sanity.png and protocol.json: FVD, KVD and the layout
+distance of distorted windows from clean ones, distortion by distortion. What they are blind to stays at the floor.
 """
 
 import sys

@@ -72,10 +72,10 @@ def measure(config: SanityConfig) -> None:
 
 
 def draw(rows: list[dict[str, Any]], network: str) -> Figure:
-    """Both distances over the level, a column per distortion; the floor is what undistorted clips get."""
-    columns = len(DISTORTIONS)
-    figure, axes = panels(2 * columns, columns, height=2.4, width=2.7 * columns)
-    for row, key in enumerate(("fvd", "kvd")):
+    """All distances over the level, a column per distortion; the floor is what undistorted clips get."""
+    columns, labels = len(DISTORTIONS), {"fvd": f"fvd/{network}", "kvd": f"kvd/{network}", "layout": "layout"}
+    figure, axes = panels(len(labels) * columns, columns, height=2.4, width=2.7 * columns)
+    for row, (key, label) in enumerate(labels.items()):
         first, values = axes[row * columns], [found[key] for found in rows]
         floor = values[0]  # level 0 of every distortion
         for axis, distortion in zip(axes[row * columns :], DISTORTIONS, strict=False):
@@ -83,12 +83,12 @@ def draw(rows: list[dict[str, Any]], network: str) -> Figure:
             curve = [(found["level"], found[key]) for found in rows if found["distortion"] == distortion.name]
             axis.plot(*zip(*curve, strict=True), color=LIGHT.colour(row), marker="o", markersize=4)
             axis.set_title(distortion.name if row == 0 else "")
-            axis.set_xlabel(distortion.unit if row == 1 else "")
+            axis.set_xlabel(distortion.unit if row == len(labels) - 1 else "")
             # Logarithmic above the floor, as curves differ by orders of magnitude; below it only chance is at work.
             axis.set_yscale("symlog", linthresh=10 ** math.ceil(math.log10(max(abs(floor), 1e-6))))
             axis.set_ylim(min(0.0, 1.3 * min(values)), max(1e-6, 1.3 * max(values)))
             axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        first.set_ylabel(f"{key}/{network}")
+        first.set_ylabel(label)
     return figure
 
 
@@ -108,5 +108,6 @@ def _protocol(config: SanityConfig, networks: Networks, videos: VideoFolder, cou
         clip_length=FRAMES,
         size=videos.size,
         seed=config.seed,
+        reference="real windows",
     )
     return replace(protocol, classifier="none")

@@ -1,6 +1,7 @@
-"""The codes of real windows, encoded once: of windows as long as a clip and, for a hierarchy, of longer ones.
+"""The codes of real windows, encoded once: of windows as long as a clip and, where the transformers learn from longer
+ones, of those.
 
-Axes: N windows, t h w latent grid, c condition codes.
+Axes: N M windows, S shifts, t h w latent grid, c condition codes.
 """
 
 import logging
@@ -10,16 +11,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from tats_exp import UserError
 from tats_exp.data.pixels import to_float
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
-from tats_exp.data.windows import Window, draw_windows
+from tats_exp.data.windows import Window, draw_offsets, draw_windows, starts
 from tats_exp.files import Stage, load_tensors, save_tensors
-from tats_exp.fit import Steps
+from tats_exp.metrics import LatentShift
 from tats_exp.stages.context import Chosen, Earlier, Left, NoMeaning, RunContext, Work
 from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.transformer.conditions import Condition
@@ -35,28 +36,36 @@ class WindowCodes:
     """Real windows as the transformers see them.
 
     Attributes:
-        train: codes of windows of the train split.
+        train: codes of windows of the train split; windows of one video may overlap.
         train_condition: what each of them is conditioned on.
         train_labels: the class of each.
-        held_out: codes of windows of the test split.
-        held_out_condition: as of the train split.
+        train_videos: the video that each comes from.
+        held_out_shifts: codes of windows of the test split, each at its place and 1, 2, ... latent frames later.
+        held_out_condition: as of the train split, of the windows at their places.
         held_out_labels: as of the train split.
-        held_out_videos: the video that each comes from.
-        held_out_shifted: the same windows one latent frame later; None for long windows.
+        held_out_videos: as of the train split.
+        latent_shift: how far latents of the held-out windows move from one shift to the next, as `LatentShift` gives
+            it; empty where there is one shift.
     """
 
     train: Int64[Tensor, "N t h w"]
     train_condition: Int64[Tensor, "N c"]
     train_labels: Int64[Tensor, " N"]
-    held_out: Int64[Tensor, "M t h w"]
+    train_videos: Int64[Tensor, " N"]
+    held_out_shifts: Int64[Tensor, "M S t h w"]
     held_out_condition: Int64[Tensor, "M c"]
     held_out_labels: Int64[Tensor, " M"]
     held_out_videos: Int64[Tensor, " M"]
-    held_out_shifted: Int64[Tensor, "M t h w"] | None = None
+    latent_shift: Float64[Tensor, " slots"]
+
+    @property
+    def held_out(self) -> Int64[Tensor, "M t h w"]:
+        """Codes of the windows of the test split at their places."""
+        return self.held_out_shifts[:, 0]
 
     def write(self, folder: Path) -> None:
         """Write all of it to the folder of a stage."""
-        save_tensors(folder / CODES, {name: value for name, value in asdict(self).items() if value is not None})
+        save_tensors(folder / CODES, asdict(self))
 
 
 def read_codes(_config: object, folder: Path) -> WindowCodes:
@@ -83,7 +92,8 @@ class CodesInputs:
         reserve: frames kept free on either side of a window.
         condition: gives the condition codes.
         condition_stages: keys and folders of the stages that the condition has of its own, by their names.
-        shifted: whether the held-out windows are encoded one latent frame later, too.
+        shifts: at how many places, one latent frame apart, each held-out window is encoded; the last one as far as the
+            longest video allows.
         batch_size: windows encoded side by side.
     """
 
@@ -97,25 +107,27 @@ class CodesInputs:
     reserve: int
     condition: Chosen[Condition]
     condition_stages: Mapping[str, Earlier[Path]]
-    shifted: bool
+    shifts: int
     batch_size: NoMeaning[int]
 
 
 def _inputs(run: RunContext, long: bool) -> CodesInputs:
     config, section = run.config, run.config.codes
+    frames = config.learned_frames if long else config.frames
     return CodesInputs(
         train=run.train,
         test=run.test,
         data_seed=run.data_seed,
-        frames=config.long_window_frames if long else config.frames,
+        frames=frames,
         vqgan=run.earlier(VQGAN_STAGE),
         train_windows=section.train_windows,
         held_out_windows=section.held_out_windows,
         reserve=config.reserve.encoding,
         condition=Chosen(run.condition, config.condition),
         condition_stages={stage.name: _folder(run.left[stage.name]) for stage in run.condition.stages()},
-        shifted=not long,
-        batch_size=section.batch_size,
+        # Windows of key frames do not slide latent frame by latent frame: nothing is asked of their shifts.
+        shifts=1 if long and config.interpolates else frames // config.vqgan.model["downsample"][0],
+        batch_size=max(1, section.batch_size * config.frames // frames),
     )
 
 
@@ -126,24 +138,25 @@ def _folder(left: Left) -> Earlier[Path]:
 def _make(inputs: CodesInputs, work: Work) -> None:
     """Leaves the codes of a fixed list of windows of both splits, with their conditions."""
     vqgan = inputs.vqgan.read().to(work.device)
-    after = vqgan.time_stride if inputs.shifted else 0
-    train, held_out = _windows(inputs, after)
-    total = len(train) + (2 if inputs.shifted else 1) * len(held_out)
-    encode = _Encoder(vqgan, inputs.frames, inputs.batch_size, work.device, work.progress, total)
+    shifts = _shifts(inputs, vqgan.time_stride)
+    train, held_out = _windows(inputs, (shifts - 1) * vqgan.time_stride)
+    encode = _Encoder(vqgan, inputs, work, total=len(train) + shifts * len(held_out))
     made = {name: left.read() for name, left in inputs.condition_stages.items()}
+    moved = LatentShift()
 
     def conditions(videos: Videos, windows: list[Window]) -> Int64[Tensor, "N c"]:
         return checked_codes(inputs.condition.object, videos, windows, made)
 
     WindowCodes(
-        train=encode(inputs.train, train),
+        train=encode(inputs.train, train)[:, 0],
         train_condition=conditions(inputs.train, train),
         train_labels=torch.tensor([inputs.train.labels[w.video] for w in train]),
-        held_out=encode(inputs.test, held_out),
+        train_videos=torch.tensor([w.video for w in train]),
+        held_out_shifts=encode(inputs.test, held_out, shifts, moved),
         held_out_condition=conditions(inputs.test, held_out),
         held_out_labels=torch.tensor([inputs.test.labels[w.video] for w in held_out]),
         held_out_videos=torch.tensor([w.video for w in held_out]),
-        held_out_shifted=encode(inputs.test, held_out, vqgan.time_stride) if inputs.shifted else None,
+        latent_shift=moved.values(),
     ).write(work.folder)
 
 
@@ -165,10 +178,35 @@ def checked_codes(
     return codes
 
 
+def code_notes(wanted: tuple[int, int], codes: WindowCodes) -> list[str]:
+    """What to say where the data have fewer windows than asked for.
+
+    Args:
+        wanted: windows of the train and of the test split.
+        codes: that are there.
+    """
+    there = (len(codes.train), len(codes.held_out))
+    if there == wanted:
+        return []
+    counts = "{} and {} in place of {} and {}".format(*there, *wanted)
+    return [f"codes: windows of the train and the test split: {counts}, there are no more"]
+
+
+def _shifts(inputs: CodesInputs, stride: int) -> int:
+    """At how many places a held-out window is encoded: as many as wanted where a video has room for them."""
+    videos, reserve = inputs.test, inputs.reserve
+    places = starts(max(videos.lengths), videos.frame_stride, inputs.frames, reserve, reserve)
+    shifts = min(inputs.shifts, 1 + (len(places) - 1) // (stride * videos.frame_stride))
+    if shifts < inputs.shifts:
+        line = "codes: windows of %d frames of the test split are encoded at %d shifts instead of %d"
+        logger.warning(line, inputs.frames, shifts, inputs.shifts)
+    return shifts
+
+
 def _windows(inputs: CodesInputs, after: int) -> tuple[list[Window], list[Window]]:
     """Windows of both splits that are encoded; `after`: frames that must follow the held-out ones."""
     reserve, seed = inputs.reserve, inputs.data_seed + 1
-    train = draw_windows(inputs.train, inputs.train_windows, inputs.frames, seed, reserve, reserve)
+    train = draw_offsets(inputs.train, inputs.train_windows, inputs.frames, seed, reserve, reserve)
     held_out = draw_windows(inputs.test, inputs.held_out_windows, inputs.frames, seed, reserve, reserve + after)
     for name, windows, wanted in (("train", train, inputs.train_windows), ("test", held_out, inputs.held_out_windows)):
         if len(windows) < wanted:
@@ -180,26 +218,36 @@ def _windows(inputs: CodesInputs, after: int) -> tuple[list[Window], list[Window
 class _Encoder:
     """Encodes windows a batch at a time and tells how far it is, of `total` windows in all."""
 
-    def __init__(
-        self, vqgan: VQGAN, frames: int, batch_size: int, device: torch.device, progress: Steps, total: int
-    ) -> None:
-        self.vqgan, self.frames, self.batch_size, self.device = vqgan, frames, batch_size, device
-        self.progress, self.total, self.done = progress, total, 0
+    def __init__(self, vqgan: VQGAN, inputs: CodesInputs, work: Work, total: int) -> None:
+        self.vqgan, self.frames, self.batch_size = vqgan, inputs.frames, inputs.batch_size
+        self.device, self.progress, self.total, self.done = work.device, work.progress, total, 0
 
     @torch.inference_mode()
-    def __call__(self, videos: Videos, windows: Sequence[Window], shift: int = 0) -> Int64[Tensor, "N t h w"]:
-        """Codes of windows, moved by `shift` frames."""
-        codes, margin = [], self.vqgan.margin
+    def __call__(
+        self, videos: Videos, windows: Sequence[Window], shifts: int = 1, moved: LatentShift | None = None
+    ) -> Int64[Tensor, "N S t h w"]:
+        """Codes of windows at their places and 1, 2, ... latent frames later; `moved` is told of their latents."""
+        codes, margin, stride = [], self.vqgan.margin, self.vqgan.time_stride
+        length = margin + self.frames + margin
         for start in range(0, len(windows), self.batch_size):
             batch = list(windows[start : start + self.batch_size])
-            frames = read_windows(videos, batch, self.frames, margin, margin, shift)
-            codes.append(self.vqgan.encode(to_float(frames.to(self.device))).cpu())
-            self.done += len(batch)
-            self.progress(self.done, self.total)
+            frames = read_windows(videos, batch, self.frames, margin, margin + (shifts - 1) * stride)
+            at_shifts: list[Tensor] = []
+            before: Tensor | None = None
+            for first in range(0, shifts * stride, stride):
+                latents = self.vqgan.latents(to_float(frames[:, first : first + length].to(self.device)))
+                at_shifts.append(self.vqgan.codebook.nearest(latents).cpu())
+                if moved is not None and before is not None:
+                    moved.add(before, latents)
+                before = latents
+                self.done += len(batch)
+                self.progress(self.done, self.total)
+            codes.append(torch.stack(at_shifts, dim=1))
         return torch.cat(codes)
 
 
-CODES_STAGE = Stage("codes", 2, partial(_inputs, long=False), _make, read_codes)
-LONG_CODES_STAGE = Stage("long_codes", 2, partial(_inputs, long=True), _make, read_codes)
-"""Windows so long that their key frames fill the window of the autoregressive transformer. Both transformers of a
-hierarchy learn from them: one from the key frames, the other from the gaps between."""
+CODES_STAGE = Stage("codes", 3, partial(_inputs, long=False), _make, read_codes)
+LONG_CODES_STAGE = Stage("long_codes", 3, partial(_inputs, long=True), _make, read_codes)
+"""Windows longer than a clip, where the transformers learn from such: so long that their key frames fill the window of
+the autoregressive transformer, or all their latent frames do. Both transformers of a hierarchy learn from them: one
+from the key frames, the other from the gaps between."""

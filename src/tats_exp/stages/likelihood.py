@@ -1,6 +1,6 @@
 """What the trained transformers of a run expect of real codes, teacher-forced: part of the metrics stage.
 
-Axes: N windows, g gaps of a window, t h w latent grid, c condition codes.
+Axes: N windows, S shifts, g gaps of a window, t h w latent grid, c condition codes.
 """
 
 import math
@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from tats_exp.data.codes import gaps, key_frames
-from tats_exp.metrics import Leak, hidden_nll, leak, shift_nll_gap
+from tats_exp.metrics import Leak, hidden_nll, leak, shift_nll_gap, sliding_gap
 from tats_exp.metrics.findings import LeakFindings, SplitNLL
 from tats_exp.run_folder import MaskLeak
 from tats_exp.transformer.losses import code_nll
@@ -54,20 +54,23 @@ class Likelihoods:
 
     Attributes:
         nll: of both splits, by name of the transformer.
-        shift_gap: of a transformer of consecutive latent frames; see `shift_gap`.
+        shift_gap: of a transformer of consecutive latent frames, as `shift_nll_gap` gives it.
+        sliding_gap: of one whose window slides, as the function of that name gives it.
         leak: of an interpolation transformer.
     """
 
     nll: dict[str, SplitNLL]
     shift_gap: Float64[Tensor, " slots"] | None = None
+    sliding_gap: float | None = None
     leak: LeakFindings | None = None
 
 
 def likelihoods_of_windows(
     transformer: Transformer,
     train: ConditionedCodes,
-    held_out: ConditionedCodes,
-    shifted: Int64[Tensor, "N t h w"],
+    held_out: Int64[Tensor, "N S t h w"],
+    held_out_condition: Int64[Tensor, "N c"],
+    context: int | None,
     batch_size: int,
     device: torch.device,
 ) -> Likelihoods:
@@ -76,13 +79,21 @@ def likelihoods_of_windows(
     Args:
         transformer: in eval mode.
         train: windows of the train split.
-        held_out: of the test split.
-        shifted: the held-out windows, encoded one latent frame later.
+        held_out: of the test split, each encoded at its place and 1, 2, ... latent frames later.
+        held_out_condition: of each of them.
+        context: latent frames that the window keeps when it slides; None: it does not.
         batch_size: windows scored side by side.
         device: where the transformer is.
     """
-    gap = shift_gap(transformer, held_out, shifted, device)
-    return Likelihoods({"transformer": split_nll(transformer, train, held_out, batch_size, device)}, shift_gap=gap)
+    in_place = ConditionedCodes(held_out[:, 0], held_out_condition)
+    nll = {"transformer": split_nll(transformer, train, in_place, batch_size, device)}
+    # Videos may have had no room for windows moved so far.
+    there, condition, shifted, slid = held_out.shape[1], held_out_condition.to(device), None, None
+    if there > 1:
+        shifted = shift_nll_gap(transformer, condition, *held_out[:, :2].to(device).unbind(1)).cpu()
+    if context is not None and context < there:
+        slid = sliding_gap(transformer, condition, held_out[:, : context + 1].to(device), context)
+    return Likelihoods(nll, shift_gap=shifted, sliding_gap=slid)
 
 
 def likelihoods_of_hierarchy(
@@ -112,25 +123,6 @@ def likelihoods_of_hierarchy(
         "interpolation": split_nll(interpolation, train_gaps, held_out_gaps, batch_size, device),
     }
     return Likelihoods(nll, leak=leak_through_mask(interpolation, held_out_gaps, device))
-
-
-@torch.inference_mode()
-def shift_gap(
-    transformer: Transformer,
-    held_out: ConditionedCodes,
-    shifted: Int64[Tensor, "N t h w"],
-    device: torch.device,
-) -> Float64[Tensor, " slots"]:
-    """As `shift_nll_gap`, of windows that may lie elsewhere than the transformer; on the CPU.
-
-    Args:
-        transformer: of consecutive latent frames.
-        held_out: windows.
-        shifted: the same windows, encoded one latent frame later.
-        device: where the transformer is.
-    """
-    on_device = (tensor.to(device) for tensor in (held_out.condition, held_out.codes, shifted))
-    return shift_nll_gap(transformer, *on_device).cpu()
 
 
 def leak_through_mask(interpolation: Transformer, held_out: ConditionedCodes, device: torch.device) -> LeakFindings:

@@ -10,19 +10,23 @@ from pathlib import Path
 import torch
 from einops import repeat
 
+from tats_exp.config.build import build
 from tats_exp.config.measures import build_measures
 from tats_exp.config.sections import Node
+from tats_exp.data.frame_picture import write_frames
 from tats_exp.data.video_writer import write_row
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_along
 from tats_exp.files import Stage
-from tats_exp.metrics import Findings, Networks, RealWindows, code_histograms
+from tats_exp.metrics import Findings, Networks, ReferenceWindows, code_histograms
 from tats_exp.metrics.evaluation import Counts, Origin, count_notes, evaluate, make_protocol
-from tats_exp.metrics.findings import CodeFindings, JointFindings, LabelFindings, ReconstructionFindings, UnseenReal
+from tats_exp.metrics.findings import CodeFindings, JointFindings, LabelFindings, Rebuilt, UnseenReal
 from tats_exp.metrics.networks import statistics_along, windows_looked_at
 from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, write_metrics, write_table
-from tats_exp.stages.codes import CODES_STAGE, WindowCodes
+from tats_exp.run_folder.pictures import FRAMES_PICTURE, SHOWN_VIDEOS, shown_frames
+from tats_exp.sampling.sampler import Sampler
+from tats_exp.stages.codes import CODES_STAGE, WindowCodes, code_notes
 from tats_exp.stages.context import Chosen, Earlier, NoMeaning, RunContext, Work
 from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.likelihood import (
@@ -32,12 +36,13 @@ from tats_exp.stages.likelihood import (
     likelihoods_of_windows,
     write_mask,
 )
+from tats_exp.stages.rebuilt import REBUILT_STAGE
 from tats_exp.stages.reconstructions import Reconstructor, held_out_windows, reconstruction_errors
 from tats_exp.stages.reference import REFERENCE_STAGE
 from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
-from tats_exp.stages.windows import MotionOnTheWay, real_motion, sampled_codes, sampled_windows
+from tats_exp.stages.windows import MotionOnTheWay, real_motion, sampled_codes, sampled_slots, sampled_windows
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
 
@@ -51,11 +56,13 @@ class MetricsInputs:
     Attributes:
         reference: real windows.
         vqgan: of the run.
+        rebuilt: real windows through it.
         codes: real windows as long as a clip.
         learned: real windows that the transformers learned from.
         transformer: of the run.
         interpolation: of a hierarchy, else None.
         samples: what is measured.
+        sampler: section of what made them, which says where in a window each latent frame was drawn.
         train: shown beside the samples.
         test: held-out windows are reconstructed.
         real: where the reference comes from.
@@ -70,19 +77,22 @@ class MetricsInputs:
         key_every: latent frames from one key frame to the next.
         reserve: frames that held-out windows have on either side.
         wanted: sampled videos and real windows that were asked for.
+        wanted_codes: train and held-out windows of codes that were asked for.
         windows: which windows the networks look at.
         resamples: of the bootstrap.
         batch_size: videos looked at side by side.
         decode_chunk: latent frames decoded at a time.
     """
 
-    reference: Earlier[RealWindows]
+    reference: Earlier[ReferenceWindows]
     vqgan: Earlier[VQGAN]
+    rebuilt: Earlier[Rebuilt]
     codes: Earlier[WindowCodes]
     learned: Earlier[WindowCodes]
     transformer: Earlier[Transformer]
     interpolation: Earlier[Transformer] | None
     samples: Earlier[Samples]
+    sampler: Node
     train: Videos
     test: Videos
     real: Videos
@@ -97,6 +107,7 @@ class MetricsInputs:
     key_every: int
     reserve: int
     wanted: tuple[int, int]
+    wanted_codes: tuple[int, int]
     windows: str
     resamples: int
     batch_size: NoMeaning[int]
@@ -108,11 +119,13 @@ def _inputs(run: RunContext) -> MetricsInputs:
     return MetricsInputs(
         reference=run.earlier(REFERENCE_STAGE),
         vqgan=run.earlier(VQGAN_STAGE),
+        rebuilt=run.earlier(REBUILT_STAGE),
         codes=run.earlier(CODES_STAGE),
         learned=run.earlier(learned_from(config)),
         transformer=run.earlier(TRANSFORMER_STAGE),
         interpolation=run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
         samples=run.earlier(SAMPLES_STAGE),
+        sampler=config.sampler,
         train=run.train,
         test=run.test,
         real=run.real,
@@ -127,6 +140,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
         key_every=config.key_every,
         reserve=config.reserve.training,
         wanted=(metrics.videos, metrics.reference_videos),
+        wanted_codes=(config.codes.train_windows, config.codes.held_out_windows),
         windows=metrics.windows,
         resamples=metrics.resamples,
         batch_size=metrics.batch_size,
@@ -140,19 +154,18 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     networks, real = inputs.networks.object, inputs.reference.read()
     samples = inputs.samples.read().first(real.total)
     places = held_out_windows(inputs.test, real.count, inputs.frames, inputs.reserve, inputs.data_seed)
-    total = real.total + len(places) + len(samples.codes)
+    total = len(places) + len(samples.codes)
 
     def progress(before: int) -> Callable[[int], None]:
         return lambda done: work.progress(before + done, total)
 
     reconstruct = Reconstructor(decoder, inputs.frames, inputs.batch_size)
-    # The floor was drawn together with the reference, which knows no margin: near the ends of a video it has none, and
-    # end frames are repeated there.
-    rebuilt = [networks.features(pair[1]) for pair in reconstruct(inputs.real, real.floor_places, progress(0))]
-    errors, pictures = reconstruction_errors(reconstruct(inputs.test, places, progress(real.total)), SHOWN)
-    windows, joints = _along_samples(inputs, decoder, samples, progress(real.total + len(places)))
-    codes = _codes(inputs, decoder.vqgan, samples)
-    likelihoods = _likelihoods(inputs, work)
+    errors, pictures = reconstruction_errors(reconstruct(inputs.test, places, progress(0)), SHOWN)
+    windows, joints = _along_samples(inputs, decoder, samples, progress(len(places)))
+    real_codes = inputs.codes.read()
+    learned = real_codes if inputs.learned.key == inputs.codes.key else inputs.learned.read()
+    codes = _codes(inputs, decoder.vqgan, real_codes, learned, samples)
+    likelihoods = _likelihoods(inputs, learned, work)
     findings = Findings(
         network=networks.network.name,
         classifier=networks.judge.name,
@@ -162,20 +175,25 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
         seed=inputs.data_seed,
         unseen=_unseen(real) if inputs.split == "train" else None,  # else held-out windows may be in the reference
         codes=codes,
-        reconstructions=ReconstructionFindings(torch.cat(rebuilt), errors),
+        rebuilt=inputs.rebuilt.read(),
+        reconstruction=errors,
         nll=likelihoods.nll,
         shift_gap=likelihoods.shift_gap,
+        sliding_gap=likelihoods.sliding_gap,
         leak=likelihoods.leak,
         labels=_labels(inputs, real, samples),
         joints=joints,
     )
     evaluation = evaluate(build_measures(dict(inputs.measures)), findings)
     notes = [*evaluation.notes, *count_notes(inputs.wanted, (real.count, real.reference_count))]
+    notes += code_notes(inputs.wanted_codes, learned)
     columns = [*evaluation.columns, SPEED_COLUMN]
     write_metrics(work.folder, evaluation.values, evaluation.floors, notes, _protocol(inputs, real), columns)
     write_table(work.folder / CURVES, evaluation.rows)
     _write_histogram(work.folder / CODE_HISTOGRAM, codes)
     videos = work.folder / VIDEOS
+    shown = decoder(samples.codes[:SHOWN_VIDEOS], samples.has_margin)
+    write_frames(videos / FRAMES_PICTURE, shown, shown_frames(inputs.given_frames + inputs.sampled_frames))
     write_row(videos / "samples.mp4", decoder(samples.codes[:SHOWN], samples.has_margin))
     write_row(videos / "real.mp4", read_along(inputs.train, SHOWN, inputs.sampled_frames, inputs.data_seed))
     write_row(videos / "reconstruction.mp4", [pictures])
@@ -197,50 +215,55 @@ def _along_samples(
     return windows, JointFindings(motion.means(), real, stride)
 
 
-def _codes(inputs: MetricsInputs, vqgan: VQGAN, samples: Samples) -> CodeFindings:
-    codes = inputs.codes.read()
-    assert codes.held_out_shifted is not None, "the codes stage stores them"
+def _codes(
+    inputs: MetricsInputs, vqgan: VQGAN, codes: WindowCodes, learned: WindowCodes, samples: Samples
+) -> CodeFindings:
+    sampler: Sampler = build(inputs.sampler, "sampler")
     return CodeFindings(
         size=vqgan.codebook.size,
         frames=inputs.frames // vqgan.time_stride,
         train=codes.train,
-        held_out=codes.held_out,
-        held_out_shifted=codes.held_out_shifted,
+        held_out_shifts=codes.held_out_shifts,
         held_out_videos=codes.held_out_videos,
+        latent_shift=codes.latent_shift,
+        learned=learned.train,
+        learned_held_out=learned.held_out,
         sampled=sampled_codes(vqgan, samples),
+        slots=sampled_slots(vqgan, samples, sampler, learned.train.shape[1]),
         key_every=inputs.key_every,
     )
 
 
-def _likelihoods(inputs: MetricsInputs, work: Work) -> Likelihoods:
+def _likelihoods(inputs: MetricsInputs, codes: WindowCodes, work: Work) -> Likelihoods:
     """What the transformers expect of the codes that they learned from, and of held-out ones; leaves mask.json."""
-    codes, how = inputs.learned.read(), (inputs.batch_size, work.device)
+    how = (inputs.batch_size, work.device)
     train = ConditionedCodes(codes.train, codes.train_condition)
-    held_out = ConditionedCodes(codes.held_out, codes.held_out_condition)
     transformer = inputs.transformer.read().to(work.device)
     if inputs.interpolation is None:
-        assert codes.held_out_shifted is not None, "the codes stage stores them"
-        return likelihoods_of_windows(transformer, train, held_out, codes.held_out_shifted, *how)
+        context = build(inputs.sampler, "sampler").context
+        held_out = (codes.held_out_shifts, codes.held_out_condition)
+        return likelihoods_of_windows(transformer, train, *held_out, context, *how)
     interpolation = inputs.interpolation.read().to(work.device)
-    likelihoods = likelihoods_of_hierarchy(transformer, interpolation, train, held_out, inputs.key_every, *how)
+    in_place = ConditionedCodes(codes.held_out, codes.held_out_condition)
+    likelihoods = likelihoods_of_hierarchy(transformer, interpolation, train, in_place, inputs.key_every, *how)
     if likelihoods.leak is not None:
         write_mask(work.folder, interpolation, likelihoods.leak.gradient)
     return likelihoods
 
 
-def _labels(inputs: MetricsInputs, real: RealWindows, samples: Samples) -> LabelFindings | None:
+def _labels(inputs: MetricsInputs, real: ReferenceWindows, samples: Samples) -> LabelFindings | None:
     """Classes of videos that were asked for one or go on from one, where the classifier's classes are the data's."""
     if not inputs.known_labels or real.probabilities.shape[1] != len(inputs.real.label_names):
         return None
     return LabelFindings(samples.labels, torch.tensor([inputs.real.labels[place.video] for place in real.floor_places]))
 
 
-def _unseen(real: RealWindows) -> UnseenReal:
+def _unseen(real: ReferenceWindows) -> UnseenReal:
     assert real.held_out is not None, "the reference stage stores them"
     return UnseenReal("held_out", repeat(real.held_out, "n d -> r n d", r=real.repeats))
 
 
-def _protocol(inputs: MetricsInputs, real: RealWindows) -> Protocol:
+def _protocol(inputs: MetricsInputs, real: ReferenceWindows) -> Protocol:
     return make_protocol(
         inputs.networks.object,
         Counts.of(real, inputs.sampled_frames // inputs.frames),
@@ -250,6 +273,7 @@ def _protocol(inputs: MetricsInputs, real: RealWindows) -> Protocol:
         clip_length=inputs.frames,
         size=(inputs.real.resolution, inputs.real.resolution),
         seed=inputs.data_seed,
+        reference="rebuilt by the VQGAN of the run",
         given_frames=inputs.given_frames,
     )
 
@@ -270,4 +294,4 @@ def read_metrics(_config: object, folder: Path) -> Metrics:
     return Metrics.read(folder)
 
 
-METRICS_STAGE = Stage("metrics", 9, _inputs, _make, read_metrics)
+METRICS_STAGE = Stage("metrics", 11, _inputs, _make, read_metrics)

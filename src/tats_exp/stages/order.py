@@ -7,6 +7,7 @@ from tats_exp.config.schema import Config
 from tats_exp.files import Stage
 from tats_exp.stages.codes import CODES_STAGE, LONG_CODES_STAGE
 from tats_exp.stages.metrics import METRICS_STAGE
+from tats_exp.stages.rebuilt import REBUILT_STAGE
 from tats_exp.stages.reference import REFERENCE_STAGE
 from tats_exp.stages.samples import SAMPLES_STAGE
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE
@@ -27,9 +28,10 @@ def stages_of(config: Config, condition: Condition) -> tuple[Stage[Any, Any], ..
     stages: tuple[Stage[Any, Any], ...] = (
         REFERENCE_STAGE,
         VQGAN_STAGE,
+        REBUILT_STAGE,
         *condition.stages(),
         CODES_STAGE,
-        *([LONG_CODES_STAGE] if config.interpolates else []),
+        *([LONG_CODES_STAGE] if config.learns_long else []),
         TRANSFORMER_STAGE,
         *([INTERPOLATION_STAGE] if config.interpolates else []),
         SAMPLES_STAGE,

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from tats_exp.data.pixels import to_float
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import Window, draw_windows
+from tats_exp.metrics import windows
 from tats_exp.metrics.reconstruction import ReconstructionErrors
 from tats_exp.stages.decoder import FrameDecoder
 
@@ -79,6 +80,34 @@ class Reconstructor:
             codes = vqgan.encode(to_float(wide.to(self.decoder.device)))
             chunks = list(self.decoder(codes, has_margin=vqgan.code_margin > 0))
             yield wide[:, margin : margin + frames], torch.cat(chunks, dim=1)
+
+    def joined(
+        self, videos: Videos, places: list[Window], count: int, progress: Callable[[int], None]
+    ) -> Iterator[Iterator[UInt8[Tensor, "_ T H W C"]]]:
+        """Encode long pieces of videos window by window, and decode the joined codes as those of samples.
+
+        Args:
+            videos: where the pieces lie.
+            places: where each begins.
+            count: windows of a piece.
+            progress: receives how many pieces are begun.
+
+        Yields:
+            For a few pieces at a time their windows in time order, on the CPU.
+        """
+        for start in range(0, len(places), self.batch_size):
+            progress(start)
+            batch = places[start : start + self.batch_size]
+            codes = torch.cat([self._codes(videos, batch, number) for number in range(count)], dim=1)
+            yield windows(self.decoder(codes, has_margin=False), self.frames)
+
+    @torch.inference_mode()
+    def _codes(self, videos: Videos, places: list[Window], number: int) -> Int64[Tensor, "N t h w"]:
+        """Codes of the window of each piece with a number, with true frames on either side where it wants them."""
+        step = number * self.frames * videos.frame_stride
+        moved = [Window(place.video, place.start + step) for place in places]
+        wide = _with_margin(videos, moved, self.frames, self.decoder.vqgan.margin)
+        return self.decoder.vqgan.encode(to_float(wide.to(self.decoder.device)))
 
 
 def reconstruction_errors(

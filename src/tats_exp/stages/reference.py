@@ -11,7 +11,7 @@ from tats_exp.data.videos import Videos
 from tats_exp.data.windows import Window, draw_windows
 from tats_exp.files import Stage
 from tats_exp.metrics.networks import Networks, statistics_of_windows
-from tats_exp.metrics.real_windows import RealWindows, draw_real, places_of
+from tats_exp.metrics.reference_windows import ReferenceWindows, draw_reference, places_of
 from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.stages.context import Chosen, NoMeaning, RunContext, Work
 
@@ -63,9 +63,9 @@ def _inputs(run: RunContext) -> ReferenceInputs:
 
 
 def _make(inputs: ReferenceInputs, work: Work) -> None:
-    """Leaves what was seen of the real windows, the windows of the floor, and features of as many held-out windows."""
+    """Leaves what was seen of the real windows, where they lie, and features of as many held-out ones as in a floor."""
     wanted = (inputs.reference_videos, inputs.videos)
-    drawn, count = draw_real(inputs.real, *wanted, inputs.frames, inputs.repeats, inputs.data_seed)
+    drawn, count = draw_reference(inputs.real, *wanted, inputs.frames, inputs.repeats, inputs.data_seed)
     if len(drawn[0]) < sum(wanted):
         logger.warning("reference: %d windows without overlap instead of %d", len(drawn[0]), sum(wanted))
     held_out = draw_windows(inputs.test, count, inputs.frames, inputs.data_seed)
@@ -79,19 +79,18 @@ def _make(inputs: ReferenceInputs, work: Work) -> None:
         networks = inputs.networks.object
         return statistics_of_windows(networks, videos, places, inputs.frames, inputs.batch_size, progress)
 
-    real = RealWindows.of(statistics(inputs.real, windows, 0), inputs.repeats, count)
+    real = ReferenceWindows.of(statistics(inputs.real, windows, 0), inputs.repeats, count)
     features = statistics(inputs.test, held_out, len(windows)).features
-    places = places_of([window for repeat in drawn for window in repeat[:count]])
-    replace(real, held_out=features, floor_windows=places).save(work.folder / REFERENCE)
+    replace(real, held_out=features, places=places_of(windows)).save(work.folder / REFERENCE)
 
 
-def read_reference(_config: object, folder: Path) -> RealWindows:
+def read_reference(_config: object, folder: Path) -> ReferenceWindows:
     """What a finished stage left.
 
     Raises:
         UserError: the file is damaged.
     """
-    return RealWindows.load(folder / REFERENCE)
+    return ReferenceWindows.load(folder / REFERENCE)
 
 
-REFERENCE_STAGE = Stage("reference", 4, _inputs, _make, read_reference)
+REFERENCE_STAGE = Stage("reference", 5, _inputs, _make, read_reference)

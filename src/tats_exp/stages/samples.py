@@ -268,4 +268,4 @@ def _part(folder: Path, start: int | str) -> Path:
     return folder / f"part_{start}.safetensors"
 
 
-SAMPLES_STAGE = Stage("samples", 3, _inputs, _make, read_samples)
+SAMPLES_STAGE = Stage("samples", 4, _inputs, _make, read_samples)

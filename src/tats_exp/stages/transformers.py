@@ -65,7 +65,7 @@ class TransformerFile(FromFile):
 
 def learned_from(config: Config) -> Stage[CodesInputs, WindowCodes]:
     """The stage whose codes the transformers of a run learn from."""
-    return LONG_CODES_STAGE if config.interpolates else CODES_STAGE
+    return LONG_CODES_STAGE if config.learns_long else CODES_STAGE
 
 
 def _inputs(run: RunContext, name: Name) -> TransformerInputs | TransformerFile:
@@ -93,7 +93,7 @@ def _make(inputs: TransformerInputs | TransformerFile, work: Work, name: Name) -
         return
     codes = inputs.codes.read()
     torch.manual_seed(inputs.seed)
-    windows, condition = _learned(codes, inputs.key_every, name)
+    windows, condition, videos = _learned(codes, inputs.key_every, name)
     section = inputs.section
     sizes = (inputs.condition_codes, inputs.condition_length, inputs.video_codes, inputs.window)
     transformer = build_transformer(name, section.model, *sizes)
@@ -102,16 +102,21 @@ def _make(inputs: TransformerInputs | TransformerFile, work: Work, name: Name) -
     if work.compile:
         transformer.compile()
     dataset, time = CodeWindows(condition, windows), budget(section.training, work.workers)
-    fit(module, dataset, time, work.folder, work.make_trainer, inputs.seed, work.losses, work.progress)
+    fit(module, dataset, time, work.folder, work.make_trainer, inputs.seed, work.losses, work.progress, videos)
     write_model(transformer, work.folder)
 
 
-def _learned(codes: WindowCodes, key_every: int, name: Name) -> tuple[Int64[Tensor, "N t h w"], Int64[Tensor, "N c"]]:
-    """The windows that a transformer learns, and their conditions: key frames, or the gaps between them."""
+def _learned(
+    codes: WindowCodes, key_every: int, name: Name
+) -> tuple[Int64[Tensor, "N t h w"], Int64[Tensor, "N c"], list[int]]:
+    """The windows that a transformer learns, key frames or the gaps between them; their conditions and their videos."""
     if name == "transformer":
-        return key_frames(codes.train, key_every), codes.train_condition
+        return key_frames(codes.train, key_every), codes.train_condition, codes.train_videos.tolist()
     windows = gaps(codes.train, key_every)
-    return windows.flatten(0, 1), codes.train_condition.repeat_interleave(windows.shape[1], dim=0)
+    condition, videos = (
+        side.repeat_interleave(windows.shape[1], dim=0) for side in (codes.train_condition, codes.train_videos)
+    )
+    return windows.flatten(0, 1), condition, videos.tolist()
 
 
 def read_transformer(config: Config, folder: Path, name: Name) -> Transformer:
@@ -137,7 +142,7 @@ def read_transformer(config: Config, folder: Path, name: Name) -> Transformer:
 
 def _stage(name: Name) -> Stage[TransformerInputs | TransformerFile, Transformer]:
     read = partial(read_transformer, name=name)
-    return Stage(name, 2, partial(_inputs, name=name), partial(_make, name=name), read, trained=True)
+    return Stage(name, 3, partial(_inputs, name=name), partial(_make, name=name), read, trained=True)
 
 
 TRANSFORMER_STAGE = _stage("transformer")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from tats_exp.config.models import build_adversaries, build_vqgan
+from tats_exp.config.models import build_adversaries, build_pixel_loss, build_vqgan
 from tats_exp.config.schema import Config, Halves
 from tats_exp.config.sections import Node, VQGANTrainingSection
 from tats_exp.config.vqgan_checkpoint import read_checkpoint
@@ -107,7 +107,8 @@ def _module(inputs: VQGANInputs, vqgan: VQGAN, adversaries: Adversaries | None) 
     return VQGANTraining(
         vqgan,
         *optimization(training),
-        l1_weight=training.l1_weight,
+        pixel_loss=build_pixel_loss(training),
+        reconstruction_weight=training.reconstruction_weight,
         perceptual=inputs.perceptual.object,
         perceptual_weight=training.perceptual_weight,
         adversaries=adversaries,

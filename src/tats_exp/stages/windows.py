@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
+from tats_exp import UserError
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import draw_windows
 from tats_exp.metrics import PhaseMotion, windows
+from tats_exp.sampling.sampler import Sampler, Slots
 from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.samples import Samples
 from tats_exp.vqgan.vqgan import VQGAN
@@ -53,6 +55,34 @@ def sampled_codes(vqgan: VQGAN, samples: Samples) -> Int64[Tensor, "N u h w"]:
     """The sampled codes that are measured: without margins, and without those given."""
     margin = vqgan.code_margin if samples.has_margin else 0
     return samples.codes[:, margin + samples.given : samples.codes.shape[1] - margin]
+
+
+def sampled_slots(vqgan: VQGAN, samples: Samples, sampler: Sampler, window: int) -> list[Slots] | None:
+    """Where in a window each latent frame of `sampled_codes` was drawn; None: the sampler does not say.
+
+    Args:
+        vqgan: of the run.
+        samples: the codes.
+        sampler: that made them.
+        window: latent frames of the windows that the transformers learned from.
+
+    Raises:
+        UserError: the sampler names other places than there are, or none for what it drew.
+    """
+    margin = vqgan.code_margin if samples.has_margin else 0
+    # Before given frames the margin was not sampled, but repeated.
+    first = samples.given or margin
+    made = samples.codes.shape[1] - (margin if samples.given else 0)
+    slots = sampler.slots(made, window, samples.given)
+    if slots is None:
+        return None
+    measured = slots[first : made - margin]
+    if len(slots) != made or not all(some and min(some) >= 0 and max(some) < window for some in measured):
+        raise UserError(
+            f"sampler: its slots({made}, {window}, {samples.given}) are {slots}; wanted are places 0..{window - 1} for "
+            "each latent frame that is not given"
+        )
+    return measured
 
 
 class MotionOnTheWay:

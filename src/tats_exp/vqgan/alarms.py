@@ -151,7 +151,7 @@ class Alarms(nn.Module):
 
         Args:
             step: optimiser step, the first being 0.
-            l1: reconstruction error.
+            l1: mean absolute error of the reconstruction, whatever loss it is trained on.
             usage: what `CodeUsage` says.
             losses: of the discriminators that learn at this step, be it that they do not count yet.
 

@@ -23,6 +23,7 @@ from tats_exp.vqgan.alarms import PREFIX, Alarms, CodeUsage
 from tats_exp.vqgan.averaging import moving_average
 from tats_exp.vqgan.discriminators import pick_frames
 from tats_exp.vqgan.losses import vqgan_losses
+from tats_exp.vqgan.reconstruction import PixelLoss
 from tats_exp.vqgan.vqgan import VQGAN
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
@@ -46,7 +47,8 @@ class VQGANTraining(L.LightningModule):
         vqgan: VQGAN,
         optimizer: MakeOptimizer,
         scheduler: MakeScheduler | None,
-        l1_weight: float,
+        pixel_loss: PixelLoss,
+        reconstruction_weight: float,
         perceptual: Perceptual | None = None,
         perceptual_weight: float = 0.0,
         adversaries: Adversaries | None = None,
@@ -60,7 +62,8 @@ class VQGANTraining(L.LightningModule):
             vqgan: trained in place.
             optimizer: called with the parameters.
             scheduler: called with the optimiser; None keeps the learning rate.
-            l1_weight: weight of the L1 reconstruction loss.
+            pixel_loss: compares clips and reconstructions pixel by pixel.
+            reconstruction_weight: its weight.
             perceptual: perceptual loss; None: there is none.
             perceptual_weight: its weight.
             adversaries: discriminators, trained along; None: there are none.
@@ -71,7 +74,8 @@ class VQGANTraining(L.LightningModule):
         """
         super().__init__()
         self.vqgan, self.adversaries = vqgan, adversaries
-        self._make_optimizer, self._make_scheduler, self.l1_weight = optimizer, scheduler, l1_weight
+        self._make_optimizer, self._make_scheduler = optimizer, scheduler
+        self.pixel_loss, self.reconstruction_weight = pixel_loss, reconstruction_weight
         # In a tuple, so that it is neither trained nor written into every checkpoint.
         self._perceptual, self.perceptual_weight = (perceptual,), perceptual_weight
         self.average = None if average_decay is None else moving_average(vqgan, average_decay)
@@ -104,7 +108,8 @@ class VQGANTraining(L.LightningModule):
         frame = random_frames(len(x), x.shape[2], self.seed, self.batches)
         self.batches += 1
         perceptual = self._perceptual_loss(x, x_hat, frame)
-        losses = vqgan_losses(reconstruction, x, self.l1_weight, perceptual, self.perceptual_weight)
+        weights = (self.pixel_loss, self.reconstruction_weight, perceptual, self.perceptual_weight)
+        losses = vqgan_losses(reconstruction, x, *weights)
         total, judged = losses["total"], {}
         if self.adversaries is not None and self.adversaries.schedule.learning(self.global_step):
             counts = self.adversaries.schedule.weight(self.global_step) > 0
@@ -118,8 +123,10 @@ class VQGANTraining(L.LightningModule):
             losses |= verdict.named()
             total = losses["total"] + self.adversaries.discriminator_loss(verdict)
         usage = self.usage.update(reconstruction.codes)
-        raised = self.alarms.update(self.global_step, losses["l1"], usage, judged)
-        self._log({**losses, "code_perplexity": reconstruction.perplexity, "code_usage": usage.window}, raised)
+        l1 = (x - x_hat).detach().abs().mean()  # whatever is trained on: by this one choices can be compared
+        raised = self.alarms.update(self.global_step, l1, usage, judged)
+        of_codes = {"code_perplexity": reconstruction.perplexity, "code_usage": usage.window}
+        self._log({**losses, "l1": l1, **of_codes}, raised)
         return total
 
     def _perceptual_loss(

@@ -13,7 +13,7 @@ from tats_exp.metrics.measures import Joints, ReconstructionError
 
 def test_every_frame_of_a_window_has_its_error() -> None:
     findings = of_run()
-    errors, values = findings.reconstructions.errors, ReconstructionError()(findings).values
+    errors, values = findings.reconstruction, ReconstructionError()(findings).values
     assert [values[f"val/vqgan/l1/frame_{frame}"] for frame in range(16)] == errors.frame_errors.tolist()
     assert values["val/vqgan/psnr"] == errors.psnr and values["val/vqgan/edge_ratio"] == errors.edge_ratio
 

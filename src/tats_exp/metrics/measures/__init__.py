@@ -7,12 +7,14 @@ from tats_exp.metrics.measures.distances import FrechetDistance, KernelDistance
 from tats_exp.metrics.measures.inception_score import InceptionScore
 from tats_exp.metrics.measures.joints import Joints
 from tats_exp.metrics.measures.labels import LabelShare
+from tats_exp.metrics.measures.layout import LayoutDrift
 from tats_exp.metrics.measures.leak import LeakThroughMask
 from tats_exp.metrics.measures.likelihood import Likelihood
 from tats_exp.metrics.measures.memorisation import Memorisation
 from tats_exp.metrics.measures.pixel_drift import PixelDrift
 from tats_exp.metrics.measures.reconstruction import ReconstructionError
 from tats_exp.metrics.measures.time_agnosticity import TimeAgnosticity
+from tats_exp.metrics.measures.truth import Truth
 
 __all__ = [
     "ClassCoherence",
@@ -23,10 +25,12 @@ __all__ = [
     "Joints",
     "KernelDistance",
     "LabelShare",
+    "LayoutDrift",
     "LeakThroughMask",
     "Likelihood",
     "Memorisation",
     "PixelDrift",
     "ReconstructionError",
     "TimeAgnosticity",
+    "Truth",
 ]

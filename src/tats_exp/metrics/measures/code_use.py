@@ -17,12 +17,19 @@ class CodeUse(Measure):
             unit="share",
             better="higher",
             phrase="share of the codebook in use",
-            in_table=True,
             figure="time_agnosticity",
         ),
         Column("codes/usage/train", ("codes in use", "train"), "Share that windows of the train split use.", "share"),
-        Column("codes/perplexity/held_out", ("code perplexity", "held-out"), "exp of the entropy of it.", "codes"),
-        Column("codes/perplexity/train", ("code perplexity", "train"), "The same for the train split.", "codes"),
+        Column(
+            "codes/perplexity/held_out",
+            ("code perplexity", "held-out"),
+            "exp of the entropy of it.",
+            "codes",
+            ratio=True,
+        ),
+        Column(
+            "codes/perplexity/train", ("code perplexity", "train"), "The same for the train split.", "codes", ratio=True
+        ),
     )
 
     def __call__(self, findings: Findings) -> Measurement:

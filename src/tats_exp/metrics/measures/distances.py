@@ -1,109 +1,117 @@
-"""How far videos are from real ones in the features of a network: Fréchet and kernel distance."""
+"""How far videos are from real and from rebuilt windows in the features of a network: Fréchet and kernel distance."""
 
-import math
 import statistics
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor
 
-from tats_exp.metrics.drift import first_window_past
-from tats_exp.metrics.findings import Findings
+from tats_exp.metrics.drift import growth
+from tats_exp.metrics.findings import TO_REAL, TO_REBUILT, Findings
 from tats_exp.metrics.frechet import bias_warning, extrapolated_frechet, polynomial_mmd
-from tats_exp.metrics.measure import FEW_WINDOWS, Measure, Measurement, Values, along_windows, at_ends
-from tats_exp.metrics.real_windows import RealWindows
-from tats_exp.metrics.trend import bootstrap_slope, relative_change, slope
+from tats_exp.metrics.measure import FloorKind, Measure, Measurement, Values, along_windows, at_ends
+from tats_exp.metrics.reference_windows import ReferenceWindows
 from tats_exp.run_folder.columns import Column
+
+WHERE = {"": "rebuilt windows", TO_REBUILT: "rebuilt windows", TO_REAL: "real windows"}
+"""What the end of a key says of the reference, in words."""
 
 
 class _Distance(Measure):
-    """A distance of each repeat's videos from its real windows; values are means over the repeats."""
+    """A distance of each repeat's videos from its references; values are means over the repeats."""
 
     prefix: str
 
     @abstractmethod
-    def by_repeat(self, real: RealWindows, features: Float[Tensor, "videos D"]) -> list[float]:
+    def by_repeat(self, reference: ReferenceWindows, features: Float[Tensor, "videos D"]) -> list[float]:
         """One distance for each repeat, from features of the videos of all of them."""
+
+    def distance(self, reference: ReferenceWindows, features: Float[Tensor, "videos D"]) -> float:
+        """Mean over the repeats."""
+        return statistics.fmean(self.by_repeat(reference, features))
 
     def __call__(self, findings: Findings) -> Measurement:
         """As `Measure`."""
-        real, windows = findings.real, findings.windows
-        key = f"{self.prefix}/{findings.network}"
+        key, windows = f"{self.prefix}/{findings.network}", findings.windows
+        values: Values = {}
+        curves = {}
+        floors: dict[FloorKind, dict[str, float]] = {}
+        for end, reference in findings.references.items():
+            curve = along_windows(findings, partial(self._of_window, findings, reference))
+            curves[key + end] = curve
+            values |= at_ends(key, curve, end)
+            floor = self.distance(reference, reference.floor.flatten(0, 1))
+            floors["real" if end == TO_REAL else "rebuilt"] = {key + end: floor, **at_ends(key, [floor], end)}
+            values |= self.beyond(key, end, curve, floor)
+            if reference.repeats > 1:
+                for name, window in (("window_0", windows[0]), ("last", windows[-1])):
+                    values[f"{key}/{name}/std{end}"] = statistics.stdev(self.by_repeat(reference, window.seen()[0]))
+        if findings.rebuilt is not None:
+            pedestal = self.distance(findings.real, findings.rebuilt.windows.floor.flatten(0, 1))
+            values[f"{key}/rebuilt"] = pedestal
+            floors["reconstruction"] = {key + TO_REAL: pedestal, **at_ends(key, [pedestal], TO_REAL)}
+        return Measurement(values, curves, floors)
 
-        def distance(features: Float[Tensor, "videos D"]) -> float:
-            return statistics.fmean(self.by_repeat(real, features))
+    def _of_window(self, findings: Findings, reference: ReferenceWindows, t: int) -> float:
+        return self.distance(reference, findings.windows[t].seen()[0])
 
-        curve = along_windows(findings, lambda t: distance(windows[t].seen()[0]))
-        values = at_ends(key, curve)
-        if real.repeats > 1:
-            for name, window in (("window_0", windows[0]), ("last", windows[-1])):
-                values[f"{key}/{name}/std"] = statistics.stdev(self.by_repeat(real, window.seen()[0]))
-        measurement = Measurement(values, {key: curve}, {"real": {key: distance(real.floor.flatten(0, 1))}})
-        if findings.reconstructions is None:
-            return measurement
-        rebuilt = distance(findings.reconstructions.features)
-        values[f"{key}/reconstruction"] = rebuilt
-        return replace(measurement, floors={**measurement.floors, "reconstruction": {key: rebuilt}})
+    def beyond(self, key: str, end: str, curve: list[float], floor: float) -> Values:
+        """Values of a curve that some distances have beside its ends."""
+        return {}
 
 
 class FrechetDistance(_Distance):
-    """The Fréchet distance (FVD with I3D), how it moves along the videos, and when it has left the floor."""
+    """The Fréchet distance (FVD with I3D) of every window, and how it grows along the videos."""
 
     prefix = "fvd"
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """As `Measure`."""
-        key, name, unit = "fvd/{network}", "FVD {network}", "Fréchet distance"
-        plain = replace(_column(key, name, "Fréchet distance to real windows."), unit=unit, floored=True)
-        per_window = f"{unit} per window"
-        bars = replace(plain, in_table=True, better="lower", figure="frechet")
+        plain = Column("fvd/{network}", ("FVD {network}", ""), "Fréchet distance", "Fréchet distance", protocol=True)
+        distance = replace(plain, ratio=True, better="lower")
         return (
+            *_of_ends(distance, "FVD"),
+            _rebuilt(distance),
+            *(
+                replace(
+                    plain,
+                    key=f"fvd/{{network}}/growth{end}",
+                    title=("FVD {network}", f"growth{_short(end)}"),
+                    explanation=f"ln((D_late + F) / (D_0 + F)) of the distance to {where}; D_late is the mean of the "
+                    "later half of the windows, F the floor. Null where not all windows were looked at.",
+                    unit="log of a ratio",
+                    better="lower",
+                )
+                for end, where in WHERE.items()
+            ),
             replace(
-                _at(bars, "reconstruction", "reconstr.", "FVD of reconstructions ({network})"),
-                explanation="Of reconstructed real windows: what the VQGAN's own error adds to every distance.",
-                pedestal=True,
+                plain,
+                key="fvd/{network}/extrapolated",
+                title=("FVD {network}", "extrapolated"),
+                explanation="Of window 0 to real windows at infinitely many videos, where N allows it.",
             ),
-            _at(bars, "window_0", "window 0", "FVD of window 0 ({network})"),
-            _at(bars, "last", "last window", "FVD of the last window ({network})"),
-            Column(
-                "drift/first_window",
-                ("collapse", "at window"),
-                "First window whose distance above the floor has doubled; null: none has.",
-                unit="window",
-                better="higher",
-                phrase="window of collapse",
-                in_table=True,
-                never=True,
-                protocol=True,
-            ),
-            replace(plain, is_curve=True, better="lower"),
-            *_spreads(plain),
-            _extra(plain, "growth", "growth", "Of the last window, less that of window 0."),
-            _extra(plain, "relative_change", "relative change", "Growth over the distance of window 0.", "share"),
-            _extra(plain, "extrapolated", "extrapolated", "Of window 0 at infinitely many videos, where N allows it."),
-            _extra(plain, "slope", "slope", "Change per window, by least squares.", per_window),
-            _extra(plain, "slope/low", "slope, low", "Low end of its 95% bootstrap interval over videos.", per_window),
-            _extra(plain, "slope/high", "slope, high", "High end of that interval.", per_window),
         )
 
-    def by_repeat(self, real: RealWindows, features: Float[Tensor, "videos D"]) -> list[float]:
+    def by_repeat(self, reference: ReferenceWindows, features: Float[Tensor, "videos D"]) -> list[float]:
         """As `_Distance`."""
-        pairs = zip(real.frechet, real.by_repeat(features), strict=True)
-        return [float(reference.distance(videos)) for reference, videos in pairs]
+        return reference.frechet_distances(features)
+
+    def _of_window(self, findings: Findings, reference: ReferenceWindows, t: int) -> float:
+        return self.distance(reference, findings.windows[t].seen()[0])
+
+    def beyond(self, key: str, end: str, curve: list[float], floor: float) -> Values:
+        """As `_Distance`."""
+        return {f"{key}/growth{end}": growth(curve, floor)}
 
     def __call__(self, findings: Findings) -> Measurement:
         """As `Measure`."""
         measurement = super().__call__(findings)
         real, key = findings.real, f"{self.prefix}/{findings.network}"
-        curve, floor = list(measurement.curves[key]), measurement.floors["real"][key]
-        values = {**measurement.values, **_from_first_to_last(key, curve), **_extrapolated(key, findings)}
-        if len(curve) > 1 and all(map(math.isfinite, curve)):
-            past = first_window_past(curve, floor)
-            values["drift/first_window"] = math.inf if past is None else float(past)
-            if len(curve) >= FEW_WINDOWS:
-                values |= _slope(key, curve, findings)
+        values = {**measurement.values, **_extrapolated(key, findings)}
         biased = bias_warning(real.reference.shape[2], real.reference_count, real.count)
         return replace(measurement, values=values, notes=[] if biased is None else [f"{key}: {biased}"])
 
@@ -116,65 +124,61 @@ class KernelDistance(_Distance):
     @property
     def columns(self) -> tuple[Column, ...]:
         """As `Measure`."""
-        name, why = "KVD {network}", "Squared MMD to real windows, polynomial kernel, unbiased."
-        plain = replace(_column("kvd/{network}", name, why), unit="MMD²")
-        bars = replace(plain, in_table=True, better="lower")
-        return (
-            replace(
-                _at(bars, "reconstruction", "reconstr.", "KVD of reconstructions ({network})"),
-                explanation="Of reconstructed real windows: what the VQGAN's own error adds to every distance.",
-            ),
-            _at(bars, "window_0", "window 0", "KVD of window 0 ({network})"),
-            _at(bars, "last", "last window", "KVD of the last window ({network})"),
-            replace(plain, is_curve=True, better="lower"),
-            *_spreads(plain),
-        )
+        why = "Squared MMD, polynomial kernel, unbiased,"
+        plain = Column("kvd/{network}", ("KVD {network}", ""), why, "MMD²", "lower", protocol=True)
+        return (*_of_ends(plain, "KVD"), _rebuilt(plain))
 
-    def by_repeat(self, real: RealWindows, features: Float[Tensor, "videos D"]) -> list[float]:
+    def by_repeat(self, reference: ReferenceWindows, features: Float[Tensor, "videos D"]) -> list[float]:
         """As `_Distance`."""
-        pairs = zip(real.reference, real.by_repeat(features), strict=True)
-        return [float(polynomial_mmd(reference, videos)) for reference, videos in pairs]
+        pairs = zip(reference.reference, reference.by_repeat(features), strict=False)
+        return [float(polynomial_mmd(windows, videos)) for windows, videos in pairs]
 
 
-def _column(key: str, title: str, explanation: str) -> Column:
-    return Column(key, (title, ""), explanation, protocol=True)
+def _short(end: str) -> str:
+    """The reference that the end of a key names, for titles."""
+    return end.replace("/", ", ").replace("_", " ")
 
 
-def _at(column: Column, end: str, second: str, phrase: str) -> Column:
-    return replace(column, key=f"{column.key}/{end}", title=(column.title[0], second), phrase=phrase)
+def _of_ends(column: Column, name: str) -> Iterator[Column]:
+    """Curve, first and last window of a distance to each reference; in the main table is that of the Fréchet one."""
+    for end, where in WHERE.items():
+        why = f"{column.explanation} to {where}."
+        title = column.title[0]
+        yield replace(column, key=column.key + end, title=(title, _short(end)), explanation=why, is_curve=True)
+        for key, window in (("window_0", "window 0"), ("last", "last window")):
+            yield replace(
+                column,
+                key=f"{column.key}/{key}{end}",
+                title=(title, window + _short(end)),
+                explanation=why,
+                phrase=f"{name} of {'the ' if key == 'last' else ''}{window} to {where} ({{network}})",
+                in_table=name == "FVD" and key == "last",
+            )
+            yield replace(
+                column,
+                key=f"{column.key}/{key}/std{end}",
+                title=(title, f"{window}, spread{_short(end)}"),
+                explanation="Sample standard deviation of it over the repeats.",
+                ratio=False,
+                better=None,
+            )
 
 
-def _extra(column: Column, end: str, second: str, explanation: str, unit: str = "") -> Column:
-    other = replace(column, key=f"{column.key}/{end}", title=(column.title[0], second), explanation=explanation)
-    return replace(other, floored=False, unit=unit or column.unit)
-
-
-def _spreads(column: Column) -> tuple[Column, ...]:
-    why = "Sample standard deviation of the distance over the repeats."
-    ends = (("window_0/std", "window 0, spread"), ("last/std", "last window, spread"))
-    return tuple(_extra(column, end, second, why) for end, second in ends)
-
-
-def _from_first_to_last(key: str, curve: list[float]) -> Values:
-    """What changes along the videos; None where they are one window long."""
-    if len(curve) == 1:
-        return {f"{key}/growth": None, f"{key}/relative_change": None}
-    first, last = curve[0], curve[-1]
-    return {f"{key}/growth": last - first, f"{key}/relative_change": relative_change([first, last])[-1]}
+def _rebuilt(column: Column) -> Column:
+    return replace(
+        column,
+        key=f"{column.key}/rebuilt",
+        title=(column.title[0], "rebuilt to real"),
+        explanation=f"{column.explanation} of rebuilt windows to real ones: the VQGAN's own error, which every "
+        "distance of a sampled video to real windows holds.",
+        phrase=f"{column.title[0].split()[0]} of rebuilt to real windows ({{network}})",
+        in_table=column.key.startswith("fvd"),
+    )
 
 
 def _extrapolated(key: str, findings: Findings) -> Values:
-    """The distance of the first window at infinitely many videos, where there are enough to tell."""
+    """The distance of the first window to real ones at infinitely many videos, where there are enough to tell."""
     real = findings.real
     pairs = zip(real.reference, real.by_repeat(findings.windows[0].seen()[0]), strict=True)
     given = [value for pair in pairs if (value := extrapolated_frechet(*pair, seed=findings.seed)) is not None]
     return {f"{key}/extrapolated": statistics.fmean(given)} if given else {}
-
-
-def _slope(key: str, curve: list[float], findings: Findings) -> Values:
-    values: Values = {f"{key}/slope": slope(curve)}
-    if findings.resamples and findings.real.repeats == 1:  # the mean over repeats has no bootstrap of its own
-        windows = [window.seen()[0] for window in findings.windows]
-        interval = bootstrap_slope(findings.real.reference[0], windows, findings.resamples, findings.seed)
-        values |= dict(zip((f"{key}/slope/low", f"{key}/slope/high"), interval, strict=True))
-    return values

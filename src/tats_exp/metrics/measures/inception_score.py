@@ -23,7 +23,6 @@ class InceptionScore(Measure):
                 unit="inception score",
                 better="higher",
                 phrase="inception score of window 0 ({classifier})",
-                in_table=True,
                 protocol=True,
             ),
             Column(f"{key}/last", (title, "last window"), _WHY, better="higher", protocol=True),

@@ -19,7 +19,6 @@ class Joints(Measure):
             unit="ratio to elsewhere",
             better="one",
             phrase="motion at anchors",
-            in_table=True,
             protocol=True,
         ),
     )

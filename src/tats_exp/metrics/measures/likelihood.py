@@ -18,7 +18,6 @@ class Likelihood(Measure):
             "Of codes of the test split, by the autoregressive transformer.",
             unit=_UNIT,
             phrase="held-out NLL",
-            in_table=True,
         ),
         # Teacher-forced: under a leak it looks wonderful and says nothing of samples.
         Column(
@@ -27,7 +26,6 @@ class Likelihood(Measure):
             "Of codes between anchors, by the interpolation transformer; a leak through the mask lowers it.",
             unit=_UNIT,
             phrase="held-out NLL between anchors",
-            in_table=True,
         ),
         Column("val/transformer/nll_gap", ("NLL gap", "to train"), "Held-out NLL less that of the train split.", _UNIT),
         Column("val/interpolation/nll_gap", ("NLL gap of gaps", "to train"), "The same between anchors.", _UNIT),

@@ -1,5 +1,9 @@
 """Whether the model makes videos, or repeats those it was trained on."""
 
+from collections.abc import Iterable
+
+from torch import Tensor
+
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement
 from tats_exp.metrics.memorisation import nearest_of_repeats
@@ -40,5 +44,5 @@ class Memorisation(Measure):
         if (unseen := findings.unseen) is None:
             return Measurement()
         sampled = findings.real.by_repeat(findings.windows[0].seen()[0])
-        sides = {"sample": sampled, unseen.name: unseen.features}
+        sides: dict[str, Iterable[Tensor]] = {"sample": sampled, unseen.name: unseen.features}
         return Measurement(nearest_of_repeats(sides, findings.real.reference))

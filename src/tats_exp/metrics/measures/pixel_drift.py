@@ -34,7 +34,6 @@ class PixelDrift(Measure):
                 unit="share",
                 better="lower",
                 phrase="share of frozen videos",
-                in_table=True,
                 protocol=True,
             )
         ]

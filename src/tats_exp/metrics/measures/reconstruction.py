@@ -28,7 +28,6 @@ class ReconstructionError(Measure):
             unit="SSIM",
             better="higher",
             phrase="SSIM of reconstructions",
-            in_table=True,
             figure=_FIGURE,
         ),
         Column(
@@ -38,7 +37,6 @@ class ReconstructionError(Measure):
             unit="ratio to real",
             better="one",
             phrase="spatial-gradient ratio of reconstructions",
-            in_table=True,
             figure=_FIGURE,
         ),
         Column(
@@ -48,7 +46,6 @@ class ReconstructionError(Measure):
             unit="ratio",
             better="one",
             phrase="edge-to-middle error ratio of reconstructions",
-            in_table=True,
             figure=_FIGURE,
         ),
         Column(
@@ -61,9 +58,8 @@ class ReconstructionError(Measure):
 
     def __call__(self, findings: Findings) -> Measurement:
         """As `Measure`."""
-        if findings.reconstructions is None:
+        if (errors := findings.reconstruction) is None:
             return Measurement()
-        errors = findings.reconstructions.errors
         values: Values = {
             f"{_KEY}/psnr": errors.psnr,
             f"{_KEY}/ssim": errors.ssim,

@@ -1,20 +1,53 @@
-"""Whether a code depends on where in its window it was encoded; no sampling is involved."""
+"""Whether latents and codes depend on where in their window they were encoded; no sampling is involved."""
+
+import math
 
 import torch
+from jaxtyping import Float64
+from torch import Tensor
 
 from tats_exp.metrics.findings import CodeFindings, Findings
 from tats_exp.metrics.measure import Measure, Measurement, Values
-from tats_exp.metrics.time_agnosticity import place_probe, share_unchanged
+from tats_exp.metrics.time_agnosticity import Probe, place_probe, share_unchanged
 from tats_exp.run_folder.columns import Column
 
-_GAP = "codes/shift_nll_gap"
+_SHIFT, _GAP = "codes/latent_shift", "codes/shift_nll_gap"
 _FIGURE = "time_agnosticity"
 
 
 class TimeAgnosticity(Measure):
-    """Share of codes unchanged under a shift, accuracy of a probe of their place, and shift-NLL gap."""
+    """Latent shift, codes unchanged, a probe of their place, and what a shifted context costs in likelihood."""
 
     columns = (
+        Column(
+            _SHIFT,
+            ("latent", "shift"),
+            "Squared distance of latents of the same frames one place apart, over the sum of their variances: 0 where "
+            "the place does not matter, 1 where nothing else does.",
+            unit="share of the variance",
+            better="lower",
+            phrase="relative latent shift",
+            in_table=True,
+            figure=_FIGURE,
+        ),
+        Column(
+            f"{_SHIFT}/slot_*",
+            ("latent shift", "slot *"),
+            "The same from one slot of the window to the one before it.",
+            unit="share of the variance",
+            better="lower",
+        ),
+        Column(
+            "codes/sliding_gap",
+            ("sliding", "gap"),
+            "NLL of real codes behind a context encoded as a sliding window meets it, less that behind the context "
+            "encoded where it stands; null: no window of consecutive latent frames slides.",
+            unit="nats per code",
+            better="zero",
+            phrase="sliding gap",
+            in_table=True,
+            figure=_FIGURE,
+        ),
         Column(
             "codes/unchanged",
             ("codes", "unchanged"),
@@ -22,7 +55,6 @@ class TimeAgnosticity(Measure):
             unit="share",
             better="higher",
             phrase="share of codes unchanged under a shift",
-            in_table=True,
             figure=_FIGURE,
         ),
         Column(
@@ -32,17 +64,23 @@ class TimeAgnosticity(Measure):
             unit="accuracy",
             better="lower",
             phrase="place-probe accuracy",
-            in_table=True,
             figure=_FIGURE,
+        ),
+        Column(
+            "codes/place_probe/se",
+            ("place probe", "standard error"),
+            "Of that accuracy over the videos it is tested on: standard deviation of the accuracies of V videos / "
+            "sqrt(V); null: one video only.",
+            unit="accuracy",
         ),
         Column(
             _GAP,
             ("shift-NLL", "gap"),
-            "NLL of codes that were encoded one place later than where they stand, less that of native codes.",
+            "NLL of codes that were encoded one place later than where they stand, less that of native codes; null: "
+            "the transformer models key frames, or no video has room for a shifted window.",
             unit="nats per code",
             better="zero",
             phrase="shift-NLL gap",
-            in_table=True,
             figure=_FIGURE,
         ),
         Column(f"{_GAP}/slot_*", ("shift-NLL gap", "slot *"), "The same at one place of the window.", "nats per code"),
@@ -52,22 +90,36 @@ class TimeAgnosticity(Measure):
         """As `Measure`."""
         if (codes := findings.codes) is None:
             return Measurement()
+        probe = _probe(codes)
         values: Values = {
-            "codes/unchanged": share_unchanged(codes.held_out, codes.held_out_shifted),
-            "codes/place_probe": _probe(codes),
+            **_by_slot(_SHIFT, codes.latent_shift, first=1),
+            "codes/sliding_gap": findings.sliding_gap,
+            "codes/unchanged": share_unchanged(codes.held_out_shifts),
+            "codes/place_probe": probe.accuracy if probe else None,
+            "codes/place_probe/se": _finite(probe.standard_error) if probe else None,
+            **(_by_slot(_GAP, findings.shift_gap) if findings.shift_gap is not None else {_GAP: None}),
         }
         notes = []
-        if (gap := findings.shift_gap) is not None:
-            values[_GAP] = float(gap.mean())
-            values |= {f"{_GAP}/slot_{slot}": value for slot, value in enumerate(gap.tolist())}
-        else:
+        if codes.key_every > 1:
             every = {2: "2nd", 3: "3rd"}.get(codes.key_every, f"{codes.key_every}th")
-            notes = [f"{_GAP}: not measured, the transformer models every {every} latent frame"]
+            notes = [f"{_GAP}, codes/sliding_gap: not measured, the transformer models every {every} latent frame"]
         return Measurement(values, floors={"chance": {"codes/place_probe": 1 / codes.frames}}, notes=notes)
 
 
-def _probe(codes: CodeFindings) -> float | None:
+def _by_slot(key: str, values: Float64[Tensor, " slots"], first: int = 0) -> Values:
+    """The mean under a key, and the values of all slots below it; `first`: number of the first of them."""
+    slots = {f"{key}/slot_{first + place}": _finite(value) for place, value in enumerate(values.tolist())}
+    return {key: _finite(float(values.mean())), **slots}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _probe(codes: CodeFindings) -> Probe | None:
     """None: a single held-out video cannot be both trained and tested on."""
     videos = codes.held_out_videos
     first = torch.isin(videos, videos.unique()[: len(videos.unique()) // 2])
-    return place_probe(codes.held_out[first], codes.held_out[~first], codes.size) if first.any() else None
+    if not first.any():
+        return None
+    return place_probe(codes.held_out[first], codes.held_out[~first], codes.size, videos[~first])
