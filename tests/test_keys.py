@@ -144,9 +144,7 @@ def test_what_a_sampler_keeps_when_it_slides_is_in_no_key_of_codes_or_transforme
 
 
 def test_a_window_as_long_as_a_clip_is_no_other_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found, same, longer = (
-        keys(tmp_path, monkeypatch, f"transformer.window={window}") for window in ("null", "4", "8")
-    )
+    found, same, longer = (keys(tmp_path, monkeypatch, f"transformer.window={window}") for window in ("null", "4", "8"))
     assert same == found and "long_codes" not in found
     changed = {name for name, key in longer.items() if key != found.get(name)}
     assert changed == {"long_codes", "transformer", "samples", "metrics"}

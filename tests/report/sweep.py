@@ -23,6 +23,7 @@ PROTOCOL = {
     "n_real": 128,
     "n_generated": 128,
     "repeats": 1,
+    "reference": "rebuilt by its VQGAN",
     "split": "train",
     "clip_length": 16,
     "windows": 16,

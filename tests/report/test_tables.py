@@ -2,6 +2,7 @@ import csv
 import io
 import math
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tats_exp.report.columns import MOST
 from tats_exp.report.runs import group_runs, load_runs
 from tats_exp.report.table_formats import TEXT_WIDTH, to_csv, to_markdown, to_text
 from tats_exp.report.tables import Table, make_other_table, make_table, side_by_side
+from tests.report.made_runs import DIFFERENCE
 from tests.report.sweep import PROTOCOL, write_run
 
 FVD = "fvd/shapes_cnn/last"
@@ -136,10 +138,11 @@ def test_a_run_without_a_seed_is_one_row(tmp_path: Path) -> None:
 
 def test_what_all_choices_share_is_read_last(tmp_path: Path) -> None:
     for place, mask in enumerate("ab"):
-        values = {"codes/unchanged": 0.5, "drift/frozen/last": place / 2, "codes/place_probe": 0.3}
-        write_run(tmp_path / mask, {"mask": mask, "seed": "0"}, values)
+        columns = [replace(DIFFERENCE, key=key) for key in ("of_vqgan", "of_samples", "of_codes")]
+        values = {"of_vqgan": 0.5, "of_samples": place / 2, "of_codes": 0.3}
+        write_run(tmp_path / mask, {"mask": mask, "seed": "0"}, values, columns=columns)
     columns = [column.key for column in make_table(group_runs(load_runs(tmp_path))).columns]
-    assert columns == ["drift/frozen/last", "codes/unchanged", "codes/place_probe"]
+    assert columns == ["of_samples", "of_vqgan", "of_codes"]
 
 
 def test_both_tables_together_hold_every_value_once(tmp_path: Path) -> None:

@@ -138,5 +138,7 @@ def test_half_precision_samples_with_rounded_transformers(tmp_path: Path) -> Non
     seeds = rng.integers(2**62, size=8).tolist()
     transformer = read_transformer(run.config, tmp_path / "transformer", "transformer").to(torch.bfloat16)
     with torch.inference_mode():
-        expected = SlidingWindow(run.config.sampler["context"], top_p=0.92)(transformer, torch.zeros(8, 1, dtype=torch.int64), 12, seeds)
+        expected = SlidingWindow(run.config.sampler["context"], top_p=0.92)(
+            transformer, torch.zeros(8, 1, dtype=torch.int64), 12, seeds
+        )
     assert torch.equal(codes, expected)

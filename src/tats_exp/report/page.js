@@ -19,13 +19,13 @@ function playerOf(player) {
     const percent = `${Math.round(100 * share)} %`;
     output.textContent = windows > 1 ? `window ${Math.floor(share * windows)} / ${windows - 1}` : percent;
   };
-  // A small lag is made up by playing a little faster, which cannot stutter as a jump does.
-  const follow = (tolerance) => {
+  // A small lag is made up by playing a little faster, which cannot stutter as a jump does; what stands still is set.
+  const follow = () => {
     for (const video of videos) {
-      if (video === lead || !visible.has(video) || video.seeking || !same(video)) continue;
+      if (video === lead || !visible.has(video) || !same(video) || (playing && video.seeking)) continue;
       const lag = lead.currentTime - video.currentTime;
       if (playing && Math.abs(lag) > lead.duration - 1) continue;  // one of the two has just begun again
-      if (Math.abs(lag) > tolerance) video.currentTime = lead.currentTime;
+      if (!playing || Math.abs(lag) > 0.2) video.currentTime = lead.currentTime;
       else video.playbackRate = 1 + Math.max(-0.5, Math.min(0.5, 2 * lag));
     }
   };
@@ -35,7 +35,7 @@ function playerOf(player) {
       else video.pause();
     }
     button.textContent = playing ? "Pause" : "Play";
-    if (!playing) follow(0);
+    if (!playing) follow();
   };
   const go = (seconds) => {
     if (!lead.duration) return;
@@ -49,12 +49,12 @@ function playerOf(player) {
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries) visible[entry.isIntersecting ? "add" : "delete"](entry.target);
     apply();
-    follow(0.2);
+    if (playing) follow();
   }, { rootMargin: "200px" });
   videos.forEach((video) => watcher.observe(video));
   button.addEventListener("click", toggle);
   slider.addEventListener("input", () => go(slider.value * lead.duration));
-  setInterval(() => { if (playing) { follow(0.2); show(); } }, 100);
+  setInterval(() => { if (playing) { follow(); show(); } }, 100);
   apply();
   // A step lands in the middle of a frame, so that no rounding shows the one before.
   const step = (by) => go((Math.floor(lead.currentTime / length + 1e-6) + by + 0.5) * length);

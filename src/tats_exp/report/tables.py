@@ -48,7 +48,7 @@ class Cell:
         if self.never:
             return "never" if self.never == self.n else f"{self.never}/{self.n} never"
         spread = f" ± {self.std:.{decimals}f}" if self.std is not None else ""
-        return f"{self.mean + 0.0:.{decimals}f}{spread}"
+        return f"{round(self.mean, decimals) + 0.0:.{decimals}f}{spread}"
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,9 @@ def _table(columns: list[Column], groups: list[Group]) -> Table:
 
 
 def shared(column: Column, groups: list[Group]) -> bool:
-    """Whether all choices with values of a metric, two or more, have the very same ones, seed by seed."""
-    values = [numbers for group in groups if (numbers := group.values(column.key))]
-    return len(values) > 1 and all(one == values[0] for one in values)
+    """Whether all choices with values of a metric, two or more, have the very same ones, in all of their runs."""
+    values = [(numbers, len(group.runs)) for group in groups if (numbers := group.values(column.key))]
+    return len(values) > 1 and all(numbers == values[0][0] and len(numbers) == runs for numbers, runs in values)
 
 
 def floor_cell(kind: str, key: str, runs: list[Run]) -> Cell:
