@@ -29,6 +29,7 @@ from tats_exp.data.video_writer import VideoWriter
 from tats_exp.features import I3D
 from tats_exp.features.vgg16 import TAP_WIDTHS, VGG16
 from tats_exp.report import make_report
+from tats_exp.report.few_videos import LEAST_VIDEOS
 from tats_exp.report.protocols import measured_alike
 from tats_exp.report.runs import group_runs, load_runs
 from tats_exp.report.table_formats import to_text
@@ -162,8 +163,9 @@ def start(folder: Path, shared: Path, *overrides: str, swept: tuple[str, ...] = 
     assert len(rows) == metrics["protocol"]["windows"] == windows
     distance = metrics["values"][f"fvd/{metrics['protocol']['features']}/last"]
     assert distance is not None and math.isfinite(distance)
-    table = make_table(group_runs(load_runs(folder)))
-    assert f"fvd/{metrics['protocol']['features']}/last" in [column.key for column in table.columns]
+    table, protocol = make_table(group_runs(load_runs(folder))), metrics["protocol"]
+    enough = min(protocol["n_real"], protocol["n_generated"]) >= LEAST_VIDEOS
+    assert (f"fvd/{protocol['features']}/last" in [column.key for column in table.columns]) == enough
     return folder
 
 

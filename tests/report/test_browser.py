@@ -107,7 +107,7 @@ def test_videos_play_in_step(opened) -> None:
     spread = f"() => {{ const times = {TIMES}; return Math.max(...times) - Math.min(...times); }}"
     page.wait_for_function(f"({spread})() < {FRAME}", timeout=20_000)
     page.keyboard.press(" ")
-    page.wait_for_function(f"({spread})() < 0.001", timeout=5_000)
+    page.wait_for_function(f"({spread})() < 0.001", timeout=20_000)
     assert page.locator(".player button").inner_text() == "Play"
 
 
@@ -124,9 +124,9 @@ def test_space_and_arrows_play_and_step(opened) -> None:
     for key, by in (("ArrowRight", 1), ("ArrowRight", 1), ("ArrowLeft", -1), ("Shift+ArrowRight", 16)):
         page.keyboard.press(key)
         number += by
-        page.wait_for_function(f"{TIMES}.every((time) => Math.floor(time / {FRAME}) === {number:.0f})", timeout=5_000)
+        page.wait_for_function(f"{TIMES}.every((time) => Math.floor(time / {FRAME}) === {number:.0f})", timeout=20_000)
     page.keyboard.press(" ")
-    page.wait_for_function(f"{TIMES}[0] > {(number + 2) * FRAME}", timeout=5_000)
+    page.wait_for_function(f"{TIMES}[0] > {(number + 2) * FRAME}", timeout=20_000)
 
 
 def test_the_slider_moves_all_videos(opened) -> None:
@@ -134,7 +134,7 @@ def test_the_slider_moves_all_videos(opened) -> None:
     page.locator(".player").scroll_into_view_if_needed()
     page.wait_for_function(f"{TIMES}.every((time) => time > 0)", timeout=20_000)
     page.locator(".player input").fill("0.5")
-    page.wait_for_function(f"{TIMES}.every((time) => Math.abs(time - 4) < {FRAME})", timeout=5_000)
+    page.wait_for_function(f"{TIMES}.every((time) => Math.abs(time - 4) < {FRAME})", timeout=20_000)
     assert page.locator(".player output").inner_text() in ("window 3 / 7", "window 4 / 7")
 
 

@@ -111,10 +111,15 @@ class Run:
         return path if path.is_file() else None
 
     def floor(self, kind: str, key: str) -> float | None:
-        """The floor of `kind` given for a metric, else, for the end of a curve (`a/last`), that of the curve (`a`)."""
-        given = self.floors.get(kind, {})
-        curve, _, end = key.rpartition("/")
-        return given.get(key, given.get(curve) if end in ("window_0", "last") else None)
+        """The floor of `kind` given for a metric, else the one given for its nearest parent (`a/b` for `a/b/c`).
+
+        The floor of a curve is none of a value in another unit, such as its growth.
+        """
+        given, units = self.floors.get(kind, {}), {column.key: column.unit for column in self.columns}
+        parts = key.split("/")
+        candidates = ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
+        alike = (name for name in candidates if name not in units or units[name] == units.get(key, units[name]))
+        return next((given[name] for name in alike if name in given), None)
 
 
 @dataclass(frozen=True)

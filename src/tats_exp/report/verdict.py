@@ -85,13 +85,15 @@ def _of_folders(groups: list[Group]) -> list[Sentence]:
     """What was measured of folders of videos: no trainings stand behind them, so there is nothing to compare."""
     runs = [run for group in groups for run in group.runs]
     once = "Each folder is measured once: its values describe these videos, not the model that made them."
-    for column in table_columns(runs):
+    floors = {column: floor_cell("real", column.key, runs).mean for column in table_columns(runs) if not column.never}
+    # How far they are is told by what has a distance of real videos from each other beside it, if anything has.
+    for column in sorted(floors, key=lambda column: floors[column] is None):
         of_folders = [
             f"{number(value)} for {group.label}" for group in groups for value in group.values(column.key)[:1]
         ]
-        if of_folders and not column.never:
-            floor = floor_cell("real", column.key, runs).mean
-            against = "" if floor is None else f"; real against other real: {number(floor)}"
+        floor = floors[column]
+        against = "" if floor is None else f"; real against other real: {number(floor)}"
+        if of_folders:
             answer = f"{capital(named(column))}: {listed(of_folders)}{against}."
             return [Sentence("answer", answer), Sentence("detail", once)]
     return [Sentence("answer", once)]

@@ -30,7 +30,7 @@ from tats_exp.config.transformer_checkpoint import check_condition
 from tats_exp.data.clips import Clips
 from tats_exp.data.videos import Videos
 from tats_exp.data.windows import draw_windows
-from tats_exp.features.video_network import VideoNetwork
+from tats_exp.features.video_network import VideoClassifier, VideoNetwork
 from tats_exp.run.cost import cost_line, seconds_per_clip
 from tats_exp.run.flags import read_command_line
 from tats_exp.run.log import RunLog
@@ -44,10 +44,18 @@ from tats_exp.vqgan.receptive_field import margins
 
 @dataclass(frozen=True)
 class Alike:
-    """Runs that are measured alike, the feature network of them and its device."""
+    """Runs that are measured alike, and what looks at their videos.
+
+    Attributes:
+        configs: of the runs.
+        network: whose features distances are taken in.
+        judge: whose opinions are asked for.
+        device: of both.
+    """
 
     configs: list[Config]
     network: VideoNetwork
+    judge: VideoClassifier
     device: torch.device
 
 
@@ -99,6 +107,8 @@ def plan_of(sweep: Sweep) -> Plan:
     reserve_training, reserve_encoding = (max(need) for need in zip(*needs, strict=True))
     _check_data(configs, reserve_training, reserve_encoding)
     networks = _check_networks(configs)
+    for alike in networks:
+        _check_endpoints(alike)
     launcher = sweep.hydra.launcher
     joblib = sweep.multirun and "joblib" in launcher._target_
     side_by_side = _side_by_side(configs, int(launcher.get("n_jobs", 1)) if joblib else 1)
@@ -229,23 +239,23 @@ def _check_networks(configs: list[Config]) -> list[Alike]:
         with _gathered(faults):
             _try_perceptual(config)
     for group in alike.values():
-        run = RunContext(group[0])
+        run, judge = RunContext(group[0]), None
         with _gathered(faults):
-            found.append(Alike(group, feature_network(run.config.metrics.network, run.device), run.device))
+            judge = classifier(run.config.metrics.classifier, run.device)
         with _gathered(faults):
-            judge = classifier(run.config.metrics.classifier, run.device) or found[-1].network
-            _check_endpoints(group, found[-1].network.name, judge.name)
+            network = feature_network(run.config.metrics.network, run.device)
+            found.append(Alike(group, network, judge or network, run.device))
     if faults:
         raise UserError("; ".join(dict.fromkeys(faults)))
     return found
 
 
-def _check_endpoints(alike: list[Config], network: str, classifier: str) -> None:
-    """Refuse endpoints that the measures of runs do not know; the runs are measured alike."""
-    measures = build_measures(alike[0].metrics.measures).values()
+def _check_endpoints(alike: Alike) -> None:
+    """Refuse endpoints that the measures of runs do not know."""
+    measures = build_measures(alike.configs[0].metrics.measures).values()
     columns = [*(column for measure in measures for column in measure.columns), SPEED_COLUMN]
-    for config in alike:
-        check_columns(config, columns, network, classifier)
+    for config in alike.configs:
+        check_columns(config, columns, alike.network.name, alike.judge.name)
 
 
 @contextmanager
