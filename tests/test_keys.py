@@ -54,6 +54,7 @@ def keys(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> dict
 def test_what_changes_no_value_changes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = keys(tmp_path, monkeypatch, *ALL)
     housekeeping = (
+        *("endpoint=val/vqgan/psnr", "secondary=[val/vqgan/ssim]"),
         *("name=other", "question=why", "threads=1", "workers=1", "compile=true"),
         *("metrics.batch_size=3", "codes.batch_size=5", "sampling.batch_size=2", "sampling.gaps_at_once=3"),
         *("sampling.decode_chunk=4", "vqgan.training.usage_window=7", "longest_frames=480", "trainer=auto"),

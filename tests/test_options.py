@@ -31,7 +31,8 @@ from tats_exp.features.vgg16 import TAP_WIDTHS, VGG16
 from tats_exp.report import make_report
 from tats_exp.report.protocols import measured_alike
 from tats_exp.report.runs import group_runs, load_runs
-from tats_exp.report.tables import make_table, to_text
+from tats_exp.report.table_formats import to_text
+from tats_exp.report.tables import make_table
 from tats_exp.report.verdict import make_verdict
 from tats_exp.run.job import run_job
 from tats_exp.run.plan import make_plan

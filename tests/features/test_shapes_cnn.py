@@ -1,9 +1,11 @@
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tats_exp import UserError
 from tats_exp.data.shapes import LABEL_NAMES, Shapes
 from tats_exp.features.shapes_cnn import WEIGHTS, ShapesCNN
 
@@ -83,3 +85,13 @@ def test_pretrained_is_fixed_and_small(network):
     again = ShapesCNN.pretrained()
     video, _ = clips(16, videos=4)
     assert torch.equal(network.features(video), again.features(video))
+
+
+def test_weights_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(WEIGHTS.read_bytes())
+    assert ShapesCNN.pretrained(own).checksum == ShapesCNN.pretrained().checksum
+    own.write_bytes(WEIGHTS.read_bytes()[:-1000])
+    for path, told in ((own, "not the weights of ShapesCNN"), (tmp_path / "none", "cannot be read")):
+        with pytest.raises(UserError, match=told):
+            ShapesCNN.pretrained(path)

@@ -4,29 +4,37 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tats_exp.report import figures
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.style import DARK, LIGHT, panels
-from tats_exp.run_folder import Protocol
+from tats_exp.run_folder import Column, Protocol
 from tests.report.declared import columns_of
 from tests.report.sweep import PROTOCOL
 
+KEY = "some/curve"
+CURVE = Column(KEY, ("Curve of", "net"), "C.", "Fréchet distance", "lower", is_curve=True)
+LAST = Column(f"{KEY}/last", ("last", "window"), "L.", "Fréchet distance", "lower", figure="distances")
 
-def group(name: str, curves: list[list[float]], values: list[float] | None = None) -> Group:
+
+def group(
+    name: str, curves: list[list[float]], values: list[float] | None = None, curve: Column = CURVE, **more: object
+) -> Group:
     runs = [
         Run(
             Path("nowhere"),
             f"{name}{seed}",
             "finished",
             choices={"seed": str(seed)},
-            curves={"fvd/net": curve},
-            values={"fvd/net/last": values[seed]} if values else {},
-            floors={"real": {"fvd/net": 1.5}},
+            curves={KEY: series},
+            values={LAST.key: values[seed]} if values else {},
+            floors={"real": {KEY: 1.5}},
             protocol=Protocol.from_dict(PROTOCOL),
-            columns=columns_of(["fvd/net"]),
+            columns=(curve, LAST),
+            **more,
         )
-        for seed, curve in enumerate(curves)
+        for seed, series in enumerate(curves)
     ]
     return Group(f"padding={name}", name, {"padding": name}, runs)
 
@@ -41,6 +49,40 @@ def test_a_curve_shows_every_seed_their_mean_and_the_floor() -> None:
     assert figure.axes[0].get_xlabel() == "window of 16 frames"
 
 
+def test_the_mean_of_ratios_is_that_of_logarithms_with_its_interval() -> None:
+    ratio = replace(CURVE, ratio=True)
+    figure = figures.curves([group("zero", [[1.0, 2.0], [4.0, 8.0], [2.0, 16.0]], curve=ratio)], LIGHT)
+    (axis,) = figure.axes
+    bold = max(axis.get_lines(), key=lambda line: line.get_linewidth())
+    assert np.asarray(bold.get_ydata()) == pytest.approx([2.0, 256 ** (1 / 3)]) and axis.get_yscale() == "log"
+    (band,) = axis.collections
+    logs = np.log([[1.0, 4.0, 2.0], [2.0, 8.0, 16.0]])
+    ends = [stats.t.interval(0.95, 2, each.mean(), stats.sem(each)) for each in logs]
+    drawn = band.get_paths()[0].vertices
+    for window, (low, high) in enumerate(ends):
+        assert {round(y, 6) for x, y in drawn if x == window} == {round(np.exp(low), 6), round(np.exp(high), 6)}
+
+
+def test_a_wide_interval_leaves_the_lines_to_be_seen() -> None:
+    figure = figures.curves([group("zero", [[10.0, 11.0], [14.0, 13.0]])], LIGHT)
+    low, high = figure.axes[0].get_ylim()
+    assert low == pytest.approx(0) and 14 < high < 16
+
+
+def test_the_curve_of_the_endpoint_is_drawn_alone_with_real_video_dashed() -> None:
+    truth = Column("truth/curve", ("Real", ""), "T.", is_curve=True)
+    runs = group("zero", [[2.0, 9.0], [3.0, 8.0]], [9.0, 8.0], endpoint=LAST.key)
+    both = [
+        replace(run, curves=run.curves | {"truth/curve": [1.0 + place, 1.0]}, columns=(*run.columns, truth))
+        for place, run in enumerate(runs.runs)
+    ]
+    figure = figures.endpoint_curve([replace(runs, runs=both)], LIGHT)
+    (axis,) = figure.axes
+    dashed = [np.asarray(line.get_ydata()).tolist() for line in axis.get_lines() if line.get_linestyle() == "--"]
+    assert [1.5, 1.0] in dashed
+    assert figures.endpoint_curve([group("zero", [[2.0, 9.0]])], LIGHT) is None
+
+
 def test_seeds_of_different_length_share_the_windows_both_have() -> None:
     figure = figures.curves([group("zero", [[1.0, 2.0, 3.0], [3.0, 4.0]])], LIGHT)
     bold = max(figure.axes[0].get_lines(), key=lambda line: line.get_linewidth())
@@ -48,7 +90,7 @@ def test_seeds_of_different_length_share_the_windows_both_have() -> None:
 
 
 def test_bars_are_means_and_dots_are_seeds() -> None:
-    figure = figures.bars([group("zero", [[1.0]] * 3, [2.0, 4.0, 9.0])], LIGHT, "frechet")
+    figure = figures.bars([group("zero", [[1.0]] * 3, [2.0, 4.0, 9.0])], LIGHT, "distances")
     (axis,) = figure.axes
     assert axis.patches[0].get_height() == pytest.approx(5.0)
     assert sorted(axis.collections[0].get_offsets()[:, 1]) == [2.0, 4.0, 9.0]
@@ -131,6 +173,6 @@ def test_a_long_path_among_the_choices_leaves_room_for_what_is_drawn(tmp_path: P
     groups = [replace(one, short=one.label.replace(" padding=", ", ")) for one in groups]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert {"curves", "frechet"} <= set(figures.draw_figures(groups, tmp_path))
+        assert {"curves", "distances"} <= set(figures.draw_figures(groups, tmp_path))
     assert figures._brief("padding=zero norm=batch") == "padding=zero norm=batch"
     assert figures._brief(f"{long}b seed=1").endswith("_long_nameb seed=1")

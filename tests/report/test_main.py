@@ -12,12 +12,13 @@ FVD = "fvd/shapes_cnn/last"
 def test_table_verdict_and_page_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for padding, value in (("zero", 9.0), ("real", 4.0)):
         for seed in range(2):
-            write_run(tmp_path / f"{padding}{seed}", {"padding": padding, "seed": str(seed)}, {FVD: value + seed})
+            choices = {"padding": padding, "seed": str(seed)}
+            write_run(tmp_path / f"{padding}{seed}", choices, {FVD: value + seed}, endpoint=FVD)
     write_run(tmp_path / "lost", {"padding": "loop", "seed": "0"}, state="failed", error="disk full")
     assert main([str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "padding=zero, mean of 2" in out and "9.5 ± 0.7" in out and "floor: real vs other real" in out
-    assert "Both seeds agree that padding=zero" in out
+    assert "is not decided between padding=zero and padding=real (2.12 times [" in out
     assert "padding=loop seed=0 (failed): disk full" in out
     assert str(tmp_path / "report" / "index.html") in out.splitlines()[-1]
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tats_exp.report import make_report, page
+from tats_exp.report.pictures import pictures_of
 from tats_exp.report.runs import group_runs, load_runs
 from tats_exp.report.videos import films_of
-from tests.report.sweep import demo_sweep, write_run, write_video
+from tests.report.sweep import PROTOCOL, demo_sweep, write_curves, write_frames, write_run, write_video
 
 VOID = {"meta", "img", "source", "input", "br"}
 
@@ -66,7 +67,7 @@ def test_failed_jobs_are_named_with_their_error_and_cannot_inject_markup(html: s
 
 def test_figures_lie_next_to_the_page_in_both_inks(sweep: Path) -> None:
     names = {path.name for path in (sweep / "report" / "figures").iterdir()}
-    for figure in ("film_strip", "first_frames", "curves", "frechet", "time_agnosticity", "code_histogram", "losses"):
+    for figure in ("endpoint", "endpoint_narrow", "film_strip", "first_frames", "curves", "code_histogram", "losses"):
         assert {f"{figure}.png", f"{figure}_dark.png"} <= names
 
 
@@ -91,27 +92,57 @@ def test_a_label_inside_a_longer_one_keeps_its_own_colour(tmp_path: Path) -> Non
     for place, padding in enumerate(("zero", "zero_space")):
         for seed in range(2):
             choices = {"padding": padding, "seed": str(seed)}
-            write_run(tmp_path / f"{padding}{seed}", choices, {"codes/unchanged": 0.5 + place / 4 + seed / 100})
+            values = {"codes/unchanged": 0.5 + place / 4 + seed / 100}
+            write_run(tmp_path / f"{padding}{seed}", choices, values, endpoint="codes/unchanged")
     html = make_report(tmp_path).page.read_text()
-    verdict = html.split('<ul class="verdict">')[1].split("</ul>")[0]
+    verdict = html.split('<p class="lead">')[1].split("</p>")[0]
     assert 'var(--c0)">padding=zero</span>' in verdict and 'var(--c1)">padding=zero_space</span>' in verdict
 
 
-def test_comparisons_without_a_difference_are_folded_away_and_not_lost(tmp_path: Path) -> None:
-    for place, padding in enumerate(("zero", "real")):
-        for seed in range(2):
-            values = {"codes/unchanged": 0.5 + place / 4, "codes/place_probe": 0.3 + seed / 10 + place / 20}
-            write_run(tmp_path / f"{padding}{seed}", {"padding": padding, "seed": str(seed)}, values)
-    seen, folded = make_report(tmp_path).page.read_text().split("<summary>No difference seen: 1 more")
-    assert "codes unchanged under a shift" in seen and "place-probe accuracy" not in seen.split("What can be said")[1]
-    assert "no difference seen" in folded.split("</details>")[0]
+def test_the_answer_is_followed_by_curve_videos_table_and_the_folded_rest(html: str) -> None:
+    marks = [
+        'class="answer',
+        'class="frames"',
+        "Layout distance</h2>",
+        'class="player"',
+        'class="wide"',
+        "<details><summary>All",
+    ]
+    places = [html.index(mark) for mark in marks]
+    assert places == sorted(places)
+    folded = html.split("<details>", 1)
+    assert "All figures" in folded[1] and "Secondary endpoints" in folded[1] and html.count("mean of 1") == 0
 
 
-def test_that_one_seed_proves_nothing_is_not_folded_away(tmp_path: Path) -> None:
-    for place, padding in enumerate(("zero", "real")):
-        write_run(tmp_path / padding, {"padding": padding, "seed": "0"}, {"codes/unchanged": 0.5 + place / 4})
+def test_the_picture_of_each_choice_is_embedded_with_the_numbers_of_its_frames(sweep: Path, html: str) -> None:
+    pictures = pictures_of(group_runs(load_runs(sweep)))
+    assert [(picture.choice.text, picture.seed) for picture in pictures] == [("real", "0"), ("zero", "0")]
+    for picture in pictures:
+        assert (picture.frames, picture.columns, picture.rows, picture.of_all) == ([0, 15], 2, 8, 8)
+        assert picture.data in html and picture.words in html
+    assert html.count("<span>15</span>") == 2
+
+
+def test_of_many_choices_fewer_videos_are_shown_and_a_picture_of_another_size_has_no_numbers(tmp_path: Path) -> None:
+    for place in range(4):
+        run = write_run(tmp_path / f"{place}", {"padding": str(place), "seed": "0"}, protocol=PROTOCOL | {"windows": 2})
+        write_frames(run / "videos" / "frames.png", [0, 15, 31], 0.0, place)
+    pictures = pictures_of(group_runs(load_runs(tmp_path)))
+    assert {(picture.rows, picture.of_all) for picture in pictures} == {(4, 8)}
+    write_frames(tmp_path / "0" / "videos" / "frames.png", [0, 15], 0.0, 0)
+    assert [len(picture.frames) for picture in pictures_of(group_runs(load_runs(tmp_path)))] == [0, 3, 3, 3]
+
+
+def test_a_page_of_folders_speaks_of_no_seeds_and_no_samples(tmp_path: Path) -> None:
+    for folder in "ab":
+        status = {"experiment": "evaluate", "description": "How far?"}
+        run = write_run(tmp_path / folder, {"generated": folder}, {"fvd/shapes_cnn/last": 0.5}, **status)
+        write_curves(run, {"codes/js_divergence": [0.1, 0.2]})
+        write_video(run / "videos" / "samples.mp4", 4, 0.0, 0)
     html = make_report(tmp_path).page.read_text()
-    assert "one seed proves nothing" in html.split("What can be said")[1] and "No difference seen" not in html
+    words = re.sub(r"<(style|script|dl)>.*?</\1>|<[^>]*>", " ", html, flags=re.DOTALL)
+    assert not re.search(r"\b(seeds?|trainings?|sampled?|samples)\b", words, flags=re.IGNORECASE)
+    assert "Every folder" in words and "folders measured" in words
 
 
 def test_a_broken_video_costs_its_strip_and_nothing_else(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from tats_exp.report.runs import group_runs, load_runs
-from tests.report.sweep import write_curves, write_histogram, write_losses, write_run
+from tests.report.sweep import PROTOCOL, write_curves, write_histogram, write_losses, write_run
 
 
 def test_what_a_run_left_is_read_back(tmp_path: Path) -> None:
@@ -29,19 +30,33 @@ def test_runs_are_found_at_any_depth_in_natural_order(tmp_path: Path) -> None:
     assert load_runs(tmp_path / "deep" / "deeper" / "seed=9")[0].name == "seed=9"
 
 
-def test_a_floor_holds_for_the_keys_below_it_and_the_nearest_wins(tmp_path: Path) -> None:
+def test_the_floor_of_a_curve_is_that_of_its_ends_and_of_nothing_else(tmp_path: Path) -> None:
     write_run(tmp_path / "a", {}, floors={"real": {"fvd/net": 1.0, "fvd/net/last": 2.0}})
     (run,) = load_runs(tmp_path)
     assert run.floor("real", "fvd/net/window_0") == run.floor("real", "fvd/net") == 1.0
     assert run.floor("real", "fvd/net/last") == 2.0
+    assert run.floor("real", "fvd/net/growth") is None and run.floor("real", "fvd/net/last/std") is None
     assert run.floor("real", "fvd/network") is None and run.floor("reconstruction", "fvd/net") is None
 
 
-def test_null_means_never_and_nan_means_not_measured(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "a", {}, {"drift/first_window": None, "fvd/net/last": float("nan")})
-    assert "NaN" in (folder / "metrics.json").read_text()
+def test_never_is_infinite_and_null_or_nan_is_not_defined(tmp_path: Path) -> None:
+    values = {"drift/first_window": math.inf, "drift/joints": None, "fvd/net/last": float("nan")}
+    text = (write_run(tmp_path / "a", {}, values) / "metrics.json").read_text()
+    assert "NaN" in text and '"never"' in text
     (run,) = load_runs(tmp_path)
-    assert run.values == {"drift/first_window": None}
+    assert run.values == {"drift/first_window": math.inf, "drift/joints": None, "fvd/net/last": None}
+
+
+@pytest.mark.parametrize(("generated", "real", "is_shown"), [(8, 8, True), (7, 128, False), (128, 7, False)])
+def test_values_over_few_videos_are_refused_and_those_of_codes_are_not(
+    tmp_path: Path, generated, real, is_shown
+) -> None:
+    protocol = PROTOCOL | {"n_generated": generated, "n_real": real}
+    folder = write_run(tmp_path / "a", {}, {"kvd/net/last": -60.0, "codes/place_probe": 0.3}, protocol=protocol)
+    write_curves(folder, {"kvd/net": [5.4, -60.0], "codes/js_divergence": [0.1, 0.2]})
+    (run,) = load_runs(tmp_path)
+    assert ("kvd/net/last" in run.values) == ("kvd/net" in run.curves) == (not run.refused) == is_shown
+    assert "codes/place_probe" in run.values and "codes/js_divergence" in run.curves
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,17 @@
 import csv
 import io
+import math
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tats_exp.report.columns import MOST
 from tats_exp.report.runs import group_runs, load_runs
-from tats_exp.report.tables import TEXT_WIDTH, Table, make_table, to_csv, to_markdown, to_text
+from tats_exp.report.table_formats import TEXT_WIDTH, to_csv, to_markdown, to_text
+from tats_exp.report.tables import Table, make_other_table, make_table, side_by_side
+from tests.report.made_runs import DIFFERENCE
 from tests.report.sweep import PROTOCOL, write_run
 
 FVD = "fvd/shapes_cnn/last"
@@ -37,26 +42,25 @@ def test_every_seed_is_a_row_and_means_use_the_sample_deviation(tmp_path: Path) 
 
 def test_one_seed_has_no_spread(tmp_path: Path) -> None:
     table = sweep(tmp_path, {"real": [2.0]})
-    assert table.rows[1].kind == "mean" and table.rows[1].cells[0].std is None
-    assert "±" not in to_text(table)
+    assert [row.kind for row in table.rows] == ["seed", "floor", "floor"]
+    assert "±" not in to_text(table) and "mean of" not in to_text(table)
 
 
 def test_both_floors_are_rows(tmp_path: Path) -> None:
     rows = {
         row["choices"]: row[FVD] for row in rows_of(sweep(tmp_path, {"real": [2.0, 3.0]})) if row["kind"] == "floor"
     }
-    assert rows == {"floor: real vs other real": "1.7", "floor: reconstruction vs real": "2.1"}
-
-
-def test_values_below_twice_the_floor_are_marked(tmp_path: Path) -> None:
-    table = sweep(tmp_path, {"real": [3.39, 3.41]})
-    assert [row.cells[0].within_floor for row in table.rows if row.kind == "seed"] == [True, False]
+    assert rows == {"floor: real vs other real": "1.7", "floor: rebuilt vs real": "2.1"}
 
 
 def test_never_is_said_and_never_averaged(tmp_path: Path) -> None:
-    table = sweep(tmp_path, {"a": [None, None], "b": [4.0, None], "c": [4.0, 5.0]}, "drift/first_window")
+    never = math.inf
+    values = {"a": [never, never], "b": [4.0, never], "c": [4.0, 5.0], "d": [None, never], "e": [None, None]}
+    table = sweep(tmp_path, values, "drift/collapse_window")
     means = [table.texts(row)[0] for row in table.rows if row.kind == "mean"]
-    assert means == ["never", "1/2 never", "4.5 ± 0.7"]
+    assert means == ["never", "1/2 never", "4.5 ± 0.7", "never", "–"]
+    rows = rows_of(table)
+    assert [row["drift/collapse_window"] for row in rows if row["choices"] == "padding=b"] == ["4.0", "inf", "inf"]
 
 
 def test_a_metric_that_a_run_lacks_is_a_gap_and_not_a_zero(tmp_path: Path) -> None:
@@ -121,7 +125,7 @@ def test_a_table_wider_than_a_terminal_goes_on_below_with_every_column_once(tmp_
     table = make_table(group_runs(load_runs(tmp_path)))
     lines = to_text(table).splitlines()
     assert max(map(len, lines)) <= TEXT_WIDTH
-    assert sum(line.count("network_number_") for line in lines) == 12
+    assert sum(line.count("network_number_") for line in lines) == MOST
     assert sum("seed 0" in line for line in lines) == sum("last window" in line for line in lines) > 1
 
 
@@ -134,10 +138,30 @@ def test_a_run_without_a_seed_is_one_row(tmp_path: Path) -> None:
 
 def test_what_all_choices_share_is_read_last(tmp_path: Path) -> None:
     for place, mask in enumerate("ab"):
-        values = {"codes/unchanged": 0.5, "drift/frozen/last": place / 2, "codes/place_probe": 0.3}
-        write_run(tmp_path / mask, {"mask": mask, "seed": "0"}, values)
+        columns = [replace(DIFFERENCE, key=key) for key in ("of_vqgan", "of_samples", "of_codes")]
+        values = {"of_vqgan": 0.5, "of_samples": place / 2, "of_codes": 0.3}
+        write_run(tmp_path / mask, {"mask": mask, "seed": "0"}, values, columns=columns)
     columns = [column.key for column in make_table(group_runs(load_runs(tmp_path))).columns]
-    assert columns == ["drift/frozen/last", "codes/unchanged", "codes/place_probe"]
+    assert columns == ["of_samples", "of_vqgan", "of_codes"]
+
+
+def test_both_tables_together_hold_every_value_once(tmp_path: Path) -> None:
+    values = {FVD: 4.0, "codes/unchanged": 0.5, "codes/usage/train": 0.25, "fvd/shapes_cnn/slope": None}
+    floors = {"real": {FVD: 1.0}, "chance": {"codes/unchanged": 0.125}}
+    for seed in range(2):
+        choices = {"padding": "zero", "seed": str(seed)}
+        write_run(tmp_path / f"{seed}", choices, values, floors=floors, endpoint=FVD)
+    groups = group_runs(load_runs(tmp_path))
+    one, other = make_table(groups), make_other_table(groups)
+    assert [column.key for column in one.columns] == [FVD]
+    rows = rows_of(side_by_side(one, other))
+    assert [row["kind"] for row in rows] == ["seed", "seed", "mean", "floor", "floor"]
+    keys = [FVD, "codes/unchanged", "codes/usage/train"]
+    assert [rows[0][key] for key in keys] == ["4.0", "0.5", "0.25"] and "fvd/shapes_cnn/slope" not in rows[0]
+    assert {row["choices"]: [row[key] for key in keys] for row in rows[3:]} == {
+        "floor: real vs other real": ["1.0", "", ""],
+        "chance": ["", "0.125", ""],
+    }
 
 
 def test_the_floor_of_a_vqgan_that_choices_share_is_counted_once(tmp_path: Path) -> None:

@@ -1,157 +1,171 @@
-import itertools
+"""The verdict answers first, says what intervals support, counts what it compared, and claims nothing else."""
+
+import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tats_exp.report.columns import table_columns
-from tats_exp.report.runs import Group, Run
-from tats_exp.report.verdict import Sentence, find, make_verdict
-from tests.report.declared import columns_of
+from tats_exp.report.runs import Group
+from tats_exp.report.verdict import Sentence, make_verdict
+from tests.report.made_runs import made_group
 
-PROBE = "codes/place_probe"
-FVD = "fvd/net/last"
+ENDPOINT = {"endpoint": "a/last", "secondary": ["b/last", "drift/collapse_window"]}
+NEVER = math.inf
+HIGH, LOW, MIDDLE = [10.0, 11.0, 10.5, 10.2], [1.0, 1.5, 1.2, 0.9], [5.0, 5.5, 5.2, 4.9]
 
 
-def group(padding: str, values: list[float | None], key: str = PROBE, floor: float | None = None) -> Group:
-    floors = {} if floor is None else {"real": {"fvd/net": floor}}
-    runs = [
-        Run(
-            Path(),
-            f"{padding}{seed}",
-            "finished",
-            choices={"seed": str(seed)},
-            values={key: value},
-            floors=floors,
-            columns=columns_of([key]),
-        )
-        for seed, value in enumerate(values)
+def group(name: str, a: list, b: list | None = None, windows: list | None = None, **more) -> Group:
+    values = {"a/last": a, "b/last": b or [None] * len(a), "drift/collapse_window": windows or [None] * len(a)}
+    return made_group({"padding": name}, values, **(ENDPOINT | more))
+
+
+def said(groups: list[Group], kind: str) -> list[str]:
+    return [sentence.text for sentence in make_verdict(groups) if sentence.kind == kind]
+
+
+def test_from_four_trainings_on_the_interval_answers():
+    (answer,) = said([group("zero", HIGH), group("real", LOW)], "answer")
+    assert answer.startswith(
+        "With padding=zero, distance a (lower is better) is 9.28 [8.62, 9.93] higher than with padd"
+    )
+
+
+def test_one_choice_with_much_to_say_says_it_first():
+    (answer,) = said([group("real", LOW), group("replicate", MIDDLE), group("zero", HIGH)], "answer")
+    assert answer.startswith("With padding=zero, distance a") and answer.count("higher than with") == 3
+    assert "; with padding=replicate, it is 4.00 [3.54, 4.46] higher than with padding=real." in answer
+
+
+def test_below_four_trainings_those_that_collapse_are_counted_and_the_record_is_named():
+    groups = [
+        group("real", LOW[:2], windows=[NEVER, NEVER]),
+        group("zero", HIGH[:2], windows=[2.0, 3.0], record="experiments/x/README.md"),
+        group("replicate", MIDDLE[:2], windows=[None, 4.0]),
     ]
-    return Group(f"padding={padding}", padding, {"padding": padding}, runs)
+    (answer,) = said(groups, "answer")
+    assert answer == (
+        "2 of 2 with padding=zero collapse by window 3, 1 of 1 with padding=replicate collapse by window 4, "
+        "0 of 2 with padding=real."
+    )
+    interval, record = said(groups, "detail")
+    assert "[" in interval and "experiments/x/README.md" in record
 
 
-def said(groups: list[Group], outcome: str) -> list[str]:
-    return [sentence.text for sentence in make_verdict(groups) if sentence.outcome == outcome]
+def test_where_none_collapses_the_interval_answers():
+    groups = [group("real", LOW[:2], windows=[NEVER, NEVER]), group("zero", HIGH[:2], windows=[NEVER, NEVER])]
+    assert "higher than with padding=real" in said(groups, "answer")[0]
+    assert said(groups, "detail") == ["0 of 4 trainings collapse."]
 
 
-def test_two_seeds_agree_only_when_all_of_one_exceed_all_of_the_other() -> None:
-    (apart,) = said([group("zero", [0.5, 0.6]), group("real", [0.2, 0.49])], "apart")
-    assert apart.startswith("Both seeds agree that padding=zero (0.5, 0.6) has a higher (worse) place-probe accuracy")
-    assert apart.endswith("than padding=real (0.2, 0.49).")
-    overlapping = [group("zero", [0.5, 0.6]), group("real", [0.2, 0.51])]
-    assert not said(overlapping, "apart")
-    assert "no difference seen" in said(overlapping, "same")[0]
+def test_what_the_interval_does_not_decide_is_said_of_the_endpoint_alone():
+    overlapping = [
+        group("zero", [1.0, 5.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]),
+        group("real", [2.0, 4.0, 3.5, 2.0], [2.0, 3.0, 4.0, 1.0]),
+    ]
+    (answer,) = said(overlapping, "answer")
+    assert answer.startswith(
+        "Distance a (lower is better) is not decided between padding=zero and padding=real (0.4 [−"
+    )
+    (how_much,) = said(overlapping, "secondary")
+    assert "quantity b" not in how_much
+    assert how_much.startswith("2 comparisons: 1 by the primary endpoint, 1 by secondary ones, of which none holds")
 
 
-def test_a_tie_is_no_difference() -> None:
-    assert not said([group("zero", [0.5, 0.6]), group("real", [0.2, 0.5])], "apart")
+def test_a_secondary_endpoint_is_told_with_its_adjusted_p():
+    groups = [group("zero", HIGH, [20.0, 30.0, 36.0, 31.0]), group("real", LOW, [2.0, 3.0, 4.5, 3.5])]
+    told, how_much = said(groups, "secondary")
+    assert told.startswith(
+        "With padding=zero, quantity b (higher is better) is 9.17 times [5.41, 15.6] as high as with"
+    )
+    assert (
+        "(p < 0.001)" in told and "1 holds after Holm's adjustment" in how_much and "unit: a training, 4 a" in how_much
+    )
 
 
-def test_the_order_of_the_choices_does_not_matter() -> None:
-    groups = [group("a", [1.0, 2.0]), group("b", [3.0, 4.0]), group("c", [2.5, 3.5])]
-    first = {(f.outcome, f.high.label, f.low.label) for f in find(groups)}
-    for order in itertools.permutations(groups):
-        assert {(f.outcome, f.high.label, f.low.label) for f in find(list(order))} == first
+def test_one_training_a_choice_is_said_once():
+    groups = [group("zero", [9.0], [1.0], [3.0]), group("real", [1.0], [2.0], [NEVER])]
+    texts = [sentence.text for sentence in make_verdict(groups)]
+    assert texts[0] == "1 of 1 with padding=zero collapse by window 3, 0 of 1 with padding=real."
+    assert (
+        sum("one training" in text for text in texts) == 1 and texts[-1] == "Nothing was compared." and len(texts) == 3
+    )
 
 
-@pytest.mark.parametrize("seeds", [(1, 1), (1, 5)])
-def test_one_seed_proves_nothing(seeds: tuple[int, int]) -> None:
-    sentences = make_verdict([group("zero", [9.0] * seeds[0]), group("real", [1.0] * seeds[1])])
-    assert [sentence.outcome for sentence in sentences] == ["one seed"]
-    assert "one seed proves nothing" in sentences[0].text and "agree" not in sentences[0].text
+def test_without_an_endpoint_nothing_is_claimed():
+    groups = [group("zero", HIGH, endpoint=None, secondary=()), group("real", LOW, endpoint=None, secondary=())]
+    assert make_verdict(groups) == [
+        Sentence("answer", "No endpoint was named before the runs, so no difference between choices is claimed here.")
+    ]
 
 
-def test_two_seeds_never_get_a_difference_and_three_do() -> None:
-    two = [group("zero", [5.0, 6.0]), group("real", [1.0, 2.0])]
-    three = [group("zero", [5.0, 6.0, 7.0]), group("real", [1.0, 2.0, 3.0])]
-    assert "±" not in said(two, "apart")[0]
-    text = said(three, "apart")[0]
-    assert text.startswith("All 3 seeds agree") and "(1 … 3; means differ by 4 ± 1.4)" in text
+def test_runs_that_name_other_endpoints_are_not_compared():
+    groups = [group("zero", HIGH, secondary=()), group("real", LOW)]
+    assert "do not name the same endpoint" in said(groups, "answer")[0] and not said(groups, "secondary")
 
 
-def test_distances_within_the_floor_count_as_equal() -> None:
-    within = [group("zero", [3.0, 3.3], FVD, 1.7), group("real", [2.0, 2.5], FVD, 1.7)]
-    assert "all within the floor (below 2 × 1.7)" in said(within, "floor")[0] and not said(within, "apart")
-    partly = [group("zero", [3.3, 3.9], FVD, 1.7), group("real", [2.0, 2.5], FVD, 1.7)]
-    assert "count as equal" in said(partly, "same")[0] and not said(partly, "apart")
-    above = [group("zero", [3.5, 3.9], FVD, 1.7), group("real", [2.0, 2.5], FVD, 1.7)]
-    assert "padding=real (2, 2.5; within the floor)" in said(above, "apart")[0]
+def test_an_endpoint_that_counts_is_counted():
+    counted = {"endpoint": "drift/collapse_window", "secondary": ()}
+    groups = [
+        group("zero", HIGH, windows=[1.0, 2.0, 2.0, NEVER], **counted),
+        group("real", LOW, windows=[NEVER] * 4, **counted),
+    ]
+    assert said(groups, "answer") == ["3 of 4 with padding=zero collapse by window 2, 0 of 4 with padding=real."]
+    assert said(groups, "secondary") == ["Nothing was compared."]
 
 
-def test_never_is_later_than_any_window() -> None:
-    key = "drift/first_window"
-    (apart,) = said([group("zero", [3.0, 40.0], key), group("real", [None, None], key)], "apart")
-    assert "padding=real (never, never) has a later (better) window of collapse than padding=zero (3, 40)" in apart
-    assert said([group("zero", [3.0, None], key), group("real", [None, None], key)], "apart") == []
+@pytest.mark.parametrize(
+    ("one", "other", "why"),
+    [
+        ([None] * 2, [1.0, 2.0], "a choice has no value of it"),
+        ([1.0], [1.0, 2.0], "one training of a choice has no spread"),
+        ([1.0, 1.0], [2.0, 2.0], "nothing spreads"),
+    ],
+)
+def test_why_there_is_no_interval(one, other, why):
+    assert said([group("zero", one), group("real", other)], "answer")[0].endswith(f"no interval, since {why}.")
 
 
-def test_likelihoods_of_different_codebooks_are_never_compared() -> None:
-    key = "val/transformer/nll"
-    groups = [group("zero", [1.0, 1.1], key), group("real", [3.0, 3.1], key)]
-    assert [column.key for column in table_columns(groups[0].runs)] == [key]
-    assert find(groups) == []
+def test_what_all_choices_share_is_said_in_one_line():
+    alike = [group(name, HIGH, [1.0, 2.0, 3.0, 4.0]) for name in ("zero", "real")]
+    assert said(alike, "answer") == ["Distance a is the same in all choices, training by training."]
+    assert said(alike, "note") == [
+        "The same in all choices that have them, training by training: distance a and quantity b."
+    ]
 
 
-def test_a_metric_that_one_choice_lacks_is_not_compared() -> None:
-    assert find([group("zero", [None, None]), group("real", [3.0, 3.1])]) == []
-
-
-def test_the_grain_of_salt_is_what_chance_gives() -> None:
+def test_a_two_by_two_tells_main_effects_and_what_both_do_together():
     random = np.random.default_rng(0)
-    draws = random.normal(size=(20_000, 5))
-    low, high = draws[:, :2], draws[:, 2:]
-    apart = (low.min(1) > high.max(1)) | (high.min(1) > low.max(1))
-    (note,) = said([group("a", [1.0, 2.0]), group("b", [1.5, 2.5, 3.5])], "note")
-    assert "2 seeds against 3" in note
-    odds = float(note.split("1 of ")[1].split()[0])
-    assert apart.mean() == pytest.approx(1 / odds, rel=0.05)
+    means = {"zz": 9.0, "zr": 5.0, "rz": 2.0, "rr": 1.0}
+    groups = [
+        made_group({"e": e, "d": d}, {"a/last": (mean + 0.1 * random.normal(size=4)).tolist()}, endpoint="a/last")
+        for (e, d), mean in means.items()
+    ]
+    (answer,) = said(groups, "answer")
+    assert answer.startswith("With e=z, whatever d, distance a (lower is better) is 5.6")
+    assert "with d=z, whatever e, it is 2.5" in answer
+    assert "the difference of e=z to e=r is 2.92" in answer and "greater with d=z than with d=r" in answer
+    assert "contrasts of four means (Welch-Satterthwaite)" in said(groups, "secondary")[-1]
 
 
-def test_nothing_to_compare_is_said() -> None:
-    assert make_verdict([]) == [Sentence("note", "No run finished: no verdict.")]
+def test_nothing_to_compare_is_said():
+    assert make_verdict([]) == [Sentence("answer", "No run finished: no verdict.")]
     (only,) = make_verdict([group("zero", [1.0, 2.0])])
     assert "nothing to compare" in only.text
 
 
-def test_metrics_of_a_shared_model_are_told_in_one_line() -> None:
-    groups = [group(name, [0.5, 0.6]) for name in "abc"]
-    (text,) = said(groups, "same")
-    assert text == "The same in all choices that have them, seed by seed: place-probe accuracy."
-    assert "no difference seen" in said([group("a", [0.5, 0.6]), group("b", [0.6, 0.5])], "same")[0]
-    assert "no difference seen" in said([*groups, group("d", [0.55, 0.6])], "same")[0]
+def test_folders_of_videos_are_no_trainings():
+    of_folders = []
+    for name, value in (("a", 3.0), ("b", 9.0)):
+        one = group(name, [value], endpoint=None, secondary=())
+        runs = [replace(run, choices={"generated": name}, floors={"real": {"a/last": 1.5}}) for run in one.runs]
+        of_folders.append(replace(one, label=f"generated={name}", runs=runs))
+    answer, once = make_verdict(of_folders)
+    assert answer.text == "Distance a: 3 for generated=a and 9 for generated=b; real against other real: 1.5."
+    assert "not the model" in once.text and not any("seed" in s.text or "training" in s.text for s in (answer, once))
 
 
-def test_choices_that_are_all_alike_are_told_once() -> None:
-    groups = [group(name, [1.0, 2.0 + place]) for place, name in enumerate("abcd")]
-    (text,) = said(groups, "same")
-    assert text.count("padding=") == 4 and "among" in text
-
-
-def test_one_low_choice_is_told_once() -> None:
-    groups = [group("zero", [0.1, 0.2]), *(group(name, [0.5, 0.6]) for name in "abc")]
-    (text,) = said(groups, "apart")
-    assert "padding=zero (0.1, 0.2) has a lower (better) place-probe accuracy than padding=a" in text
-    assert all(f"padding={name} (0.5, 0.6)" in text for name in "abc")
-
-
-def test_no_pair_that_came_out_apart_is_left_untold_or_told_twice() -> None:
-    groups = [group(f"p{place}", [float(place), place + 0.5]) for place in range(5)]
-    told = 0
-    for text in said(groups, "apart"):
-        told += text.count("padding=") - 1
-    assert told == 10 and len(said(groups, "apart")) == 4
-
-
-def test_bad_reconstruction_is_told_and_good_is_not() -> None:
-    key = "fvd/net/reconstruction"
-    bad = said([group("zero", [70.0, 75.0], key, 1.7), group("real", [2.0, 2.5], key, 1.7)], "note")
-    assert any("up to 75 where real against real is 1.7" in text for text in bad)
-    good = said([group("zero", [3.0, 3.3], key, 1.7), group("real", [2.0, 2.5], key, 1.7)], "note")
-    assert not any("reconstructions" in text for text in good)
-
-
-def test_what_a_reader_has_to_know_is_told_once() -> None:
+def test_what_a_reader_has_to_know_is_told_once():
     groups = [group("zero", [1.0, 2.0]), group("real", [3.0, 4.0])]
     noted = [replace(each, runs=[replace(run, notes=("few videos",)) for run in each.runs]) for each in groups]
     for some in (noted, noted[:1]):

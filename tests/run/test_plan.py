@@ -40,6 +40,8 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["seed=0,1"], "add -m"),
         (["metrics.network._target_=torch.nn.Identity"], "metrics.network._target_=torch.nn.Identity: no VideoNetwork"),
         (["seed=-1"], "seed=-1"),
+        (["secondary=[val/vqgan/psnr]"], "secondary=[val/vqgan/psnr]: no endpoint is named"),
+        (["endpoint=val/vqgan/psn"], "endpoint=val/vqgan/psn: no measure declares this column; did you mean 'val/vq"),
         (["+padding.halves={encoder:{_target_:os.getcwd},decoder:{_target_:os.getcwd}}"], "padding.halves: not to be"),
         (["+condition._partial_=true"], "condition._partial_=true: it is to be built"),
         (["vqgan.model.norm={_target_:os.getcwd}"], "vqgan.model.norm="),

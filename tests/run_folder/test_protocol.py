@@ -13,6 +13,7 @@ ONE = Protocol(
     n_real=128,
     n_generated=128,
     repeats=1,
+    reference="real",
     split="train",
     clip_length=16,
     windows=3,

@@ -19,6 +19,9 @@ STATUS = Status(
     seconds={"vqgan": 1.5, "total": 2.0},
     reused=("codes",),
     stages={"vqgan": "ab12"},
+    record="experiments/padding_ablation/README.md",
+    endpoint="layout/growth",
+    secondary=("fvd/{network}/last",),
     version={"tats-exp": "0.1.0"},
     commit="c0ffee",
 )
@@ -27,7 +30,7 @@ STATUS = Status(
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     mask = MaskLeak(mask="b", window=(3, 2, 2), condition_length=1, visible=[[1.0]], leak=[[None, 0.5], [0.25, None]])
     metrics = Metrics(
-        values={"a": 0.1, "never": None},
+        values={"a": 0.1, "b": None, "c": math.inf},
         floors={"real": {"a": 1.7}},
         notes=("one",),
         protocol=Protocol.from_dict(PROTOCOL),
@@ -45,6 +48,14 @@ def test_values_that_are_no_numbers_are_written_as_null(tmp_path: Path) -> None:
     assert written["values"] == {"a": 1.0, "b": None, "c": None, "d": None}
     assert written["floors"] == {"real": {"a": 1.0}}
     assert written["protocol"] == {**PROTOCOL, "given_frames": 0}
+
+
+def test_infinity_is_never_where_a_column_counts_and_null_elsewhere(tmp_path: Path) -> None:
+    counts = Column("a", ("a", ""), "Windows until a.", never=True)
+    values = {"a": math.inf, "b": math.inf, "c": -math.inf}
+    write_metrics(tmp_path, values, {}, [], Protocol.from_dict(PROTOCOL), [counts])
+    assert json.loads((tmp_path / "metrics.json").read_text())["values"] == {"a": "never", "b": None, "c": None}
+    assert Metrics.read(tmp_path).values == {"a": math.inf, "b": None, "c": None}
 
 
 def test_keys_of_another_version_are_passed_over_and_choices_are_text(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tats_exp import UserError
 from tats_exp.cli import path_of
 from tats_exp.config.build import blamed_on, build
+from tats_exp.config.endpoints import check_endpoints
 from tats_exp.config.measures import build_measures
 from tats_exp.config.models import build_adversaries, build_paddings, build_pixel_loss, build_vqgan, transformer_of
 from tats_exp.config.padding import with_halves
@@ -57,6 +58,7 @@ def check(cfg: DictConfig) -> Config:
         UserError: in one line, naming the key, what was given and what is allowed.
     """
     config = validated(with_halves(cfg), Config)
+    check_endpoints(config)
     if config.vqgan.checkpoint is not None:
         with path_of("vqgan.checkpoint", config.vqgan.checkpoint):
             config = config.model_copy(update={"vqgan": filled_vqgan(config.vqgan, config.padding)})

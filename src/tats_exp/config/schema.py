@@ -8,7 +8,7 @@ import typing
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -100,16 +100,23 @@ class Metrics(Section):
         return resamples
 
 
+ColumnKey = Annotated[str, Field(pattern=r"^([\w./-]|\{network\}|\{classifier\})+$")]
+"""Key of a column of values; `{network}` and `{classifier}` stand for the networks that are asked."""
+
+
 class Config(Section):
     """One run, checked. See conf/config.yaml for what each key means."""
 
     name: str = Field(pattern=r"^\w[\w.-]*$")
     question: str | None
+    endpoint: ColumnKey | None
+    secondary: list[ColumnKey] = Field(max_length=7)
     seed: int = Field(ge=0)
     frames: int = Field(ge=1)
     resolution: int = Field(ge=1)
     long_frames: int = Field(ge=1)
     longest_frames: int = Field(ge=1)
+    context: int = Field(ge=1)
     eval_videos: int = Field(ge=2)
     reference_videos: int = Field(ge=2)
     threads: int | None = Field(ge=1)

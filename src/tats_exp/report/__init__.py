@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from tats_exp.files import atomic
 from tats_exp.report.protocols import Alike, measured_alike, not_alike
 from tats_exp.report.runs import Run, group_runs, load_runs
-from tats_exp.report.tables import make_table, to_csv, to_markdown, to_text
+from tats_exp.report.table_formats import to_csv, to_markdown, to_text
+from tats_exp.report.tables import make_other_table, make_table, side_by_side
 from tats_exp.report.verdict import make_verdict
 
 if TYPE_CHECKING:
@@ -88,17 +89,17 @@ def _make_part(alike: Alike, heading: str, folder: Path, left_out: list[Run]) ->
     from tats_exp.report.page import Part
 
     groups = group_runs(alike.runs)
-    table, verdict = make_table(groups), make_verdict(groups)
+    table, others, verdict = make_table(groups), make_other_table(groups), make_verdict(groups)
     figures = draw_figures(groups, folder / "figures")
     texts = {
-        "table.csv": to_csv(table, left_out),
+        "table.csv": to_csv(side_by_side(table, others), left_out),
         "table.md": to_markdown(table),
         "verdict.txt": "".join(f"{sentence.text}\n" for sentence in verdict),
     }
     for name, text in texts.items():
         with atomic(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    return Part(heading, groups, table, verdict, figures)
+    return Part(heading, groups, table, others, verdict, figures)
 
 
 def _clear(output: Path) -> None:

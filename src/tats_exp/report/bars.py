@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tats_exp.report.columns import table_columns
+from tats_exp.report.columns import value_columns
 from tats_exp.report.panel import add_legend, draw_floors, name_axes
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.style import Ink, panels
@@ -18,7 +18,7 @@ from tats_exp.run_folder import Column
 
 def bar_figures(groups: list[Group]) -> list[str]:
     """Names of the figures of bars that the columns of the runs ask for."""
-    columns = table_columns([run for group in groups for run in group.runs])
+    columns = value_columns([run for group in groups for run in group.runs])
     return list(dict.fromkeys(column.figure for column in columns if column.figure))
 
 
@@ -26,7 +26,7 @@ def bars(groups: list[Group], ink: Ink, name: str) -> Figure | None:
     """Values as bars with a dot per seed, the floors as lines: one panel per column that asks for this figure."""
     beside = BESIDE.get(name)
     runs = [run for group in groups for run in group.runs]
-    shown = [column for column in table_columns(runs) if column.figure == name]
+    shown = [column for column in value_columns(runs) if column.figure == name]
     if not shown:
         return None
     tall = max(len(group.short) for group in groups) > 12 or len(groups) > 5
@@ -68,7 +68,7 @@ BESIDE = {"reconstruction": _error_by_frame}
 
 def _bar_panel(axis: Axes, column: Column, groups: list[Group], ink: Ink) -> None:
     for place, group in enumerate(groups):
-        numbers = [number for number in column.numbers(group.values(column.key)) if math.isfinite(number)]
+        numbers = [number for number in group.values(column.key) if math.isfinite(number)]
         if not numbers:
             continue
         axis.bar(place, statistics.fmean(numbers), width=0.62, color=ink.colour(place), alpha=0.45, linewidth=0)

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tats_exp.report.bars import bar_figures, bars
-from tats_exp.report.curves import curves
+from tats_exp.report.curves import curves, endpoint_curve
 from tats_exp.report.film_strip import film_strip, read_reconstructions, read_strips
 from tats_exp.report.masks import masks
 from tats_exp.report.panel import add_legend, name_axes
@@ -23,6 +23,9 @@ from tats_exp.report.runs import Group
 from tats_exp.report.style import DARK, LIGHT, Ink, panels, save
 
 LOSS_PANELS = 12
+ENDPOINT, NARROW = "endpoint", "endpoint_narrow"
+"""The figure that follows the answer, and how a phone shows it."""
+NARROW_WIDTH = 4.4
 LETTERS = 40
 """Letters of one choice that fit into a figure."""
 
@@ -41,6 +44,8 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
     groups = [replace(group, label=_brief(group.label), short=_brief(group.short)) for group in groups]
     strips, beginnings, rebuilt = read_strips(groups), read_strips(groups, step=2), read_reconstructions(groups)
     drawings: dict[str, Callable[[list[Group], Ink], Figure | None]] = {
+        ENDPOINT: endpoint_curve,
+        NARROW: partial(endpoint_curve, width=NARROW_WIDTH),
         "film_strip": lambda _, ink: film_strip(strips, ink),
         "first_frames": lambda _, ink: film_strip(beginnings, ink),
         "curves": curves,

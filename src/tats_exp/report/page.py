@@ -1,4 +1,4 @@
-"""One self-contained page: table, videos side by side, verdict, figures, and how it was all measured.
+"""One self-contained page: the answer beside a picture, its curve, the videos, the table, and folded all else.
 
 Figures and videos are embedded, nothing is fetched, so the file can be mailed, archived and opened without a network.
 page.html says how the page is laid out; here is what it is filled with.
@@ -14,48 +14,15 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from tats_exp.report.captions import caption_of
+from tats_exp.report.columns import curve_of, endpoints, truth_of
+from tats_exp.report.figures import ENDPOINT, NARROW
+from tats_exp.report.pictures import pictures_of
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.style import DARK, LIGHT, Chip, Ink, chips
 from tats_exp.report.tables import Table
 from tats_exp.report.verdict import Sentence
 from tats_exp.report.videos import EMBED_BYTES, films_of
-
-CAPTIONS = {
-    "film_strip": (
-        "From beginning to end",
-        "The first sampled video of each choice, over its whole length.",
-    ),
-    "first_frames": (
-        "Frame by frame",
-        "The same videos from their first frame on, every second frame; what was given comes first.",
-    ),
-    "curves": ("Window by window", "Thin lines are seeds, bold lines their mean, the band is one standard deviation."),
-    "rebuilt_strip": (
-        "What the VQGAN gives back",
-        "A held-out window and its reconstruction by each choice, first seed.",
-    ),
-    "reconstruction": (
-        "How well it gives it back",
-        "Held-out windows. Dots are seeds, bars their mean. Gradients: 1 is as sharp as real, below is blurred; noise "
-        "and wrong edges raise them.",
-    ),
-    "frechet": (
-        "Distances against their floors",
-        "Dots are seeds, bars their mean. Differences below twice the real-vs-real line do not count.",
-    ),
-    "time_agnosticity": ("Does a code depend on where in the clip it stands?", "No sampling involved. Dots are seeds."),
-    "masks": (
-        "Who may look at whom",
-        "By latent frames of a gap. Left: share of pairs. Right: gradient from codes that sampling does not know yet.",
-    ),
-    "code_histogram": (
-        "Which codes are used",
-        "Grey: real videos. Lines: sampled ones.",
-    ),
-    "losses": ("Training", "One line per run."),
-}
-NO_DIFFERENCE = ("same", "floor")
-"""Outcomes that are folded away."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +33,7 @@ class Part:
         heading: which of several parts this is, "" where there is one.
         groups: the finished runs by combination of choices.
         table: from `make_table`.
+        others: from `make_other_table`.
         verdict: from `make_verdict`.
         figures: name -> (light PNG, dark PNG).
     """
@@ -73,12 +41,13 @@ class Part:
     heading: str
     groups: list[Group]
     table: Table
+    others: Table
     verdict: list[Sentence]
     figures: dict[str, tuple[Path, Path]]
 
 
 def make_page(runs: list[Run], parts: list[Part], differs: str, title: str) -> str:
-    """Write the page of a sweep: all tables first, then part by part what there is to see.
+    """Write the page of a sweep, part by part.
 
     Args:
         runs: all runs, those that do not count included.
@@ -101,6 +70,7 @@ def make_page(runs: list[Run], parts: list[Part], differs: str, title: str) -> s
         title=title,
         style=_style(),
         script=_text("page.js"),
+        trained=any(run.seed for run in runs),
         questions=list(dict.fromkeys(run.description for run in runs if run.description)),
         finished=len(finished),
         runs=runs,
@@ -119,17 +89,42 @@ def make_page(runs: list[Run], parts: list[Part], differs: str, title: str) -> s
 def _filled(part: Part, embed: int) -> dict[str, object]:
     """What the page shows of one part; `embed` bytes of video at most."""
     labels = chips(group.label for group in part.groups)
-    said = [{"outcome": one.outcome, "pieces": _pieces(one.text, labels)} for one in part.verdict]
+    said: dict[str, list[list[str | Chip]]] = {kind: [] for kind in ("answer", "detail", "secondary", "note")}
+    for one in part.verdict:
+        said[one.kind].append(_pieces(one.text, labels))
+    runs = [run for group in part.groups for run in group.runs]
+    figures = dict(part.figures)
+    trained = any(run.seed for run in runs)
+    lead, narrow = figures.pop(ENDPOINT, None), figures.pop(NARROW, None)
     return {
         "heading": part.heading,
+        "trained": trained,
         "table": part.table,
+        "others": part.others,
         "choices": chips(group.short for group in part.groups),
+        "pictures": pictures_of(part.groups),
+        "names_of": list(dict.fromkeys(key for group in part.groups for key in group.choices)),
         "films": films_of(part.groups, embed),
-        "said": [one for one in said if one["outcome"] not in NO_DIFFERENCE],
-        "no_difference": [one for one in said if one["outcome"] in NO_DIFFERENCE],
-        "figures": [_figure(name, *paths) for name, paths in part.figures.items()],
-        "protocol": next((run.protocol.as_dict() for group in part.groups for run in group.runs if run.protocol), {}),
+        "said": said,
+        "curve": _figure(*_curve_caption(runs), *lead, narrow) if lead else None,
+        "figures": [_figure(*caption_of(name, trained), *paths) for name, paths in figures.items()],
+        "protocol": next((run.protocol.as_dict() for run in runs if run.protocol), {}),
     }
+
+
+def _curve_caption(runs: list[Run]) -> tuple[str, str]:
+    """Heading and caption of the curve of the primary endpoint."""
+    named = endpoints(runs)
+    column = curve_of(named.primary, runs) if named else None
+    assert named is not None and column is not None  # the figure was drawn from it
+    dashes = "; dashed: real video through the VQGAN, without a transformer" if truth_of(column, runs) else ""
+    several = len({run.seed for run in runs}) > 1
+    lines = (
+        "Thin lines are trainings, bold ones their mean, the band is its 95 % interval"
+        if several
+        else "A training each"
+    )
+    return " ".join(column.title).strip(), f"{column.explanation.rstrip('.')}. {lines}{dashes}."
 
 
 def _pieces(text: str, labels: list[Chip]) -> list[str | Chip]:
@@ -140,11 +135,16 @@ def _pieces(text: str, labels: list[Chip]) -> list[str | Chip]:
     return [named.get(piece, piece) for piece in re.split(f"({pattern})", text)] if pattern else [text]
 
 
-def _figure(name: str, light: Path, dark: Path) -> dict[str, str]:
-    of_a_measure = (name.replace("_", " ").capitalize(), "Dots are seeds, bars their mean.")
-    heading, caption = CAPTIONS.get(name, of_a_measure)
-    data = {ink: base64.b64encode(path.read_bytes()).decode() for ink, path in (("light", light), ("dark", dark))}
-    return {"heading": heading, "caption": caption, **data}
+def _figure(
+    heading: str, caption: str, light: Path, dark: Path, narrow: tuple[Path, Path] | None = None
+) -> dict[str, object]:
+    """A figure with its words; `narrow` is how a phone shows it, light and dark."""
+    pngs = {"light": _png(light), "dark": _png(dark), "narrow": [_png(path) for path in narrow or ()]}
+    return {"heading": heading, "caption": caption, **pngs}
+
+
+def _png(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def _style() -> str:

@@ -9,8 +9,13 @@ from tats_exp.report.runs import Run
 from tats_exp.report.style import Ink
 from tats_exp.report.tables import floor_cell
 
-FLOOR_NAMES = {"real": "real vs real", "reconstruction": "reconstruction vs real", "chance": "chance"}
-FLOOR_DASHES = {"real": (0, (4, 2)), "reconstruction": (0, (1, 1.5)), "chance": (0, (4, 2))}
+FLOOR_NAMES = {
+    "real": "floor: real vs real",
+    "rebuilt": "floor: rebuilt vs rebuilt",
+    "reconstruction": "rebuilt vs real",
+    "chance": "chance",
+}
+FLOOR_DASHES = {"real": (0, (4, 2)), "rebuilt": (0, (2, 2)), "reconstruction": (0, (1, 1.5)), "chance": (0, (4, 2))}
 
 
 def draw_floors(axis: Axes, key: str, runs: list[Run], ink: Ink) -> None:
@@ -37,5 +42,6 @@ def add_legend(figure: Figure, axes: list[Axes]) -> None:
         if not label.startswith("_")
     }
     if entries:
-        columns = max(1, 120 // (6 + max(map(len, entries))))  # some 120 letters fit beside each other
+        letters = int(12 * figure.get_figwidth())  # that fit beside each other
+        columns = max(1, letters // (6 + max(map(len, entries))))
         figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=columns)

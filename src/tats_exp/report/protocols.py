@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from tats_exp.report.columns import table_columns
+from tats_exp.report.columns import value_columns
 from tats_exp.report.runs import Run
 from tats_exp.run_folder import Protocol
 
@@ -17,6 +17,7 @@ WORDS = {
     "n_real": "real windows",
     "n_generated": "generated videos",
     "repeats": "repeats",
+    "reference": "reference of the distances",
     "split": "split of the real windows",
     "clip_length": "frames of a window",
     "windows": "windows of a generated video",
@@ -61,7 +62,7 @@ def measured_alike(runs: list[Run]) -> list[Alike]:
     apart: dict[Protocol | None, list[Run]] = {}
     for run in finished:
         apart.setdefault(run.protocol, []).append(run)
-    if not any(_meet(column.key, finished) for column in table_columns(finished) if column.protocol):
+    if not any(_meet(column.key, finished) for column in value_columns(finished) if column.protocol):
         return [Alike(finished, "")]
     names = differing(list(apart))
     return [
@@ -71,8 +72,9 @@ def measured_alike(runs: list[Run]) -> list[Alike]:
 
 
 def differing(protocols: Sequence[Protocol | None]) -> list[str]:
-    """Names of the fields in which protocols differ, in the order of `WORDS`; a run without one differs in all."""
-    return [name for name in WORDS if len({_value(protocol, name) for protocol in protocols}) > 1]
+    """Names of the fields in which protocols differ, in the order of the class; a run without one differs in all."""
+    names = [field.name for field in fields(Protocol)]
+    return [name for name in names if len({_value(protocol, name) for protocol in protocols}) > 1]
 
 
 def not_alike(parts: list[Alike]) -> str:

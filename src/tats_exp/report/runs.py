@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from tats_exp import UserError
 from tats_exp.cli import one_line
+from tats_exp.report.few_videos import refused_columns
 from tats_exp.run_folder import (
     CODE_HISTOGRAM,
     CURVES,
@@ -47,9 +48,14 @@ class Run:
         choices: the swept values, the seed included, e.g. `{"padding": "zero", "seed": "0"}`.
         seconds: wall time of each stage that ran; "total" is that of the run.
         reused: stages taken from the store instead of run.
+        stages: key in the store of each stage; runs that share one share what it trained.
+        record: where the repository keeps what came out of the experiment, None if it keeps nothing.
+        endpoint: key of the column that was named, before the run, to decide the question; None if none was.
+        secondary: keys of the others that were named.
         protocol: how the values were measured; None where nothing was compared.
-        values: the final metrics; None where a metric is defined as "never happened".
+        values: the final metrics; None where one is not defined, infinity where an event never happened.
         floors: kind ("real", "reconstruction", "chance") -> metric key -> value.
+        refused: why values over videos are left out, "" where they are not.
         notes: what a reader of the values has to know.
         columns: what the measures of the run declared of values and curves.
         curves: metric key -> one value per window (nan where there is none).
@@ -67,11 +73,16 @@ class Run:
     choices: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     reused: tuple[str, ...] = ()
+    stages: dict[str, str] = field(default_factory=dict)
+    record: str | None = None
+    endpoint: str | None = None
+    secondary: tuple[str, ...] = ()
     device: str = ""
     version: dict[str, str] = field(default_factory=dict)
     protocol: Protocol | None = None
     values: dict[str, float | None] = field(default_factory=dict)
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
+    refused: str = ""
     notes: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     curves: Columns = field(default_factory=dict)
@@ -100,11 +111,10 @@ class Run:
         return path if path.is_file() else None
 
     def floor(self, kind: str, key: str) -> float | None:
-        """The floor of `kind` given for a metric, else the one given for its nearest parent (`a/b` for `a/b/c`)."""
+        """The floor of `kind` given for a metric, else, for the end of a curve (`a/last`), that of the curve (`a`)."""
         given = self.floors.get(kind, {})
-        parts = key.split("/")
-        candidates = ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
-        return next((given[name] for name in candidates if name in given), None)
+        curve, _, end = key.rpartition("/")
+        return given.get(key, given.get(curve) if end in ("window_0", "last") else None)
 
 
 @dataclass(frozen=True)
@@ -123,9 +133,9 @@ class Group:
     choices: dict[str, str]
     runs: list[Run]
 
-    def values(self, key: str) -> list[float | None]:
-        """The metric of every run that measured it, in the order of `runs`."""
-        return [run.values[key] for run in self.runs if key in run.values]
+    def values(self, key: str) -> list[float]:
+        """The metric of every run in which it is defined, in the order of `runs`; infinite where it means never."""
+        return [value for run in self.runs if (value := run.values.get(key)) is not None]
 
 
 def natural(text: str) -> list[tuple[int, str]]:
@@ -220,6 +230,10 @@ def _with_status(run: Run, status: Status) -> Run:
         choices=status.choices,
         seconds=status.seconds,
         reused=status.reused,
+        stages=status.stages,
+        record=status.record,
+        endpoint=status.endpoint,
+        secondary=status.secondary,
         device=status.device,
         version=status.version,
         values={**status.speed},
@@ -229,15 +243,27 @@ def _with_status(run: Run, status: Status) -> Run:
 def _with_results(run: Run) -> Run:
     metrics = Metrics.read(run.folder)
     curves = read_columns(run.folder / CURVES)
+    refused, why = refused_columns(metrics)
     return replace(
         run,
+        endpoint=_named(run.endpoint, metrics.protocol) if run.endpoint else None,
+        secondary=tuple(_named(key, metrics.protocol) for key in run.secondary),
         protocol=metrics.protocol,
-        values=run.values | metrics.values,
+        values={key: value for key, value in (run.values | metrics.values).items() if key not in refused},
         floors=metrics.floors,
+        refused=why,
         notes=metrics.notes,
         columns=metrics.columns,
-        curves={key: column for key, column in curves.items() if key != "window"},
+        curves={key: column for key, column in curves.items() if key != "window" and key not in refused},
         losses=read_losses(run.folder),
         code_histogram=read_columns(run.folder / CODE_HISTOGRAM),
         mask=MaskLeak.read(run.folder) if (run.folder / MaskLeak.FILE).is_file() else None,
     )
+
+
+def _named(key: str, protocol: Protocol | None) -> str:
+    """A key with the names of the networks that were asked, as far as the protocol tells them."""
+    if protocol is None:
+        return key
+    classifier = (protocol.classifier.split() or [""])[0]  # its name and its checksum
+    return key.replace("{network}", protocol.features).replace("{classifier}", classifier)

@@ -1,31 +1,26 @@
 """The table: every seed a row, mean and spread per combination of choices, floor rows below.
 
-One `Table` is made once and written three ways: CSV with full precision for programs, Markdown for a README, aligned
-text for a terminal. The page lays out the same rows itself.
+`table_formats` writes it for programs, READMEs and terminals; the page lays out the same rows itself.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tats_exp import UserError
-from tats_exp.report.columns import table_columns
+from tats_exp.report.columns import endpoints, other_columns, table_columns
 from tats_exp.report.runs import Group, Run
-from tats_exp.run_folder import ResultRow, results_csv, same_protocol
+from tats_exp.run_folder import same_protocol
 from tats_exp.run_folder.columns import Column
 
 MISSING = "–"
-LABEL_WIDTH = 71
-"""Letters of a row's label in a terminal."""
-TEXT_WIDTH = 150
-"""Letters to a line of the table in a terminal."""
 FLOORS = {
     "real": "floor: real vs other real",
-    "reconstruction": "floor: reconstruction vs real",
+    "rebuilt": "floor: rebuilt vs other rebuilt",
+    "reconstruction": "floor: rebuilt vs real",
     "chance": "chance",
 }
 
@@ -39,14 +34,12 @@ class Cell:
         std: sample standard deviation (n - 1) over seeds, None below two finite values.
         n: values that went into it.
         never: how many of them are "never".
-        within_floor: too near the floor to count.
     """
 
     mean: float | None
     std: float | None = None
     n: int = 0
     never: int = 0
-    within_floor: bool = False
 
     def text(self, decimals: int) -> str:
         """The cell as people read it: `6.71`, `5.2 ± 0.4`, `never`, `1/2 never`, `–`."""
@@ -55,12 +48,12 @@ class Cell:
         if self.never:
             return "never" if self.never == self.n else f"{self.never}/{self.n} never"
         spread = f" ± {self.std:.{decimals}f}" if self.std is not None else ""
-        return f"{self.mean + 0.0:.{decimals}f}{spread}"
+        return f"{round(self.mean, decimals) + 0.0:.{decimals}f}{spread}"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line: a seed, the mean of a group, or a floor.
+    """One line: a training, the mean of a group of two or more, or a floor.
 
     Attributes:
         kind: what the row is.
@@ -93,7 +86,7 @@ class Table:
 
 
 def make_table(groups: list[Group]) -> Table:
-    """Lay out the finished runs.
+    """The main table: the columns that were named before the runs, in that order, else those of the measures.
 
     Args:
         groups: finished runs by combination of choices.
@@ -102,8 +95,37 @@ def make_table(groups: list[Group]) -> Table:
         UserError: values of one column were measured under different protocols; names the fields that differ.
     """
     runs = [run for group in groups for run in group.runs]
-    # What all choices share, such as measures of one VQGAN under several samplers, is read last.
-    columns = sorted(table_columns(runs), key=lambda column: shared(column, groups))
+    columns = table_columns(runs)
+    if endpoints(runs) is None:
+        # What all choices share, such as measures of one VQGAN under several samplers, is read last.
+        columns = sorted(columns, key=lambda column: shared(column, groups))
+    return _table(columns, groups)
+
+
+def make_other_table(groups: list[Group]) -> Table:
+    """All other values; arguments and errors as `make_table`."""
+    return _table(other_columns([run for group in groups for run in group.runs]), groups)
+
+
+def side_by_side(one: Table, other: Table) -> Table:
+    """One table of the columns of two over the same groups; a floor that only one of them has keeps its row."""
+    floors = {row.label: row for row in [*one.rows, *other.rows] if row.kind == "floor"}
+    rows = []
+    for row in [*(row for row in one.rows if row.kind != "floor"), *floors.values()]:
+        cells = [_cells_like(row, table) for table in (one, other)]
+        rows.append(replace(row, cells=[*cells[0], *cells[1]]))
+    return Table([*one.columns, *other.columns], rows, [*one.decimals, *other.decimals])
+
+
+def _cells_like(row: Row, table: Table) -> list[Cell]:
+    """The cells of a table in the row that is about the same."""
+    about = (row.kind, row.label, row.seed)
+    found = (each.cells for each in table.rows if (each.kind, each.label, each.seed) == about)
+    return next(found, [Cell(None)] * len(table.columns))
+
+
+def _table(columns: list[Column], groups: list[Group]) -> Table:
+    runs = [run for group in groups for run in group.runs]
     for column in columns:
         _check_protocol(column, runs)
     rows: list[Row] = []
@@ -111,25 +133,20 @@ def make_table(groups: list[Group]) -> Table:
         for run in group.runs:
             cells = [_cell(column, [run]) for column in columns]
             rows.append(Row("seed", place, group.label, run.seed, 1, cells))
-        if len(group.runs) > 1 or group.runs[0].seed:
+        if len(group.runs) > 1:
             rows.append(Row("mean", place, group.label, "", len(group.runs), [_cell(c, group.runs) for c in columns]))
-    for kind, label in FLOORS.items():
+    for kind in dict.fromkeys([*FLOORS, *(kind for run in runs for kind in run.floors)]):
         cells = [floor_cell(kind, column.key, runs) for column in columns]
         if any(cell.mean is not None for cell in cells):
-            rows.append(Row("floor", None, label, "", len(runs), cells))
+            rows.append(Row("floor", None, FLOORS.get(kind, f"floor: {kind}"), "", len(runs), cells))
     decimals = [_decimals(column, [row.cells[place] for row in rows]) for place, column in enumerate(columns)]
     return Table(columns, rows, decimals)
 
 
 def shared(column: Column, groups: list[Group]) -> bool:
-    """Whether all choices with values of a metric, two or more, have the very same ones, seed by seed."""
-    values = [numbers for group in groups if (numbers := column.numbers(group.values(column.key)))]
-    return len(values) > 1 and all(one == values[0] for one in values)
-
-
-def real_floor(key: str, runs: list[Run]) -> float | None:
-    """Mean over runs of the real-vs-real floor of a metric, None if it has none."""
-    return floor_cell("real", key, runs).mean
+    """Whether all choices with values of a metric, two or more, have the very same ones, in all of their runs."""
+    values = [(numbers, len(group.runs)) for group in groups if (numbers := group.values(column.key))]
+    return len(values) > 1 and all(numbers == values[0][0] and len(numbers) == runs for numbers, runs in values)
 
 
 def floor_cell(kind: str, key: str, runs: list[Run]) -> Cell:
@@ -144,70 +161,6 @@ def floor_cell(kind: str, key: str, runs: list[Run]) -> Cell:
     return Cell(statistics.fmean(floors), None if same else statistics.stdev(floors), len(floors))
 
 
-def to_csv(table: Table, failed: list[Run]) -> str:
-    """The table with full precision; the runs that do not count follow with their reason."""
-    keys = [column.key for column in table.columns]
-    rows = [_result(row, keys) for row in table.rows]
-    for run in failed:
-        label = " ".join(f"{key}={value}" for key, value in run.swept) or run.name
-        rows.append(ResultRow(run.state, label, run.seed, 0, reason=run.reason or ""))
-    return results_csv(keys, rows)
-
-
-def _result(row: Row, keys: list[str]) -> ResultRow:
-    cells = list(zip(keys, row.cells, strict=True))
-    values = {key: cell.mean for key, cell in cells if cell.mean is not None}
-    std = {key: cell.std for key, cell in cells if cell.std is not None}
-    return ResultRow(row.kind, row.label, row.seed, row.n, values, std)
-
-
-def to_markdown(table: Table) -> str:
-    """The table as GitHub renders it, means in bold."""
-    heads = ["run", *(" ".join((*column.title, column.arrow)).strip() for column in table.columns)]
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * len(table.columns)]
-    for row in table.rows:
-        cells = [_row_label(row), *table.texts(row)]
-        cells = [cell.replace("|", "\\|") for cell in cells]
-        lines.append("| " + " | ".join(f"**{cell}**" if row.kind == "mean" else cell for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def to_text(table: Table) -> str:
-    """The table aligned for a terminal, numbers right, a rule between groups; no line ends in spaces.
-
-    What is wider than `TEXT_WIDTH` goes on below, with the labels again.
-    """
-    heads = [["", *(column.title[0] for column in table.columns)]]
-    heads.append(["", *(f"{column.title[1]} {column.arrow}".strip() for column in table.columns)])
-    body = [[_without_middle(_row_label(row)), *table.texts(row)] for row in table.rows]
-    widths = [max(_width(line[place]) for line in heads + body) for place in range(len(heads[0]))]
-    parts: list[list[int]] = []
-    left = 0
-    for column in range(1, len(widths)):
-        if left < widths[column] + 2:
-            parts.append([0])
-            left = TEXT_WIDTH - widths[0]
-        parts[-1].append(column)
-        left -= widths[column] + 2
-    return "\n".join(_text_part(table, heads, body, widths, columns) for columns in parts)
-
-
-def _text_part(
-    table: Table, heads: list[list[str]], body: list[list[str]], all_widths: list[int], columns: list[int]
-) -> str:
-    heads, body = ([[line[column] for column in columns] for line in lines] for lines in (heads, body))
-    widths = [all_widths[column] for column in columns]
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    lines = [_aligned(head, widths) for head in heads]
-    previous: int | None = -1
-    for row, cells in zip(table.rows, body, strict=True):
-        if row.group != previous:
-            lines.append(rule)
-        previous = row.group
-        lines.append(_aligned(cells, widths))
-    return "\n".join([*lines, rule]) + "\n"
-
-
 def _check_protocol(column: Column, runs: list[Run]) -> None:
     if not column.protocol:
         return
@@ -218,13 +171,12 @@ def _check_protocol(column: Column, runs: list[Run]) -> None:
 
 
 def _cell(column: Column, runs: list[Run]) -> Cell:
-    numbers = column.numbers([run.values[column.key] for run in runs if column.key in run.values])
+    numbers = [number for run in runs if (number := run.values.get(column.key)) is not None]
     if not numbers:
         return Cell(None)
     never = sum(math.isinf(number) for number in numbers)
     std = statistics.stdev(numbers) if len(numbers) > 1 and not never else None
-    mean = statistics.fmean(numbers)
-    return Cell(mean, std, len(numbers), never, column.within_floor(mean, real_floor(column.key, runs)))
+    return Cell(statistics.fmean(numbers), std, len(numbers), never)
 
 
 def _decimals(column: Column, cells: list[Cell]) -> int:
@@ -235,28 +187,3 @@ def _decimals(column: Column, cells: list[Cell]) -> int:
     if not means or max(means) == 0:
         return 2
     return min(3, max(1, 2 - math.floor(math.log10(max(means)))))
-
-
-def _row_label(row: Row) -> str:
-    if row.kind == "seed":
-        return f"{row.label}, seed {row.seed}" if row.seed else row.label
-    return f"{row.label}, mean of {row.n}" if row.kind == "mean" else row.label
-
-
-def _without_middle(label: str) -> str:
-    """A label of at most `LABEL_WIDTH` letters, both ends of a longer one: paths may be swept, too."""
-    if len(label) <= LABEL_WIDTH:
-        return label
-    half = (LABEL_WIDTH - 1) // 2
-    return f"{label[:half]}…{label[-half:]}"
-
-
-def _width(text: str) -> int:
-    return sum(not unicodedata.combining(character) for character in text)
-
-
-def _aligned(cells: list[str], widths: list[int]) -> str:
-    first, *rest = cells
-    padded = [first + " " * (widths[0] - _width(first))]
-    padded += [" " * (width - _width(cell)) + cell for cell, width in zip(rest, widths[1:], strict=True)]
-    return "  ".join(padded).rstrip()

@@ -6,6 +6,8 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
+
 from tats_exp.report.runs import Group, natural
 from tats_exp.report.style import Chip, chips
 
@@ -31,6 +33,7 @@ class Films:
         rebuilt: reconstructions by each choice, of the first seed.
         first_seed: that seed.
         windows: how many windows the longest of the videos have.
+        rate: frames a second of the first of them; 0 if it cannot be read.
         left_out: videos that no longer fitted.
     """
 
@@ -39,6 +42,7 @@ class Films:
     rebuilt: list[Film]
     first_seed: str
     windows: int
+    rate: float
     left_out: int
 
 
@@ -65,8 +69,17 @@ def films_of(groups: list[Group], limit: int = EMBED_BYTES) -> Films | None:
         rebuilt=_by_choice(groups, seeds[0], "reconstruction", embedder),
         first_seed=seeds[0],
         windows=max((len(curve) for run in runs for curve in run.curves.values()), default=0),
+        rate=_rate(next(path for run in runs if (path := run.video("samples")) is not None)),
         left_out=embedder.left_out,
     )
+
+
+def _rate(path: Path) -> float:
+    try:
+        with av.open(str(path)) as container:
+            return float(container.streams.video[0].average_rate or 0)
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 class _Embedder:

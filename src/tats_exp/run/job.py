@@ -21,7 +21,7 @@ from tats_exp.cli import disk_is_full, error_line
 from tats_exp.config.check import check
 from tats_exp.config.overrides import unquoted
 from tats_exp.config.padding import with_halves
-from tats_exp.config.schema import Config
+from tats_exp.config.schema import Config, conf_dir
 from tats_exp.fit import LOSSES, by_step, keep_float32, read_losses
 from tats_exp.progress import Progress
 from tats_exp.run.log import GuardedLog, RunLog
@@ -45,7 +45,7 @@ from tats_exp.stages.samples import SPEED, read_samples
 logger = logging.getLogger(__name__)
 
 NO_CHOICE = {"seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"}
-NO_CHOICE |= {"threads", "reserve"}
+NO_CHOICE |= {"threads", "reserve", "endpoint", "secondary"}
 """Overrides that do not tell single runs apart, or that the seed tells already."""
 PADDINGS = {"padding", "padding.encoder", "padding.decoder"}
 """Overrides that the names of the paddings tell already; those of arguments are choices."""
@@ -99,6 +99,9 @@ def run_job(cfg: DictConfig) -> None:
         state="running",
         experiment=config.name,
         description=config.question,
+        record=record_of(config.name),
+        endpoint=config.endpoint,
+        secondary=tuple(config.secondary),
         choices=choices,
         version=provenance()["versions"],
         commit=provenance()["commit"],
@@ -204,6 +207,12 @@ def chosen(config: Config, swept: Sequence[str]) -> dict[str, str]:
         key: value for key, value in overrides.items() if key.split(".")[0] not in NO_CHOICE and key not in PADDINGS
     }
     return {"padding": halves, "seed": str(config.seed), **rest}
+
+
+def record_of(experiment: str) -> str | None:
+    """Where the repository keeps what came out of an experiment of the package; None of another one."""
+    is_ours = (conf_dir() / "experiment" / f"{experiment}.yaml").is_file()
+    return f"experiments/{experiment}/README.md" if is_ours else None
 
 
 def redo_from(redo: Sequence[str], stages: Sequence[str]) -> tuple[str, ...]:

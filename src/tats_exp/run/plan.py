@@ -19,6 +19,8 @@ from tats_exp import UserError
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.check import check
 from tats_exp.config.checkpoints import INSIDE, refuse_training_keys
+from tats_exp.config.endpoints import check_columns
+from tats_exp.config.measures import build_measures
 from tats_exp.config.models import build_paddings
 from tats_exp.config.networks import classifier, feature_network
 from tats_exp.config.overrides import parse_overrides
@@ -28,6 +30,7 @@ from tats_exp.config.transformer_checkpoint import check_condition
 from tats_exp.data.clips import Clips
 from tats_exp.data.videos import Videos
 from tats_exp.data.windows import draw_windows
+from tats_exp.features.video_network import VideoNetwork
 from tats_exp.run.cost import cost_line, seconds_per_clip
 from tats_exp.run.flags import read_command_line
 from tats_exp.run.log import RunLog
@@ -35,7 +38,17 @@ from tats_exp.run.sweep import Sweep, compose_sweep
 from tats_exp.run.sweep_record import SweepRecord
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.order import stages_of
+from tats_exp.stages.samples import SPEED_COLUMN
 from tats_exp.vqgan.receptive_field import margins
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Runs that are measured alike, the feature network of them and its device."""
+
+    configs: list[Config]
+    network: VideoNetwork
+    device: torch.device
 
 
 @dataclass(frozen=True)
@@ -200,11 +213,8 @@ def _check_conditions(config: Config, train: Videos) -> None:
             check_condition(name, path, config.window_of(name), condition_codes)
 
 
-def _check_networks(configs: list[Config]) -> list[tuple[list[Config], Any, torch.device]]:
+def _check_networks(configs: list[Config]) -> list[Alike]:
     """Load each network that looks at videos, once; a perceptual one looks at a clip of the size that it will see.
-
-    Returns:
-        Runs that are measured alike, the feature network of them and its device.
 
     Raises:
         UserError: weights are not there, or a network does not fit: all that there is to mend, in one line.
@@ -213,7 +223,7 @@ def _check_networks(configs: list[Config]) -> list[tuple[list[Config], Any, torc
     for config in configs:
         alike.setdefault(config.metrics.model_dump_json(), []).append(config)
     faults: list[str] = []
-    found: list[tuple[list[Config], Any, torch.device]] = []
+    found: list[Alike] = []
     perceptual = {json.dumps([c.vqgan.training.perceptual, c.resolution, c.frames]): c for c in configs}
     for config in perceptual.values():
         with _gathered(faults):
@@ -221,12 +231,21 @@ def _check_networks(configs: list[Config]) -> list[tuple[list[Config], Any, torc
     for group in alike.values():
         run = RunContext(group[0])
         with _gathered(faults):
-            found.append((group, feature_network(run.config.metrics.network, run.device), run.device))
+            found.append(Alike(group, feature_network(run.config.metrics.network, run.device), run.device))
         with _gathered(faults):
-            classifier(run.config.metrics.classifier, run.device)
+            judge = classifier(run.config.metrics.classifier, run.device) or found[-1].network
+            _check_endpoints(group, found[-1].network.name, judge.name)
     if faults:
         raise UserError("; ".join(dict.fromkeys(faults)))
     return found
+
+
+def _check_endpoints(alike: list[Config], network: str, classifier: str) -> None:
+    """Refuse endpoints that the measures of runs do not know; the runs are measured alike."""
+    measures = build_measures(alike[0].metrics.measures).values()
+    columns = [*(column for measure in measures for column in measure.columns), SPEED_COLUMN]
+    for config in alike:
+        check_columns(config, columns, network, classifier)
 
 
 @contextmanager
@@ -247,17 +266,18 @@ def _try_perceptual(config: Config) -> None:
             network(clip, clip)
 
 
-def _costs(networks: list[tuple[list[Config], Any, torch.device]]) -> list[str]:
+def _costs(networks: list[Alike]) -> list[str]:
     """Tell what looking at the videos of the sweep will cost."""
     lines = []
-    for group, network, device in networks:
-        metrics, config = group[0].metrics, group[0]
+    for alike in networks:
+        network, config = alike.network, alike.configs[0]
+        metrics = config.metrics
         windows = config.sampled_frames // config.frames
         looked = min(2, windows) if metrics.windows == "ends" else windows
         once = metrics.repeats * (metrics.videos + metrics.reference_videos) + metrics.videos
-        clips = once + len(group) * config.sampled_videos * (looked + 1)
+        clips = once + len(alike.configs) * config.sampled_videos * (looked + 1)
         size = (config.frames, config.resolution, config.resolution)
-        line = cost_line(network.name, clips, seconds_per_clip(network, *size, device))
+        line = cost_line(network.name, clips, seconds_per_clip(network, *size, alike.device))
         lines += [line] if line else []
     return lines
 

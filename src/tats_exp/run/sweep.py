@@ -21,7 +21,7 @@ from tats_exp.config.overrides import at_home, parse_overrides, refuse_several
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import allowed
 
-HOUSEKEEPING = {"store", "logger", "trainer", "workers", "compile", "threads", "hydra"}
+HOUSEKEEPING = {"store", "logger", "trainer", "workers", "compile", "threads", "hydra", "endpoint", "secondary"}
 """Keys that change where and how runs work, not what comes out."""
 SEARCHED = "hydra.searchpath"
 SWEPT_BY_HYDRA = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"

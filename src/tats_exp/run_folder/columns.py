@@ -31,7 +31,7 @@ class Column:
         unit: of the values, for axes.
         better: which way is good; None if values of different choices must not be compared at all.
         phrase: what stands in a sentence of the verdict.
-        in_table: whether the column is in the main table, and its values enter the verdict.
+        in_table: whether the column is in the main table of a question that named no endpoint.
         is_curve: whether it holds one value per window of the generated videos, in place of one in all.
         never: the value counts windows until something happens: infinity, in files `never`, if it did not.
         ratio: the values are positive quantities, compared by their ratio: by differences of logarithms.
@@ -86,20 +86,6 @@ class Column:
     def arrow(self) -> str:
         """Which way is good, as a sign: `↑`, `↓`, `→0`, `→1`, or nothing."""
         return {"higher": "↑", "lower": "↓", "zero": "→0", "one": "→1", None: ""}[self.better]
-
-    def judge(self, higher: bool) -> str:
-        """`better` or `worse` for a higher (or lower) value; "" where neither can be said from the sign alone."""
-        if self.better not in ("higher", "lower"):
-            return ""
-        return "better" if (self.better == "higher") == higher else "worse"
-
-    def numbers(self, values: list[float | None]) -> list[float]:
-        """Values for comparing: what was not measured is dropped."""
-        return [value for value in values if value is not None]
-
-    def within_floor(self, value: float, floor: float | None) -> bool:
-        """Whether a value says no more than two sets of real clips do of each other: below twice their distance."""
-        return self.floored and floor is not None and value < 2 * floor
 
 
 _READER = TypeAdapter(Column)

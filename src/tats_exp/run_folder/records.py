@@ -52,6 +52,10 @@ class Status(Record):
         by_user: whether the user can mend it.
         experiment: name of the question.
         description: the question in a sentence.
+        record: where the repository keeps what came out of the experiment; None of one that is not the package's.
+        endpoint: key of the column that the question is decided by, named before the run; None: none was.
+        secondary: keys of the other columns that are compared. `{network}` and `{classifier}` in a key stand for the
+            networks of the protocol.
         choices: what tells the run apart from others of its sweep, the seed included.
         seconds: wall time of each stage that was made now; `total` is that of the run.
         reused: stages that were found in the store.
@@ -70,6 +74,9 @@ class Status(Record):
     by_user: bool = False
     experiment: str = ""
     description: str | None = None
+    record: str | None = None
+    endpoint: str | None = None
+    secondary: tuple[str, ...] = ()
     choices: dict[str, Text] = {}
     seconds: dict[str, float] = {}
     reused: tuple[str, ...] = ()
@@ -110,7 +117,8 @@ class Metrics(Record):
     @field_validator("values", mode="before")
     @classmethod
     def _measured(cls, values: dict[str, float | str | None]) -> dict[str, float | str | None]:
-        return {key: math.inf if value == NEVER else value for key, value in values.items()}
+        read = {key: math.inf if value == NEVER else value for key, value in values.items()}
+        return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in read.items()}
 
     @field_serializer("values")
     def _written(self, values: dict[str, float | None]) -> dict[str, float | str | None]:
