@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from tats_exp.config.models import build_adversaries, build_vqgan, transformer_of
-from tats_exp.config.schema import Config, ModelName
+from tats_exp.config.schema import Config
 from tats_exp.config.sections import Training
 from tats_exp.data.video_writer import SHOWN_HEIGHT
 from tats_exp.run.amounts import Seen, encoded_windows, reference_windows, sampled_latents, sampled_windows
@@ -78,20 +78,16 @@ def _models(run: RunContext, name: str) -> int:
             adversaries = build_adversaries(config.vqgan.training)
             vqgan = build_vqgan(config.vqgan.model, config.padding.halves)
             return weight_bytes(vqgan, None if adversaries is None else adversaries.discriminators)
-        for trained in ("transformer", "interpolation"):
-            if name == trained:
-                classes = len(run.train.label_names)
-                return weight_bytes(
-                    transformer_of(config, trained, run.condition.vocabulary(classes), run.condition.length)
-                )
+        if name == "transformer" or name == "interpolation":
+            vocabulary = run.condition.vocabulary(len(run.train.label_names))
+            return weight_bytes(transformer_of(config, name, vocabulary, run.condition.length))
     return 0
 
 
 def _losses(config: Config, name: str) -> float:
-    training: Training | None = getattr(getattr(config, name, None), "training", None)
-    names: dict[str, ModelName] = {"vqgan": "vqgan", "transformer": "transformer", "interpolation": "interpolation"}
-    if training is None or names[name] in config.checkpoints:
-        return 0
+    if name not in LOGGED or name in config.checkpoints:
+        return 0.0
+    training: Training = getattr(config, name).training
     return LOGGED[name] * training.steps / training.log_every
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 
 import torch
 
@@ -23,8 +24,8 @@ from tats_exp.stages.codes import CODES_STAGE, WindowCodes
 from tats_exp.stages.context import Chosen, Earlier, RunContext
 from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.reconstructions import Reconstructor
-from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE
-from tats_exp.stages.vqgan import VQGAN_STAGE
+from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, TransformerInputs
+from tats_exp.stages.vqgan import VQGAN_STAGE, VQGANInputs
 from tats_exp.transformer.conditions import Unconditional
 from tats_exp.vqgan.vqgan import VQGAN
 
@@ -55,7 +56,7 @@ class Meter:
             try:
                 self._known[key] = _TIMED[unit](run)
             except Exception as error:  # models, samplers and data of a user's package raise what they like
-                self.missing[unit], self._known[key] = error_line(error), 0.0
+                self.missing[unit], self._known[key] = error_line(error)[:120], 0.0
         return self._known[key]
 
 
@@ -93,6 +94,7 @@ def _vqgan_step(run: RunContext, judged: bool) -> float:
     """A batch of training; a schedule that is far from its beginning, or at it, keeps discriminators out or in."""
     run = _on_one_device(run)
     inputs = VQGAN_STAGE.inputs(run)
+    assert isinstance(inputs, VQGANInputs), "one from a file is not trained"
     schedule = {"start_step": 0 if judged else STEPS, "warmup_steps": 0, "ramp_steps": 0}
     adversarial = inputs.training.adversarial.model_copy(update=schedule)
     training = _short(inputs.training, run).model_copy(update={"adversarial": adversarial})
@@ -104,6 +106,7 @@ def _transformer_step(run: RunContext, name: ModelName) -> float:
     stage = TRANSFORMER_STAGE if name == "transformer" else INTERPOLATION_STAGE
     run = _on_one_device(run)
     inputs = stage.inputs(run)
+    assert isinstance(inputs, TransformerInputs), "one from a file is not trained"
     section = inputs.section.model_copy(update={"training": _short(inputs.section.training, run)})
     codes = _random_codes(run, section.training.batch_size)
     return stage_seconds(stage, replace(inputs, section=section, codes=Earlier("", lambda: codes)), run)
@@ -123,7 +126,7 @@ def _on_one_device(run: RunContext) -> RunContext:
         return run
     trainer = {**run.config.trainer, "strategy": "auto"}
     alone = RunContext(run.config.model_copy(update={"trainer": trainer}), run.left)
-    alone.source = run.source
+    alone.source, alone.train, alone.test, alone.perceptual = run.source, run.train, run.test, run.perceptual
     alone.make_trainer = partial(alone.make_trainer, devices=1)
     return alone
 
@@ -170,15 +173,14 @@ def _decoded_window(run: RunContext) -> float:
     """As many frames as a window has, decoded within a video: most of its pieces have neighbours on both sides."""
     config, decoder, few = run.config, _decoder(run), _few(run, run.config.metrics.batch_size)
     stride = config.vqgan.model["downsample"][0]
-    made = config.sampled_frames // stride
-    latents = min(made, 3 * decoder.chunk)
-    margin = 2 * decoder.vqgan.code_margin
-    codes = torch.randint(config.codebook_size, (few, latents + margin, *config.latent_grid[1:]))
-    if latents > decoder.chunk:
-        pieces = (len(piece) for piece in decoder(codes, has_margin=margin > 0))
-        seconds, frames = warm(Clock(run.device).each(pieces)[:2]), min(decoder.chunk, latents - decoder.chunk) * stride
-    else:
-        seconds, frames = seconds_of(lambda: list(decoder(codes, has_margin=margin > 0)), run.device), latents * stride
+    latents = min(config.sampled_frames // stride, 3 * decoder.chunk)
+    margin = decoder.vqgan.code_margin
+    codes = torch.randint(config.codebook_size, (few, margin + latents + margin, *config.latent_grid[1:]))
+    times = 2 if latents <= decoder.chunk else 1
+    pieces = (piece for _ in range(times) for piece in islice(decoder(codes, has_margin=margin > 0), 2))
+    clock = Clock(run.device)
+    timed = [(clock(), piece.shape[1]) for piece in pieces]
+    seconds, frames = timed[-1]
     return seconds * config.frames / (few * frames)
 
 

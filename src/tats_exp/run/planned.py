@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tats_exp.config.schema import Config
-from tats_exp.data.videos import VideoSource
 from tats_exp.files import Stage
-from tats_exp.metrics.networks import Networks
 from tats_exp.run.store import redo_from, stage_key
-from tats_exp.stages.context import Chosen, Left, RunContext, meaning
+from tats_exp.stages.context import Left, RunContext, meaning
 from tats_exp.stages.order import stages_of
 
 
@@ -37,18 +35,17 @@ def planned_stages(configs: Sequence[Config]) -> list[list[Planned]]:
     Args:
         configs: of the runs, with what the sweep settles filled in.
     """
-    sources: dict[str, VideoSource] = {}
-    networks: dict[str, Chosen[Networks]] = {}
+    data: dict[str, RunContext] = {}
+    networks: dict[str, RunContext] = {}
+    perceptual: dict[str, RunContext] = {}
     planned = []
     for config in configs:
         run = RunContext(config)
-        # Opening a data set or a network can take seconds; runs that mean the same one share it.
-        data, seen_by = repr(config.data), config.metrics.model_dump_json()
-        if data not in sources:
-            sources[data] = run.source
-        if seen_by not in networks:
-            networks[seen_by] = run.networks
-        run.source, run.networks = sources[data], networks[seen_by]
+        # To open a data set or read a network can take seconds; runs that name the same one share it.
+        first = data.setdefault(repr(config.data), run)
+        run.source, run.train, run.test = first.source, first.train, first.test
+        run.networks = networks.setdefault(config.metrics.model_dump_json(), run).networks
+        run.perceptual = perceptual.setdefault(repr(config.vqgan.training.perceptual), run).perceptual
         planned.append(_stages_of(run))
     return planned
 

@@ -14,7 +14,7 @@ from tats_exp.config.transformer_checkpoint import read_transformer
 from tats_exp.run.amounts import sampled_latents
 from tats_exp.run.timing import seconds_of
 from tats_exp.sampling.captured import LEAST_STEPS
-from tats_exp.sampling.next_code import sample_codes
+from tats_exp.sampling.next_code import RandomStreams, sample_codes
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.samples import PRECISIONS
 from tats_exp.transformer.transformer import Transformer
@@ -69,7 +69,7 @@ def _pace(run: RunContext, name: ModelName, batch: int, kept: int) -> Pace:
         torch.zeros(batch, transformer.condition_length, dtype=torch.int64, device=device),
         prefix=codes,
         last_anchor=codes if name == "interpolation" else None,
-        seeds=range(batch),
+        seeds=RandomStreams(range(batch), batch),
         **{key: run.config.sampler[key] for key in CHOICE if key in run.config.sampler},
     )
     room = transformer.window_codes - kept * per_frame - (per_frame if name == "interpolation" else 0)
