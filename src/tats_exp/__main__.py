@@ -41,6 +41,7 @@ def command(arguments: list[str]) -> int:
     sweep = compose_sweep(given)
     for run in sweep.runs():
         validated(run, Config)
+    from tats_exp.run.estimate import estimate_line
     from tats_exp.run.plan import plan_of
 
     plan = plan_of(sweep)
@@ -52,6 +53,7 @@ def command(arguments: list[str]) -> int:
         print(f"{plan.name}: {runs}, {plan.side_by_side} at a time -> {sweep.folder}", flush=True)
         for line in plan.unused + plan.costs:
             print(line, flush=True)
+        print(estimate_line(plan.configs, plan.side_by_side), flush=True)
         return _start(given, sweep, plan)
 
 

@@ -25,7 +25,7 @@ from tats_exp.config.schema import Config, conf_dir
 from tats_exp.fit import LOSSES, by_step, keep_float32, read_losses
 from tats_exp.progress import Progress
 from tats_exp.run.log import GuardedLog, RunLog
-from tats_exp.run.store import Made, Store, provenance
+from tats_exp.run.store import Made, Store, provenance, redo_from
 from tats_exp.run.sweep_record import SweepRecord
 from tats_exp.run.walk import walk
 from tats_exp.run_folder import (
@@ -213,8 +213,3 @@ def record_of(experiment: str) -> str | None:
     """Where the repository keeps what came out of an experiment of the package; None of another one."""
     is_ours = (conf_dir() / "experiment" / f"{experiment}.yaml").is_file()
     return f"experiments/{experiment}/README.md" if is_ours else None
-
-
-def redo_from(redo: Sequence[str], stages: Sequence[str]) -> tuple[str, ...]:
-    """The stages to make again: those named, and all that follow the first of them."""
-    return tuple(stages[min(stages.index(name) for name in redo) :]) if redo else ()

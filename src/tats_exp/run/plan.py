@@ -72,6 +72,7 @@ class Plan:
         stores: folders where they keep what their stages made.
         unused: lines about what was set and is not used.
         costs: lines about what the evaluation will cost, where that is worth a word.
+        configs: of the runs, with what the sweep settles filled in.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Plan:
     stores: list[str]
     unused: list[str]
     costs: list[str]
+    configs: list[Config]
 
 
 def make_plan(arguments: list[str]) -> Plan:
@@ -112,22 +114,24 @@ def plan_of(sweep: Sweep) -> Plan:
     launcher = sweep.hydra.launcher
     joblib = sweep.multirun and "joblib" in launcher._target_
     side_by_side = _side_by_side(configs, int(launcher.get("n_jobs", 1)) if joblib else 1)
+    record = SweepRecord(
+        swept=tuple(sweep.swept),
+        asked=sweep.asked,
+        reserve_training=reserve_training,
+        reserve_encoding=reserve_encoding,
+        threads=max(1, (os.cpu_count() or 1) // side_by_side),
+        started=time.time(),
+    )
     return Plan(
         name=configs[0].name,
         jobs=len(configs),
         joblib=joblib,
-        record=SweepRecord(
-            swept=tuple(sweep.swept),
-            asked=sweep.asked,
-            reserve_training=reserve_training,
-            reserve_encoding=reserve_encoding,
-            threads=max(1, (os.cpu_count() or 1) // side_by_side),
-            started=time.time(),
-        ),
+        record=record,
         side_by_side=side_by_side,
         stores=sorted({config.store.root for config in configs}),
         unused=_unused(configs, sweep.said, sweep.swept),
         costs=_costs(networks),
+        configs=[record.settled(config) for config in configs],
     )
 
 

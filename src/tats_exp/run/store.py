@@ -11,7 +11,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -58,8 +58,8 @@ class Store:
         Raises:
             OSError: the disk is full or not writable; what was finished before stays.
         """
-        recipe = json.dumps({"stage": name, "version": stage_version, "inputs": inputs}, sort_keys=True)
-        key = hashlib.sha256(recipe.encode()).hexdigest()[:20]
+        recipe = _recipe(name, stage_version, inputs)
+        key = stage_key(name, stage_version, inputs)
         folder = self.root / name / key
         started = time.time()
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -95,6 +95,20 @@ class Store:
         if name not in self.redo:
             return False
         return self.redo_before is None or folder.stat().st_ctime < self.redo_before
+
+
+def stage_key(name: str, stage_version: int, inputs: dict[str, Any]) -> str:
+    """What the store knows a stage by; arguments as for `Store.stage`."""
+    return hashlib.sha256(_recipe(name, stage_version, inputs).encode()).hexdigest()[:20]
+
+
+def _recipe(name: str, stage_version: int, inputs: dict[str, Any]) -> str:
+    return json.dumps({"stage": name, "version": stage_version, "inputs": inputs}, sort_keys=True)
+
+
+def redo_from(redo: Sequence[str], stages: Sequence[str]) -> tuple[str, ...]:
+    """The stages to make again: those named, and all that follow the first of them."""
+    return tuple(stages[min(stages.index(name) for name in redo) :]) if redo else ()
 
 
 def provenance() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
 from tats_exp import UserError
+from tats_exp.config.schema import Config, Reserve
 from tats_exp.run_folder import Record
 
 
@@ -59,3 +60,8 @@ class SweepRecord(Record):
         merged = OmegaConf.merge(cfg, settled)
         assert isinstance(merged, DictConfig)
         return merged
+
+    def settled(self, config: Config) -> Config:
+        """The same of a config that is checked already."""
+        reserve = Reserve(training=self.reserve_training, encoding=self.reserve_encoding)
+        return config.model_copy(update={"reserve": reserve, "threads": config.threads or self.threads})

@@ -1,0 +1,98 @@
+"""Bytes that a sweep will leave: in its store, in the folders of its runs, and in its report."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from tats_exp.config.models import build_adversaries, build_vqgan, transformer_of
+from tats_exp.config.schema import Config
+from tats_exp.config.sections import Training
+from tats_exp.data.video_writer import SHOWN_HEIGHT
+from tats_exp.run.amounts import Seen, encoded_windows, reference_windows, sampled_latents, sampled_windows
+from tats_exp.run.planned import Planned
+from tats_exp.stages.context import RunContext
+from tats_exp.stages.metrics import SHOWN
+
+FLOAT = 4
+LOGGED = {"vqgan": 300, "transformer": 50, "interpolation": 50}
+"""Bytes that losses.csv grows by whenever losses are logged."""
+VIDEO_PIXEL = 0.03
+"""Bytes of a pixel in the videos that are shown, which are H.264."""
+METRICS, WINDOW_ROW = 75_000, 450
+"""Bytes of metrics.json, of a row of curves.csv."""
+RUN, REPORT = 60_000, 7_000_000
+"""Bytes of logs and configs of a run, of a report with its figures."""
+
+
+def bytes_of_sweep(runs: Sequence[Sequence[Planned]], seen: Callable[[RunContext], Seen]) -> float:
+    """Bytes of all that is not there yet; a stage that runs share counts once.
+
+    Args:
+        runs: what each run walks.
+        seen: what its evaluation finds in the data.
+    """
+    missing = {stage.folder: stage for stages in runs for stage in stages if not stage.held}
+    stored = sum(bytes_of_stage(stage.name, stage.run, seen(stage.run)) for stage in missing.values())
+    gathered = sum(RUN + _metrics(stages[0].run.config) for stages in runs)
+    losses = sum(_losses(stage.run.config, stage.name) for stages in runs for stage in stages)
+    return stored + gathered + losses + REPORT
+
+
+def bytes_of_stage(name: str, run: RunContext, seen: Seen) -> float:
+    """Bytes that a stage leaves in the store, as float32 and, of codes, int16 or int32.
+
+    Args:
+        name: of the stage; nothing is known of one that is not ours.
+        run: that it belongs to.
+        seen: what the evaluation finds in the data.
+    """
+    config = run.config
+    kept = reference_windows(config) * seen.features * FLOAT
+    code = 2 if config.codebook_size <= torch.iinfo(torch.int16).max else 4
+    _, height, width = config.latent_grid
+    if name in ("codes", "long_codes"):
+        windows, latents = encoded_windows(config, long=name == "long_codes")
+        return windows * (latents * height * width + run.condition.length + 2) * code
+    if name == "samples":
+        return config.sampled_videos * sampled_latents(config) * height * width * code
+    if name == "rebuilt":
+        return kept + seen.pieces * seen.windows * seen.features * FLOAT
+    if name == "metrics":
+        return _metrics(config)
+    if name == "reference":
+        return kept + config.metrics.videos * seen.features * FLOAT
+    return _models(run, name) + _losses(config, name)
+
+
+def weight_bytes(*modules: nn.Module | None) -> int:
+    """Bytes of weights and buffers as they are written."""
+    states = [value for module in modules if module is not None for value in module.state_dict().values()]
+    return sum(value.numel() * value.element_size() for value in states)
+
+
+def _models(run: RunContext, name: str) -> int:
+    config = run.config
+    with torch.device("meta"):  # their sizes alone
+        if name == "vqgan":
+            adversaries = build_adversaries(config.vqgan.training)
+            vqgan = build_vqgan(config.vqgan.model, config.padding.halves)
+            return weight_bytes(vqgan, None if adversaries is None else adversaries.discriminators)
+        if name == "transformer" or name == "interpolation":
+            vocabulary = run.condition.vocabulary(len(run.train.label_names))
+            return weight_bytes(transformer_of(config, name, vocabulary, run.condition.length))
+    return 0
+
+
+def _losses(config: Config, name: str) -> float:
+    if name not in LOGGED or name in config.checkpoints:
+        return 0.0
+    training: Training = getattr(config, name).training
+    return LOGGED[name] * training.steps / training.log_every
+
+
+def _metrics(config: Config) -> float:
+    """Bytes of what is measured of a run, and of its videos: sampled and real ones, small ones enlarged."""
+    side = config.resolution * max(1, SHOWN_HEIGHT // config.resolution)
+    videos = VIDEO_PIXEL * SHOWN * side**2 * 2 * (config.sampled_frames + config.frames)
+    return METRICS + WINDOW_ROW * sampled_windows(config) + videos

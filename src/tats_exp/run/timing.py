@@ -1,0 +1,90 @@
+"""How long a unit of work takes, once warm; that of a stage by the stage itself, on a budget of a few steps."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from tats_exp.files import Stage
+from tats_exp.stages.context import RunContext
+
+LONGEST = 4.0
+"""Seconds after which what is being timed is broken off."""
+STEPS = 3
+"""Training steps that are made, the first one to warm up."""
+
+
+class _EnoughError(Exception):
+    """Breaks off a stage."""
+
+
+class Clock:
+    """Notes when something is reached, all work of the device done."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.begun = device, time.perf_counter()
+        self.last = self.begun
+
+    def __call__(self) -> float:
+        """Note it; returns the seconds since it was noted last."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        before, self.last = self.last, time.perf_counter()
+        return self.last - before
+
+    @property
+    def over(self) -> bool:
+        """Whether it has taken long enough."""
+        return self.last - self.begun > LONGEST
+
+    def each(self, parts: Iterable[object]) -> list[float]:
+        """Seconds of each part of a work that is done as it is asked for; broken off when it takes long."""
+        seconds = []
+        for _ in parts:
+            seconds.append(self())
+            if self.over:
+                break
+        return seconds
+
+
+def warm(seconds: list[float]) -> float:
+    """Mean of all but the first, which set things up; the first where there is no other."""
+    rest = seconds[1:] or seconds
+    return sum(rest) / len(rest)
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of a work, once it is warm; those of the first time where that takes long."""
+    return warm(Clock(device).each(work() for _ in range(2)))
+
+
+def stage_seconds(stage: Stage[Any, Any], inputs: object, run: RunContext) -> float:
+    """Have a stage do a little of its work in a folder that is thrown away.
+
+    Args:
+        stage: tells its progress.
+        inputs: of it, which ask for a little.
+        run: that it belongs to.
+
+    Returns:
+        Seconds of one of what it tells of, a training step say, once warm.
+    """
+    clock = Clock(run.device)
+    told: list[tuple[int, float]] = []
+
+    def advance(done: int, total: int) -> None:
+        told.append((done, clock()))
+        if clock.over:
+            raise _EnoughError
+
+    with TemporaryDirectory(prefix="tats_exp_") as folder, suppress(_EnoughError):
+        work = run.work(Path(folder), advance, lambda step, values: None)
+        stage.make(inputs, replace(work, workers=0, compile=False))
+    rest = told[1:] or told
+    first = told[0][0] if rest is not told else 0
+    return sum(seconds for _, seconds in rest) / (rest[-1][0] - first)
