@@ -33,6 +33,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, frames in enumerate(videos):
             write_array(root / name / f"{number}.npy", frames)
     noise = np.random.default_rng(0)
+    for number, frames in enumerate(worlds(0, 12)):
+        noisy = np.clip(frames + noise.normal(0, 60, frames.shape), 0, 255).astype(np.uint8)
+        write_array(root / "noisy_real" / f"{number}.npy", noisy)
     for number, frames in enumerate(worlds(1)):
         noisy = np.clip(frames + noise.normal(0, 60, frames.shape), 0, 255).astype(np.uint8)
         write_array(root / "noisy" / f"{number}.npy", noisy)
@@ -62,9 +65,9 @@ def test_worse_videos_are_further_and_the_floor_is_nearest(folders: Path) -> Non
     for name in ("same", "noisy"):
         assert main([f"real={folders / 'real'}", f"generated={folders / name}", f"out={name}", *QUICK]) == 0
     same, noisy = found("same"), found("noisy")
-    floor = same["floors"]["real"]["fvd/shapes_cnn"]
+    floor = same["floors"]["real"]["fvd/shapes_cnn/to_real"]
     for window in ("window_0", "last"):
-        key = f"fvd/shapes_cnn/{window}"
+        key = f"fvd/shapes_cnn/{window}/to_real"
         assert max(same["values"][key], floor) < noisy["values"][key]
         assert same["values"][key.replace("fvd", "kvd")] < noisy["values"][key.replace("fvd", "kvd")]
     assert same["values"]["drift/motion/last"] < noisy["values"]["drift/motion/last"]
@@ -72,6 +75,23 @@ def test_worse_videos_are_further_and_the_floor_is_nearest(folders: Path) -> Non
     assert same["protocol"]["resolution"] == "16x16" and same["protocol"]["codec_generated"] == "none"
     assert len((Path("same") / "0_same" / "curves.csv").read_text().splitlines()) == 1 + FRAMES // 16
     assert (Path("same") / "report" / "index.html").is_file()
+
+
+def test_every_distance_says_to_real_or_to_rebuilt(folders: Path, capsys: pytest.CaptureFixture) -> None:
+    names = (f"real={folders / 'real'}", f"generated={folders / 'noisy'}")
+    assert main([*names, f"rebuilt={folders / 'noisy_real'}", "out=both", *QUICK]) == 0
+    assert main([*names, "out=real", *QUICK]) == 0
+    both, real = found("both"), found("real")
+    distances = [key for key in both["values"] if key.split("/")[0] in ("fvd", "kvd", "layout", "diversity")]
+    assert all(key.endswith(("/to_real", "/to_rebuilt", "/rebuilt", "/extrapolated")) for key in distances)
+    assert real["values"].items() <= both["values"].items()
+    assert not [key for key in real["values"] if "rebuilt" in key]
+    for key in ("fvd/shapes_cnn/last", "layout/window_0"):  # noise is what the rebuilt windows have, too
+        assert both["values"][f"{key}/to_rebuilt"] < both["values"][f"{key}/to_real"]
+    assert real["protocol"]["reference"] == "real windows" != both["protocol"]["reference"]
+    few = f"rebuilt={folders / 'same'}"
+    assert main([*names, few, "out=few", *QUICK]) == 2
+    assert "as many as of real ones are needed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form, codec", [("images", "none"), ("films", "h264")])
@@ -86,7 +106,7 @@ def test_the_same_pixels_give_the_same_values_whatever_they_are_stored_in(folder
 def test_real_videos_are_looked_at_once(folders: Path, capsys: pytest.CaptureFixture) -> None:
     both = f"generated=[{folders / 'same'},{folders / 'noisy'}]"
     assert main([f"real={folders / 'real'}", both, "out=both", *QUICK]) == 0
-    assert len(list(Path("runs/store/evaluate_real").glob("*/real.safetensors"))) == 1
+    assert len(list(Path("runs/store/evaluate_reference").glob("*/reference.safetensors"))) == 1
     printed = capsys.readouterr().out
     assert "same" in printed and "noisy" in printed and "floor: real vs other real" in printed
 
@@ -127,7 +147,7 @@ def test_what_turns_out_bad_while_reading_is_told_at_the_end_and_the_others_are_
     assert "2 things are wrong" in line and line.count("damaged from frame 16 on") == 2
     states = {path.parent.name: json.loads(path.read_text())["state"] for path in Path("out").glob("*/status.json")}
     assert states == {"0_noisy": "failed", "1_same": "finished", "2_images": "failed"}
-    assert found("out")["values"]["fvd/shapes_cnn/last"] > 0  # of the one that is left
+    assert found("out")["values"]["fvd/shapes_cnn/last/to_real"] > 0  # of the one that is left
 
 
 def test_a_mistake_of_ours_keeps_what_was_measured_before_it(
@@ -176,7 +196,7 @@ def test_repeats_and_all_windows_follow_the_preset(folders: Path) -> None:
     options = ("metrics.repeats=2", "metrics.videos=4", "metrics.windows=ends", "metrics.reference_videos=6")
     assert main([f"real={folders / 'real'}", f"generated={folders / 'same'}", "out=out", *QUICK, *options]) == 0
     values, protocol = found("out")["values"], found("out")["protocol"]
-    assert values["fvd/shapes_cnn/last/std"] > 0
+    assert values["fvd/shapes_cnn/last/std/to_real"] > 0
     assert (protocol["repeats"], protocol["n_generated"], protocol["n_real"]) == (2, 4, 6)
 
 
@@ -251,7 +271,7 @@ def test_another_classifier_is_asked_for_opinions_and_named(folders: Path, tmp_p
     assert main([f"real={folders / 'real'}", f"generated={folders / 'same'}", "out=out", *options]) == 0
     values = found("out")["values"]
     assert values["ccs/c3d/last"] == 1 and 1 <= values["is/c3d/window_0"] <= 2
-    assert "fvd/shapes_cnn/last" in values and not [key for key in values if key.startswith("is/shapes_cnn")]
+    assert "fvd/shapes_cnn/last/to_real" in values and not [key for key in values if key.startswith("is/shapes_cnn")]
     assert found("out")["protocol"]["classifier"].startswith("c3d ")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from tats_exp.cli import guarded
 from tats_exp.config.compose import compose_run, configuration
-from tats_exp.run_folder.columns import Column
+from tats_exp.run_folder.columns import TO_REAL, TO_REBUILT, Column
 
 _HEAD = """\
 # What is measured
@@ -19,20 +19,23 @@ Made by `python -m tats_exp.metrics > docs/metrics.md` from the measures that `c
 A measure is a class that declares its columns and gives their values; see `tats_exp/metrics/measure.py`. The table of
 the report has the columns in **bold**; the others are in `metrics.json`, those of `curves.csv` are marked *per window*.
 ↑ higher is better, ↓ lower, →0 and →1 nearer is better; without a sign, values of different choices are not compared.
-Where a floor is named, differences below it do not count. `<network>` and `<classifier>` are the names of the networks.
+Distances are taken to windows that the VQGAN of the run rebuilt; those to real windows have the same keys with
+`/to_real` behind, and in an evaluation of folders every key says `/to_real` or `/to_rebuilt`. `<network>` and
+`<classifier>` are the names of the networks.
 """
 
 
 def columns_table(columns: Iterable[Column]) -> str:
     """The columns of a measure as rows of Markdown."""
-    lines = ["| key | title | good | floor | unit | what it is |", "|---|---|---|---|---|---|"]
+    lines = ["| key | title | good | unit | what it is |", "|---|---|---|---|---|"]
     for column in columns:
+        if column.key.endswith((TO_REAL, TO_REBUILT)):  # the head of the page tells of these
+            continue
         named = column.named("<network>", "<classifier>")
         key = f"`{named.key}`"
         key = f"**{key}**" if column.in_table else f"{key} *per window*" if column.is_curve else key
-        floor = "2 × real" if column.floored and not column.is_curve else ""
         title = " ".join(named.title).strip().replace("<", "\\<")
-        cells = (key, title, named.arrow, floor, named.unit, named.explanation)
+        cells = (key, title, named.arrow, named.unit, named.explanation)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from tats_exp import UserError
 from tats_exp.data.videos import Videos
-from tats_exp.metrics.findings import TO_REAL, TO_REBUILT, Findings
+from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement, Values
 from tats_exp.metrics.networks import Networks
 from tats_exp.metrics.reference_windows import ReferenceWindows
 from tats_exp.run_folder import Protocol
-from tats_exp.run_folder.columns import Column
+from tats_exp.run_folder.columns import TO_REAL, TO_REBUILT, Column
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,7 @@ from tats_exp.metrics.causality import Leak
 from tats_exp.metrics.reconstruction import ReconstructionErrors
 from tats_exp.metrics.reference_windows import ReferenceWindows
 from tats_exp.metrics.window_statistics import WindowStatistics
-
-TO_REAL, TO_REBUILT = "/to_real", "/to_rebuilt"
-"""Ends of keys: which reference a distance was taken to. A key without either is of a run, to its rebuilt windows."""
+from tats_exp.run_folder.columns import TO_REAL, TO_REBUILT
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from tats_exp import UserError
 
+TO_REAL, TO_REBUILT = "/to_real", "/to_rebuilt"
+"""Ends of keys: which reference a distance was taken to. A key without either is of a run, to its rebuilt windows."""
 Better = Literal["higher", "lower", "zero", "one"]
 
 
@@ -35,9 +37,7 @@ class Column:
         is_curve: whether it holds one value per window of the generated videos, in place of one in all.
         never: the value counts windows until something happens: infinity, in files `never`, if it did not.
         ratio: the values are positive quantities, compared by their ratio: by differences of logarithms.
-        floored: differences below twice the real-vs-real floor do not count. The values are 0 or more.
         protocol: the value depends on the evaluation protocol.
-        pedestal: every distance of a generated video starts from this one, so a large value hides drift.
         figure: name of the figure that draws the values as bars, "" for none.
     """
 
@@ -51,9 +51,7 @@ class Column:
     is_curve: bool = False
     never: bool = False
     ratio: bool = False
-    floored: bool = False
     protocol: bool = False
-    pedestal: bool = False
     figure: str = ""
 
     @classmethod

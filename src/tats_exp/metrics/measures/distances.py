@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tats_exp.metrics.drift import growth
-from tats_exp.metrics.findings import TO_REAL, TO_REBUILT, Findings
+from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.frechet import bias_warning, extrapolated_frechet, polynomial_mmd
 from tats_exp.metrics.measure import FloorKind, Measure, Measurement, Values, along_windows, at_ends
 from tats_exp.metrics.reference_windows import ReferenceWindows
-from tats_exp.run_folder.columns import Column
+from tats_exp.run_folder.columns import TO_REAL, TO_REBUILT, Column
 
 WHERE = {"": "rebuilt windows", TO_REBUILT: "rebuilt windows", TO_REAL: "real windows"}
 """What the end of a key says of the reference, in words."""

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tats_exp.metrics.drift import first_window_past, growth
-from tats_exp.metrics.findings import TO_REAL, Findings
+from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.layout import spread
 from tats_exp.metrics.measure import FloorKind, Measure, Measurement, Values, at_ends
 from tats_exp.metrics.measures.distances import WHERE
 from tats_exp.metrics.reference_windows import ReferenceWindows
-from tats_exp.run_folder.columns import Column
+from tats_exp.run_folder.columns import TO_REAL, Column
 
 _INTERVAL = 0.975  # the upper quantile behind the lower end of a basic interval of 95%
 
