@@ -13,6 +13,7 @@ from tats_exp.run.amounts import Seen, encoded_windows, reference_windows, sampl
 from tats_exp.run.planned import Planned
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.metrics import SHOWN
+from tats_exp.stages.transformers import Name
 
 FLOAT = 4
 LOGGED = {"vqgan": 300, "transformer": 50, "interpolation": 50}
@@ -21,8 +22,8 @@ VIDEO_PIXEL = 0.03
 """Bytes of a pixel in the videos that are shown, which are H.264."""
 METRICS, WINDOW_ROW = 75_000, 450
 """Bytes of metrics.json, of a row of curves.csv."""
-RUN, REPORT = 60_000, 7_000_000
-"""Bytes of logs and configs of a run, of a report with its figures."""
+RUN, REPORT, REPORTED = 60_000, 4_000_000, 2_200_000
+"""Bytes of logs and configs of a run, of a report, and of what it shows of each run."""
 
 
 def bytes_of_sweep(runs: Sequence[Sequence[Planned]], seen: Callable[[RunContext], Seen]) -> float:
@@ -34,7 +35,7 @@ def bytes_of_sweep(runs: Sequence[Sequence[Planned]], seen: Callable[[RunContext
     """
     missing = {stage.folder: stage for stages in runs for stage in stages if not stage.held}
     stored = sum(bytes_of_stage(stage.name, stage.run, seen(stage.run)) for stage in missing.values())
-    gathered = sum(RUN + _metrics(stages[0].run.config) for stages in runs)
+    gathered = sum(RUN + REPORTED + _metrics(stages[0].run.config) for stages in runs)
     losses = sum(_losses(stage.run.config, stage.name) for stages in runs for stage in stages)
     return stored + gathered + losses + REPORT
 
@@ -78,10 +79,11 @@ def _models(run: RunContext, name: str) -> int:
             adversaries = build_adversaries(config.vqgan.training)
             vqgan = build_vqgan(config.vqgan.model, config.padding.halves)
             return weight_bytes(vqgan, None if adversaries is None else adversaries.discriminators)
-        if name == "transformer" or name == "interpolation":
-            vocabulary = run.condition.vocabulary(len(run.train.label_names))
-            return weight_bytes(transformer_of(config, name, vocabulary, run.condition.length))
-    return 0
+        names: dict[str, Name] = {"transformer": "transformer", "interpolation": "interpolation"}
+        if name not in names:
+            return 0
+        vocabulary = run.condition.vocabulary(len(run.train.label_names))
+        return weight_bytes(transformer_of(config, names[name], vocabulary, run.condition.length))
 
 
 def _losses(config: Config, name: str) -> float:
