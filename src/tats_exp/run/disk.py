@@ -26,7 +26,7 @@ RUN, REPORT, REPORTED = 60_000, 4_000_000, 2_200_000
 """Bytes of logs and configs of a run, of a report, and of what it shows of each run."""
 
 
-def bytes_of_sweep(runs: Sequence[Sequence[Planned]], seen: Callable[[RunContext], Seen]) -> float:
+def bytes_of_sweep(runs: Sequence[Sequence[Planned]], seen: Callable[[RunContext], Seen]) -> int:
     """Bytes of all that is not there yet; a stage that runs share counts once.
 
     Args:
@@ -40,7 +40,7 @@ def bytes_of_sweep(runs: Sequence[Sequence[Planned]], seen: Callable[[RunContext
     return stored + gathered + losses + REPORT
 
 
-def bytes_of_stage(name: str, run: RunContext, seen: Seen) -> float:
+def bytes_of_stage(name: str, run: RunContext, seen: Seen) -> int:
     """Bytes that a stage leaves in the store, as float32 and, of codes, int16 or int32.
 
     Args:
@@ -86,15 +86,15 @@ def _models(run: RunContext, name: str) -> int:
         return weight_bytes(transformer_of(config, names[name], vocabulary, run.condition.length))
 
 
-def _losses(config: Config, name: str) -> float:
+def _losses(config: Config, name: str) -> int:
     if name not in LOGGED or name in config.checkpoints:
-        return 0.0
+        return 0
     training: Training = getattr(config, name).training
-    return LOGGED[name] * training.steps / training.log_every
+    return LOGGED[name] * training.steps // training.log_every
 
 
-def _metrics(config: Config) -> float:
+def _metrics(config: Config) -> int:
     """Bytes of what is measured of a run, and of its videos: sampled and real ones, small ones enlarged."""
     side = config.resolution * max(1, SHOWN_HEIGHT // config.resolution)
     videos = VIDEO_PIXEL * SHOWN * side**2 * 2 * (config.sampled_frames + config.frames)
-    return METRICS + WINDOW_ROW * sampled_windows(config) + videos
+    return METRICS + WINDOW_ROW * sampled_windows(config) + round(videos)
