@@ -23,7 +23,7 @@ Unit = Literal[
 ]
 """What is timed once and done often. A step is a batch; of a judged one the discriminators take part. A rebuilt window
 is encoded and decoded by itself, a decoded one within a long video. A latent frame is one of one video."""
-Amounts = Mapping[Unit, float]
+Amounts = Mapping[Unit, int | float]
 
 
 @dataclass(frozen=True)

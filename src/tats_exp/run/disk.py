@@ -13,6 +13,7 @@ from tats_exp.run.amounts import Seen, encoded_windows, reference_windows, sampl
 from tats_exp.run.planned import Planned
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.metrics import SHOWN
+from tats_exp.stages.transformers import Name
 
 FLOAT = 4
 LOGGED = {"vqgan": 300, "transformer": 50, "interpolation": 50}
@@ -21,11 +22,11 @@ VIDEO_PIXEL = 0.03
 """Bytes of a pixel in the videos that are shown, which are H.264."""
 METRICS, WINDOW_ROW = 75_000, 450
 """Bytes of metrics.json, of a row of curves.csv."""
-RUN, REPORT = 60_000, 7_000_000
-"""Bytes of logs and configs of a run, of a report with its figures."""
+RUN, REPORT, REPORTED = 60_000, 4_000_000, 2_200_000
+"""Bytes of logs and configs of a run, of a report, and of what it shows of each run."""
 
 
-def bytes_of_sweep(runs: Sequence[Sequence[Planned]], seen: Callable[[RunContext], Seen]) -> float:
+def bytes_of_sweep(runs: Sequence[Sequence[Planned]], seen: Callable[[RunContext], Seen]) -> int:
     """Bytes of all that is not there yet; a stage that runs share counts once.
 
     Args:
@@ -34,12 +35,12 @@ def bytes_of_sweep(runs: Sequence[Sequence[Planned]], seen: Callable[[RunContext
     """
     missing = {stage.folder: stage for stages in runs for stage in stages if not stage.held}
     stored = sum(bytes_of_stage(stage.name, stage.run, seen(stage.run)) for stage in missing.values())
-    gathered = sum(RUN + _metrics(stages[0].run.config) for stages in runs)
+    gathered = sum(RUN + REPORTED + _metrics(stages[0].run.config) for stages in runs)
     losses = sum(_losses(stage.run.config, stage.name) for stages in runs for stage in stages)
     return stored + gathered + losses + REPORT
 
 
-def bytes_of_stage(name: str, run: RunContext, seen: Seen) -> float:
+def bytes_of_stage(name: str, run: RunContext, seen: Seen) -> int:
     """Bytes that a stage leaves in the store, as float32 and, of codes, int16 or int32.
 
     Args:
@@ -78,21 +79,22 @@ def _models(run: RunContext, name: str) -> int:
             adversaries = build_adversaries(config.vqgan.training)
             vqgan = build_vqgan(config.vqgan.model, config.padding.halves)
             return weight_bytes(vqgan, None if adversaries is None else adversaries.discriminators)
-        if name == "transformer" or name == "interpolation":
-            vocabulary = run.condition.vocabulary(len(run.train.label_names))
-            return weight_bytes(transformer_of(config, name, vocabulary, run.condition.length))
-    return 0
+        names: dict[str, Name] = {"transformer": "transformer", "interpolation": "interpolation"}
+        if name not in names:
+            return 0
+        vocabulary = run.condition.vocabulary(len(run.train.label_names))
+        return weight_bytes(transformer_of(config, names[name], vocabulary, run.condition.length))
 
 
-def _losses(config: Config, name: str) -> float:
+def _losses(config: Config, name: str) -> int:
     if name not in LOGGED or name in config.checkpoints:
-        return 0.0
+        return 0
     training: Training = getattr(config, name).training
-    return LOGGED[name] * training.steps / training.log_every
+    return LOGGED[name] * training.steps // training.log_every
 
 
-def _metrics(config: Config) -> float:
+def _metrics(config: Config) -> int:
     """Bytes of what is measured of a run, and of its videos: sampled and real ones, small ones enlarged."""
     side = config.resolution * max(1, SHOWN_HEIGHT // config.resolution)
     videos = VIDEO_PIXEL * SHOWN * side**2 * 2 * (config.sampled_frames + config.frames)
-    return METRICS + WINDOW_ROW * sampled_windows(config) + videos
+    return METRICS + WINDOW_ROW * sampled_windows(config) + round(videos)

@@ -67,7 +67,7 @@ def in_words(seconds: float) -> str:
     return f"{count} {name if count > 1 else name[:-1]}"
 
 
-def size_in_words(size: float) -> str:
+def size_in_words(size: int) -> str:
     """Bytes as one says them: MB below 1000 of them, else GB."""
     return f"{max(1, round(size / 1e6))} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
@@ -93,7 +93,7 @@ def _cost(configs: Sequence[Config], side_by_side: int) -> str:
         if amounts is None:
             without[stage.name] = "not ours"
             return 0.0
-        return sum(count * meter.seconds(unit, stage.run) for unit, count in amounts.items() if count)
+        return sum((count * meter.seconds(unit, stage.run) for unit, count in amounts.items() if count), 0.0)
 
     known = {folder: seconds(stage) for folder, stage in {s.folder: s for run in planned for s in run}.items()}
     wall = wall_seconds([[(stage.folder, known[stage.folder]) for stage in run] for run in planned], side_by_side)

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 import torch
 
 from tats_exp.cli import error_line
 from tats_exp.config.models import build_vqgan
-from tats_exp.config.schema import Config, ModelName
+from tats_exp.config.schema import Config
 from tats_exp.config.sections import Training
 from tats_exp.config.vqgan_checkpoint import read_checkpoint
 from tats_exp.data.windows import draw_windows
@@ -24,10 +25,12 @@ from tats_exp.stages.codes import CODES_STAGE, WindowCodes
 from tats_exp.stages.context import Chosen, Earlier, RunContext
 from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.reconstructions import Reconstructor
-from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, TransformerInputs
+from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, Name, TransformerInputs
 from tats_exp.stages.vqgan import VQGAN_STAGE, VQGANInputs
 from tats_exp.transformer.conditions import Unconditional
 from tats_exp.vqgan.vqgan import VQGAN
+
+AnyTraining = TypeVar("AnyTraining", bound=Training)
 
 FEW = 4
 """Windows or videos that are timed side by side on a CPU, which gains little from more."""
@@ -60,8 +63,18 @@ class Meter:
         return self._known[key]
 
 
-def costs_alike(unit: Unit, config: Config) -> list[object]:
-    """What the cost of a unit hangs on, as JSON values: the seed is no part of it, sizes and paddings are."""
+def costs_alike(unit: Unit, config: Config) -> object:
+    """What the cost of a unit hangs on, as JSON values: seeds are no part of it, sizes and paddings are."""
+    return _without_seeds(_hangs_on(unit, config))
+
+
+def _without_seeds(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_seeds(inner) for key, inner in value.items() if key != "seed"}
+    return [_without_seeds(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _hangs_on(unit: Unit, config: Config) -> list[object]:
     common: list[object] = [config.data, config.trainer, config.frames, config.resolution, config.threads]
     vqgan = [config.vqgan.checkpoint, config.vqgan.model, config.padding.halves.model_dump()]
     transformers = [
@@ -101,7 +114,7 @@ def _vqgan_step(run: RunContext, judged: bool) -> float:
     return stage_seconds(VQGAN_STAGE, replace(inputs, training=training), run)
 
 
-def _transformer_step(run: RunContext, name: ModelName) -> float:
+def _transformer_step(run: RunContext, name: Name) -> float:
     """A batch of training on codes at random."""
     stage = TRANSFORMER_STAGE if name == "transformer" else INTERPOLATION_STAGE
     run = _on_one_device(run)
@@ -112,7 +125,7 @@ def _transformer_step(run: RunContext, name: ModelName) -> float:
     return stage_seconds(stage, replace(inputs, section=section, codes=Earlier("", lambda: codes)), run)
 
 
-def _short(training: Training, run: RunContext) -> Training:
+def _short(training: AnyTraining, run: RunContext) -> AnyTraining:
     """A training of a few batches, those of one of the processes."""
     processes = int(run.config.trainer["devices"])
     batch_size = max(1, training.batch_size // processes)

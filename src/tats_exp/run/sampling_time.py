@@ -9,7 +9,6 @@ from functools import partial
 import torch
 
 from tats_exp.config.models import transformer_of
-from tats_exp.config.schema import ModelName
 from tats_exp.config.transformer_checkpoint import read_transformer
 from tats_exp.run.amounts import sampled_latents
 from tats_exp.run.timing import seconds_of
@@ -17,6 +16,7 @@ from tats_exp.sampling.captured import LEAST_STEPS
 from tats_exp.sampling.next_code import RandomStreams, sample_codes
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.samples import PRECISIONS
+from tats_exp.stages.transformers import Name
 from tats_exp.transformer.transformer import Transformer
 
 CHOICE = ("temperature", "top_k", "top_p")
@@ -58,7 +58,7 @@ def seconds_a_latent_frame(run: RunContext) -> float:
     return (frame + filled) / config.key_every
 
 
-def _pace(run: RunContext, name: ModelName, batch: int, kept: int) -> Pace:
+def _pace(run: RunContext, name: Name, batch: int, kept: int) -> Pace:
     """Time a few codes of windows that begin with `kept` latent frames, and the first of them alone."""
     transformer = _transformer(run, name)
     device, per_frame = transformer.pos_emb.device, transformer.codes_per_frame
@@ -81,7 +81,7 @@ def _pace(run: RunContext, name: ModelName, batch: int, kept: int) -> Pace:
     return Pace(max(0.0, first - code), code)
 
 
-def _transformer(run: RunContext, name: ModelName) -> Transformer:
+def _transformer(run: RunContext, name: Name) -> Transformer:
     config = run.config
     path = config.checkpoints.get(name)
     if path is not None:

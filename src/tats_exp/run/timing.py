@@ -24,18 +24,24 @@ class _EnoughError(Exception):
 
 
 class Clock:
-    """Notes when something is reached, all work of the device done."""
+    """Tells the seconds between moments, all work of the device done.
+
+    Where models run on a CPU, time in which this process did not work is left out: other programs had its cores.
+    """
 
     def __init__(self, device: torch.device) -> None:
-        self.device, self.begun = device, time.perf_counter()
+        self.device = device
+        self.begun, self._worked = time.perf_counter(), time.process_time()
         self.last = self.begun
 
     def __call__(self) -> float:
-        """Note it; returns the seconds since it was noted last."""
+        """Seconds since it was asked last."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        before, self.last = self.last, time.perf_counter()
-        return self.last - before
+        now, worked = time.perf_counter(), time.process_time()
+        passed, busy = now - self.last, worked - self._worked
+        self.last, self._worked = now, worked
+        return min(passed, busy) if self.device.type == "cpu" else passed
 
     @property
     def over(self) -> bool:
@@ -53,9 +59,8 @@ class Clock:
 
 
 def warm(seconds: list[float]) -> float:
-    """Mean of all but the first, which set things up; the first where there is no other."""
-    rest = seconds[1:] or seconds
-    return sum(rest) / len(rest)
+    """The least of all but the first, which set things up; the first where there is no other."""
+    return min(seconds[1:] or seconds)
 
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:
@@ -85,6 +90,5 @@ def stage_seconds(stage: Stage[Any, Any], inputs: object, run: RunContext) -> fl
     with TemporaryDirectory(prefix="tats_exp_") as folder, suppress(_EnoughError):
         work = run.work(Path(folder), advance, lambda step, values: None)
         stage.make(inputs, replace(work, workers=0, compile=False))
-    rest = told[1:] or told
-    first = told[0][0] if rest is not told else 0
-    return sum(seconds for _, seconds in rest) / (rest[-1][0] - first)
+    counts = [0, *(done for done, _ in told)]
+    return warm([seconds / (after - before) for before, (after, seconds) in zip(counts, told, strict=False)])
