@@ -96,7 +96,7 @@ def test_files_alone_sample_and_are_measured(files: dict[str, Path], tmp_path: P
     assert again.returncode == 0, again.stderr
     assert "interpolation.checkpoint" in again.stdout and "not used with SlidingWindow" in again.stdout
     status = json.loads((run_folders(tmp_path)[-1] / "status.json").read_text())
-    assert sorted(status["reused"]) == ["codes", "reference", "transformer", "vqgan"]
+    assert sorted(status["reused"]) == ["codes", "rebuilt", "reference", "transformer", "vqgan"]
 
 
 def test_what_a_stage_leaves_is_what_the_file_holds(files: dict[str, Path], tmp_path: Path) -> None:

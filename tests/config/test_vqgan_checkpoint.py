@@ -63,7 +63,7 @@ def test_a_file_runs_the_whole_job_and_is_known_by_what_is_in_it(tmp_path: Path)
     again = tats_exp(tmp_path, *QUICK, "vqgan.checkpoint=other.ckpt", "seed=1")
     assert again.returncode == 0, again.stderr
     status = json.loads((run_folders(tmp_path)[-1] / "status.json").read_text())
-    assert sorted(status["reused"]) == ["codes", "reference", "vqgan"]
+    assert sorted(status["reused"]) == ["codes", "rebuilt", "reference", "vqgan"]
     values = json.loads((run_folders(tmp_path)[-1] / "metrics.json").read_text())["values"]
     assert values["val/vqgan/l1/frame_15"] > 0 and values["codes/usage/train"] > 0
 

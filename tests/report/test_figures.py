@@ -69,6 +69,15 @@ def test_a_wide_interval_leaves_the_lines_to_be_seen() -> None:
     assert low == pytest.approx(0) and 14 < high < 16
 
 
+def test_a_floor_of_zero_has_no_place_on_an_axis_of_ratios() -> None:
+    runs = group("zero", [[2.0, 9.0]], endpoint=LAST.key).runs
+    (run,) = (replace(run, columns=tuple(replace(c, ratio=True) for c in run.columns)) for run in runs)
+    run = replace(run, floors={"real": {LAST.key.rpartition("/")[0]: 0.0}})
+    (axis,) = [a for a in figures.curves([replace(group("zero", [[2.0, 9.0]]), runs=[run])], LIGHT).axes if a.lines]
+    low, high = axis.get_ylim()
+    assert axis.get_yscale() == "log" and 0 < low < 2 < 9 < high < 20
+
+
 def test_the_curve_of_the_endpoint_is_drawn_alone_with_real_video_dashed() -> None:
     truth = Column("truth/curve", ("Real", ""), "T.", is_curve=True)
     runs = group("zero", [[2.0, 9.0], [3.0, 8.0]], [9.0, 8.0], endpoint=LAST.key)

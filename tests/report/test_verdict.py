@@ -104,6 +104,12 @@ def test_runs_that_name_other_endpoints_are_not_compared():
     assert "do not name the same endpoint" in said(groups, "answer")[0] and not said(groups, "secondary")
 
 
+def test_many_choices_to_which_nothing_happened_are_told_together():
+    spared = [group(f"other{place}", LOW[:2], windows=[NEVER, NEVER]) for place in range(4)]
+    answer = make_verdict([group("zero", HIGH[:2], windows=[2.0, 3.0]), *spared])[0].text
+    assert answer == "2 of 2 with padding=zero collapse by window 3, 0 of 8 with the other 4 choices."
+
+
 def test_an_endpoint_that_counts_is_counted():
     counted = {"endpoint": "drift/collapse_window", "secondary": ()}
     groups = [

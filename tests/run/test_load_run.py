@@ -43,8 +43,9 @@ def finished(folder: Path, *overrides: str) -> Path:
         (store / name / "key").mkdir(parents=True)
         save_tensors(store / name / "key" / MODEL, model.state_dict())
     labels, windows = torch.arange(8) % (CLASSES - 1), torch.zeros(8, 4, 4, 4, dtype=torch.int64)
-    side = (windows, labels[:, None] * bool(condition[0]), labels)
-    codes = WindowCodes(*side, *side, labels)
+    condition_codes = labels[:, None] * bool(condition[0])
+    train = (windows, condition_codes, labels, labels)
+    codes = WindowCodes(*train, windows[:, None], condition_codes, labels, labels, torch.zeros(3, dtype=torch.float64))
     for name in ("codes", "long_codes"):
         (store / name / "key").mkdir(parents=True)
         codes.write(store / name / "key")

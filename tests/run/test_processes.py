@@ -88,7 +88,7 @@ def test_two_processes_train_what_one_does_with_the_joined_batch(two: Path, tmp_
     shared = torch.load(two / "frame_group_0.pt", weights_only=True)
     assert len(shared["rows"]) == len(joined["rows"]) == 4
     for ours, theirs in zip(shared["rows"], joined["rows"], strict=True):
-        assert ours == pytest.approx(theirs, rel=1e-5)
+        assert ours == pytest.approx(theirs, rel=5e-5)
     for name, tensor in joined["state"].items():
         torch.testing.assert_close(shared["state"][name], tensor, rtol=1e-4, atol=1e-5)
 

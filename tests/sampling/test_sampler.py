@@ -18,6 +18,8 @@ KEY_EVERY = 3  # of the small interpolation transformer, whose window is 4 laten
 
 def sampler_of(option) -> Sampler:
     node = OmegaConf.load(option)
+    if "context" in node:
+        node.context = 1  # which the scale says
     return instantiate(node, **({"key_every": KEY_EVERY} if "key_every" in node else {}))
 
 

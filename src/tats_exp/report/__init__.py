@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tats_exp.files import atomic
+from tats_exp.report.columns import endpoints
 from tats_exp.report.protocols import Alike, measured_alike, not_alike
 from tats_exp.report.runs import Run, group_runs, load_runs
-from tats_exp.report.table_formats import to_csv, to_markdown, to_text
+from tats_exp.report.table_formats import comparisons_csv, curves_csv, to_csv, to_markdown, to_text
 from tats_exp.report.tables import make_other_table, make_table, side_by_side
-from tats_exp.report.verdict import make_verdict
+from tats_exp.report.verdict import compared, make_verdict
 
 if TYPE_CHECKING:
     from tats_exp.report.page import Part
@@ -54,8 +55,9 @@ class Report:
 def make_report(folder: Path) -> Report:
     """Report on every run below a folder, into `<folder>/report`.
 
-    Writes `index.html` (self-contained), `table.csv`, `table.md`, `verdict.txt` and `figures/*.png`; where runs were
-    measured under different protocols, all but the page once for each, in `protocol_1/`, `protocol_2/`, ...
+    Writes `index.html` (self-contained), `table.csv`, `curves.csv`, `table.md`, `verdict.txt`, `figures/*.png` and,
+    where an endpoint was named, `comparisons.csv`; where runs were measured under different protocols, all but the page
+    once for each, in `protocol_1/`, `protocol_2/`, ...
 
     Args:
         folder: a run folder, a sweep folder, or anything above them.
@@ -85,17 +87,21 @@ def make_report(folder: Path) -> Report:
 
 def _make_part(alike: Alike, heading: str, folder: Path, left_out: list[Run]) -> Part:
     """Table, verdict and figures of runs that were measured alike, and their files."""
-    from tats_exp.report.figures import draw_figures
+    from tats_exp.report.figures import draw_figures, draw_frames
     from tats_exp.report.page import Part
 
     groups = group_runs(alike.runs)
     table, others, verdict = make_table(groups), make_other_table(groups), make_verdict(groups)
     figures = draw_figures(groups, folder / "figures")
+    draw_frames(groups, folder / "figures")
     texts = {
         "table.csv": to_csv(side_by_side(table, others), left_out),
+        "curves.csv": curves_csv(groups),
         "table.md": to_markdown(table),
         "verdict.txt": "".join(f"{sentence.text}\n" for sentence in verdict),
     }
+    if (asked := endpoints(alike.runs)) is not None:
+        texts["comparisons.csv"] = comparisons_csv(*compared(asked, groups))
     for name, text in texts.items():
         with atomic(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -104,7 +110,7 @@ def _make_part(alike: Alike, heading: str, folder: Path, left_out: list[Run]) ->
 
 def _clear(output: Path) -> None:
     """Remove what an earlier report left: with other runs beside them, some of its tables may no longer be made."""
-    for name in ("table.csv", "table.md", "verdict.txt"):
+    for name in ("table.csv", "curves.csv", "comparisons.csv", "table.md", "verdict.txt"):
         (output / name).unlink(missing_ok=True)
     for folder in (output / "figures", *output.glob("protocol_*")):
         shutil.rmtree(folder, ignore_errors=True)

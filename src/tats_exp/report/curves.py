@@ -126,6 +126,8 @@ def _see_lines(axis: Axes) -> None:
     """Limits by what the lines reach: the interval of two trainings is wider than any figure."""
     drawn = [np.asarray(line.get_ydata(), dtype=float) for line in axis.get_lines()]
     values = np.concatenate([line[np.isfinite(line)] for line in drawn]) if drawn else np.zeros(0)
+    if axis.get_yscale() == "log":  # a floor may be 0, which has no place there
+        values = values[values > 0]
     if not len(values):
         return
     low, high = values.min(), values.max()

@@ -17,8 +17,10 @@ from matplotlib.figure import Figure
 from tats_exp.report.bars import bar_figures, bars
 from tats_exp.report.curves import curves, endpoint_curve
 from tats_exp.report.film_strip import film_strip, read_reconstructions, read_strips
+from tats_exp.report.frames_figure import frames_figure
 from tats_exp.report.masks import masks
 from tats_exp.report.panel import add_legend, name_axes
+from tats_exp.report.pictures import pictures_of
 from tats_exp.report.runs import Group
 from tats_exp.report.style import DARK, LIGHT, Ink, panels, save
 
@@ -65,6 +67,14 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
                     save(figure, path)
                     drawn[name] = paths
     return drawn
+
+
+def draw_frames(groups: list[Group], folder: Path) -> None:
+    """Draw the picture that the page shows beside its answer as `frames.png`, where runs left any."""
+    with LIGHT.apply():
+        figure = frames_figure(pictures_of(groups), LIGHT)
+        if figure is not None:
+            save(figure, folder / "frames.png")
 
 
 def _brief(text: str) -> str:

@@ -9,6 +9,8 @@ from tats_exp.report.comparisons import Comparison
 from tats_exp.run_folder.columns import Column
 
 BEST = {"higher": "higher is better", "lower": "lower is better", "zero": "0 is best", "one": "1 is best", None: ""}
+MOST_UNDECIDED = 6
+"""Pairs that are not decided and named one by one; `comparisons.csv` has the intervals of all."""
 
 
 def sentence(comparisons: Sequence[Comparison], with_p: bool = False) -> str:
@@ -30,6 +32,8 @@ def sentence(comparisons: Sequence[Comparison], with_p: bool = False) -> str:
     for side, clauses in sorted(higher.items(), key=lambda item: -len(item[1])):
         parts.append(f"with {side}, {'it' if parts else subject} is {listed(clauses)}")
     undecided = [_between(one) for one in plain if not one.estimate.decided]
+    if len(undecided) > MOST_UNDECIDED:
+        undecided = [f"between {len(undecided)} pairs of choices"]
     if undecided:
         parts.append(f"{'it' if parts else subject} is not decided {listed(undecided)}")
     crossed = [_crossed(one, with_p) for one in comparisons if one.contrast.effect is not None]

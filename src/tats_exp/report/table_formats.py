@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import math
 import unicodedata
 
-from tats_exp.report.runs import Run
+from tats_exp.report.comparisons import Comparison
+from tats_exp.report.runs import Group, Run
 from tats_exp.report.tables import Row, Table
 from tats_exp.run_folder import ResultRow, results_csv
 
@@ -29,6 +33,37 @@ def _result(row: Row, keys: list[str]) -> ResultRow:
     values = {key: cell.mean for key, cell in cells if cell.mean is not None}
     std = {key: cell.std for key, cell in cells if cell.std is not None}
     return ResultRow(row.kind, row.label, row.seed, row.n, values, std)
+
+
+def comparisons_csv(primary: list[Comparison], secondary: list[Comparison]) -> str:
+    """Every comparison that was made: higher and lower side, difference (of logarithms for a ratio), interval, p."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    head = ("endpoint", "key", "scale", "higher", "lower", "over", "effect", "test", "n", "value", "low", "high", "p")
+    writer.writerow(head)
+    for kind, comparisons in (("primary", primary), ("secondary", secondary)):
+        for one in comparisons:
+            of, estimate = one.contrast, one.estimate
+            test = "paired" if one.is_paired else "welch"
+            numbers = (estimate.value, estimate.low, estimate.high, one.p)
+            scale = "log" if one.column.ratio else "difference"
+            about = (kind, one.column.key, scale, *of.sides, of.over, " to ".join(of.effect or ()), test)
+            writer.writerow([*about, " ".join(map(str, one.trainings)), *map(repr, numbers)])
+    return buffer.getvalue()
+
+
+def curves_csv(groups: list[Group]) -> str:
+    """The curves of all runs: choices, seed, window, then a column per curve; an empty cell was not measured."""
+    runs = [(group.label, run) for group in groups for run in group.runs]
+    keys = list(dict.fromkeys(key for _, run in runs for key in run.curves))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["choices", "seed", "window", *keys])
+    for label, run in runs:
+        for window in range(max(map(len, run.curves.values()), default=0)):
+            values = [run.curves[key][window] if key in run.curves else math.nan for key in keys]
+            writer.writerow([label, run.seed, window, *("" if math.isnan(v) else repr(v) for v in values)])
+    return buffer.getvalue()
 
 
 def to_markdown(table: Table) -> str:

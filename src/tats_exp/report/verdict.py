@@ -19,6 +19,8 @@ from tats_exp.report.tables import floor_cell, shared
 from tats_exp.run_folder.columns import Column
 
 COLLAPSE = "drift/collapse_window"
+LISTED = 3
+"""Choices of which no training came to an event, that are named one by one; more of them are told together."""
 FEW = 4
 """Trainings of a choice from which on an interval leads, not a count."""
 LEVEL = 0.05
@@ -72,13 +74,19 @@ def counted(column: Column, groups: list[Group], verb: str) -> str:
     if windows and not any(map(math.isfinite, windows)):
         return f"0 of {len(windows)} trainings {verb}"
     parts: list[tuple[float, str]] = []
+    spared: list[str] = []
     for group in groups:
         of_group = group.values(column.key)
         happened = [window for window in of_group if math.isfinite(window)]
-        does = f" {verb} by window {max(happened):.0f}" if happened else ""
-        text = f"{len(happened)} of {len(of_group)} with {group.label}{does}"
-        parts += [(len(happened) / len(of_group), text)] if of_group else []
-    return ", ".join(text for _, text in sorted(parts, key=lambda part: -part[0]))
+        text = f"{len(happened)} of {len(of_group)} with {group.label}"
+        if happened:
+            parts.append((len(happened) / len(of_group), f"{text} {verb} by window {max(happened):.0f}"))
+        elif of_group:
+            spared.append(text)
+    if len(spared) > LISTED:
+        others = [group for group in groups if not any(map(math.isfinite, group.values(column.key)))]
+        spared = [f"0 of {sum(len(group.values(column.key)) for group in others)} with the other {len(spared)} choices"]
+    return ", ".join([*(text for _, text in sorted(parts, key=lambda part: -part[0])), *spared])
 
 
 def _of_folders(groups: list[Group]) -> list[Sentence]:
@@ -110,9 +118,7 @@ def _unnamed(groups: list[Group]) -> list[Sentence]:
 
 def _of_endpoints(asked: Endpoints, groups: list[Group]) -> list[Sentence]:
     """The answer of the primary endpoint, then what holds of the secondary ones, then how much was compared."""
-    of_all = [] if asked.primary.never else contrasts_of(groups)
-    primary = [one for of in of_all if (one := compare(asked.primary, of, groups)) is not None]
-    secondary = compare_all(asked.secondary, groups)
+    primary, secondary = compared(asked, groups)
     texts = _answer(asked, groups, primary)
     sentences = [Sentence("detail" if place else "answer", text) for place, text in enumerate(texts)]
     for column in asked.secondary:
@@ -121,6 +127,13 @@ def _of_endpoints(asked: Endpoints, groups: list[Group]) -> list[Sentence]:
         held = [one for one in secondary if one.column == column and one.p < LEVEL]
         sentences += [Sentence("secondary", sentence(held, with_p=True))] if held else []
     return [*sentences, Sentence("secondary", _how_much(primary, secondary))]
+
+
+def compared(asked: Endpoints, groups: list[Group]) -> tuple[list[Comparison], list[Comparison]]:
+    """All comparisons: by the primary endpoint, and by the secondary ones, whose p-values are adjusted together."""
+    of_all = [] if asked.primary.never else contrasts_of(groups)
+    primary = [one for of in of_all if (one := compare(asked.primary, of, groups)) is not None]
+    return primary, compare_all(asked.secondary, groups)
 
 
 def _answer(asked: Endpoints, groups: list[Group], found: list[Comparison]) -> list[str]:
