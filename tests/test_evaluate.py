@@ -15,6 +15,7 @@ from tats_exp.data.shapes import Shapes
 from tats_exp.data.video_folder import VideoFolder
 from tats_exp.evaluate.__main__ import main, run
 from tats_exp.evaluate.evaluator import Evaluator
+from tats_exp.metrics import ReferenceWindows
 
 QUICK = ("metrics=shapes_cnn", "device=cpu", "metrics.resamples=20")
 FRAMES = 40
@@ -89,6 +90,13 @@ def test_every_distance_says_to_real_or_to_rebuilt(folders: Path, capsys: pytest
     for key in ("fvd/shapes_cnn/last", "layout/window_0"):  # noise is what the rebuilt windows have, too
         assert both["values"][f"{key}/to_rebuilt"] < both["values"][f"{key}/to_real"]
     assert real["protocol"]["reference"] == "real windows" != both["protocol"]["reference"]
+    # more rebuilt than real windows: as many are taken
+    more = [f"real={folders / 'same'}", f"generated={folders / 'noisy'}", f"rebuilt={folders / 'noisy_real'}"]
+    assert main([*more, "out=more", *QUICK]) == 0
+    stored = Path("runs/store/evaluate_reference").glob("*/reference.safetensors")
+    newest = sorted(stored, key=lambda path: path.stat().st_mtime)[-2:]
+    counts = {(one.reference_count, one.count) for one in map(ReferenceWindows.load, newest)}
+    assert counts == {(found("more")["protocol"]["n_real"], found("more")["protocol"]["n_generated"])}
     few = f"rebuilt={folders / 'same'}"
     assert main([*names, few, "out=few", *QUICK]) == 2
     assert "as many as of real ones are needed" in capsys.readouterr().err
@@ -328,7 +336,8 @@ class Stillness(Measure):
 
     def __call__(self, findings: Findings) -> Measurement:
         curve = [self.scale / float(window.motion.mean()) for window in findings.windows]
-        return Measurement({"mine/stillness/last": curve[-1]}, {"mine/stillness": curve}, {"real": {"mine": 0.5}})
+        floors = {"real": {"mine/stillness": 0.5}}
+        return Measurement({"mine/stillness/last": curve[-1]}, {"mine/stillness": curve}, floors)
 """
 
 

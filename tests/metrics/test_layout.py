@@ -31,7 +31,6 @@ def test_the_layout_sees_palette_and_place_and_is_blind_to_order() -> None:
     video = torch.randint(0, 256, (40, 4, 8, 8, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     clean = layout(video)
     assert torch.equal(layout(video.flip(1)), clean)
-    assert layout_distance(clean, layout(video.flip(-1))) >= 0
     darker, moved = layout(video // 2), layout(video.where(torch.arange(8)[:, None] > 3, 0).contiguous())
     assert layout_distance(clean, darker) > 100 and layout_distance(clean, moved) > 100
 

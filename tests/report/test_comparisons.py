@@ -123,3 +123,37 @@ def test_secondary_comparisons_are_adjusted_together_and_counts_are_none():
     groups = [made_group({"p": "x"}, values), made_group({"p": "y"}, other)]
     a, b = compare_all([DIFFERENCE, RATIO, COLLAPSE], groups)
     assert b.p == pytest.approx(2 * b.estimate.p) and a.p == pytest.approx(max(a.estimate.p, b.p))
+
+
+def test_of_four_choices_those_that_share_a_training_count_as_one() -> None:
+    """padding x context: both contexts of a padding have one training a seed, so its main effect has three a side."""
+    values = {("zero", "1"): [5.0, 6.0, 9.0], ("zero", "3"): [5.5, 6.1, 9.3], ("real", "1"): [1.0, 4.0, 2.0]}
+    values |= {("real", "3"): [1.4, 4.1, 2.6]}
+    groups = [
+        made_group({"padding": padding, "context": context}, {"a/last": v}, shared=padding)
+        for (padding, context), v in values.items()
+    ]
+    padding, context, both = (compare(DIFFERENCE, of, groups) for of in contrasts_of(groups))
+    zero, real = (np.mean([values[name, "1"], values[name, "3"]], axis=0) for name in ("zero", "real"))
+    expected = stats.ttest_ind(zero, real, equal_var=False)
+    assert padding.p == pytest.approx(expected.pvalue)
+    interval = expected.confidence_interval(0.95)
+    assert padding.told() == pytest.approx((np.mean(zero) - np.mean(real), interval.low, interval.high))
+    steps = {name: np.subtract(values[name, "3"], values[name, "1"]) for name in ("zero", "real")}
+    apart = stats.ttest_ind(steps["zero"], steps["real"], equal_var=False)
+    assert both.p == pytest.approx(apart.pvalue) and context.is_paired
+
+
+def test_four_choices_of_one_shared_training_do_not_claim_more_than_they_should() -> None:
+    random, false = np.random.default_rng(0), 0
+    for _ in range(300):
+        trained = random.normal(size=(2, 3))
+        groups = [
+            made_group(
+                {"padding": p, "context": c}, {"a/last": (trained[i] + 0.2 * random.normal(size=3)).tolist()}, shared=p
+            )
+            for i, p in enumerate(("zero", "real"))
+            for c in ("1", "3")
+        ]
+        false += compare(DIFFERENCE, contrasts_of(groups)[0], groups).p < 0.05
+    assert false / 300 < 0.08

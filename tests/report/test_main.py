@@ -31,7 +31,7 @@ def test_making_the_report_prints_nothing_and_again_changes_nothing(
     first = {path: path.read_bytes() for path in (tmp_path / "report").glob("*.*")}
     make_report(tmp_path)
     assert capsys.readouterr().out == ""
-    assert {path.name for path in first} == {"index.html", "table.csv", "table.md", "verdict.txt"}
+    assert {path.name for path in first} == {"index.html", "table.csv", "curves.csv", "table.md", "verdict.txt"}
     assert {path: path.read_bytes() for path in (tmp_path / "report").glob("*.*")} == first
 
 

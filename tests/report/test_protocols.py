@@ -68,12 +68,13 @@ def test_files_of_each_part_lie_apart_and_none_is_left_of_an_earlier_report(swee
     report = sweep / "report"
     for number in (1, 2):
         names = {path.name for path in (report / f"protocol_{number}").iterdir()}
-        assert names == {"table.csv", "table.md", "verdict.txt", "figures"}
+        assert names == {"table.csv", "curves.csv", "comparisons.csv", "table.md", "verdict.txt", "figures"}
     assert {path.name for path in report.iterdir()} == {"index.html", "protocol_1", "protocol_2"}
     for path in sweep.glob("there,*/*"):
         path.unlink()
     assert make_report(sweep).differs == ""
-    assert {path.name for path in report.iterdir()} == {"index.html", "table.csv", "table.md", "verdict.txt", "figures"}
+    files = {"index.html", "table.csv", "curves.csv", "comparisons.csv", "table.md", "verdict.txt", "figures"}
+    assert {path.name for path in report.iterdir()} == files
 
 
 def test_runs_that_do_not_count_are_told_once(sweep: Path) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from tats_exp.report.runs import group_runs, load_runs
-from tats_exp.run_folder import Column
 from tests.report.sweep import PROTOCOL, write_curves, write_histogram, write_losses, write_run
 
 
@@ -31,15 +30,18 @@ def test_runs_are_found_at_any_depth_in_natural_order(tmp_path: Path) -> None:
     assert load_runs(tmp_path / "deep" / "deeper" / "seed=9")[0].name == "seed=9"
 
 
-def test_a_floor_holds_for_the_keys_below_it_in_its_unit_and_the_nearest_wins(tmp_path: Path) -> None:
-    units = {"fvd/net": "distance", "fvd/net/window_0": "distance", "fvd/net/growth": "log of a ratio"}
-    columns = [Column(key, (key, ""), "F.", unit) for key, unit in units.items()]
-    write_run(tmp_path / "a", {}, floors={"real": {"fvd/net": 1.0, "fvd/net/last": 2.0}}, columns=columns)
+def test_a_floor_holds_for_its_key_and_for_the_ends_of_its_curve_to_the_same_reference(tmp_path: Path) -> None:
+    floors = {
+        "rebuilt": {"fvd/net": 1.0, "fvd/net/last": 2.0},
+        "real": {"fvd/net/to_real": 3.0, "fvd/net/rebuilt": 4.0},
+    }
+    write_run(tmp_path / "a", {}, floors=floors)
     (run,) = load_runs(tmp_path)
-    assert run.floor("real", "fvd/net/window_0") == run.floor("real", "fvd/net") == 1.0
-    assert run.floor("real", "fvd/net/last") == 2.0
-    assert run.floor("real", "fvd/net/growth") is None
-    assert run.floor("real", "fvd/network") is None and run.floor("reconstruction", "fvd/net") is None
+    assert run.floor("rebuilt", "fvd/net/window_0") == run.floor("rebuilt", "fvd/net") == 1.0
+    assert run.floor("rebuilt", "fvd/net/last") == 2.0
+    assert run.floor("real", "fvd/net/last/to_real") == 3.0 and run.floor("real", "fvd/net/rebuilt") == 4.0
+    for key in ("fvd/net/growth", "fvd/net/rebuilt", "fvd/net/last/to_real", "fvd/net/last/std", "fvd/network"):
+        assert run.floor("rebuilt", key) is None
 
 
 def test_never_is_infinite_and_null_or_nan_is_not_defined(tmp_path: Path) -> None:

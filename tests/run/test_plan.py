@@ -64,6 +64,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["long_frames=40"], "long_frames=40 must be a multiple of frames=16"),
         (["vqgan.model.downsample=[4,3,3]"], "downsample"),
         (["sampler.context=4"], "sampler.context=4 must be below"),
+        (["-m", "context=1,2", "sampler=hierarchical"], "context: swept, but it is of sampler=sliding, Hierarchical"),
         (["vqgan.training.reconstruction._target_=torch.nn.L1Loss"], "no PixelLoss; allowed: subclasses of tats_exp."),
         (["vqgan.training.reconstruction_weight=-1"], "vqgan.training.reconstruction_weight=-1"),
         (["data.grounds=sand"], "data.grounds='sand': Input should be 'plain', 'palettes' or 'textures'"),

@@ -173,16 +173,21 @@ class Evaluator:
         there = f"{len(drawn[0])} windows of {self.config.frames} frames in {self.config.real}"
         return [f"real: {there}, at least 4 are needed"] if floor < 2 else self._too_few_rebuilt(videos)
 
-    def _draw(self, generated: VideoFolder, source: VideoFolder | None = None) -> tuple[list[list[Window]], int]:
+    def _draw(self, generated: VideoFolder) -> tuple[list[list[Window]], int]:
         wanted = (self.metrics.reference_videos, self.videos(generated))
-        videos = source or self.real
-        return draw_reference(videos, *wanted, self.config.frames, self.metrics.repeats, self.config.seed)
+        return draw_reference(self.real, *wanted, self.config.frames, self.metrics.repeats, self.config.seed)
+
+    def _draw_rebuilt(self, rebuilt: VideoFolder, generated: VideoFolder) -> tuple[list[list[Window]], int]:
+        """As many as of real windows, however many more there are."""
+        drawn, floor = self._draw(generated)
+        wanted = (len(drawn[0]) - floor, floor)
+        return draw_reference(rebuilt, *wanted, self.config.frames, self.metrics.repeats, self.config.seed)
 
     def _too_few_rebuilt(self, generated: VideoFolder) -> list[str]:
         """Why rebuilt windows are not enough: distances to fewer than of real ones would be another quantity."""
         if self.rebuilt is None:
             return []
-        wanted, there = (len(self._draw(generated, source)[0][0]) for source in (self.real, self.rebuilt))
+        wanted, there = len(self._draw(generated)[0][0]), len(self._draw_rebuilt(self.rebuilt, generated)[0][0])
         if there >= wanted:
             return []
         line = f"rebuilt: {there} windows of {self.config.frames} frames in {self.config.rebuilt}"
@@ -191,8 +196,7 @@ class Evaluator:
     def _reference(self, side: str, videos: VideoFolder, generated: VideoFolder) -> ReferenceWindows:
         """What is stored of real or rebuilt windows, kept under everything it depends on."""
         config, metrics = self.config, self.metrics
-        wanted = (metrics.reference_videos, self.videos(generated))
-        drawn, floor = self._draw(generated, videos)
+        drawn, floor = self._draw(generated) if videos is self.real else self._draw_rebuilt(videos, generated)
         windows = [window for repeat in drawn for window in repeat]
 
         def make(folder: Path) -> None:
@@ -210,7 +214,7 @@ class Evaluator:
             **identities(metrics, self.networks.network, self.networks.classifier),
         }
         inputs = {**asked, "data": videos.fingerprint(), "frames": config.frames}
-        inputs |= {"windows": wanted, "seed": config.seed}
+        inputs |= {"windows": (len(drawn[0]) - floor, floor), "seed": config.seed}
         kept = Store(Path(config.store)).stage("evaluate_reference", VERSION, inputs, make).path / REFERENCE
         return ReferenceWindows.load(kept)
 

@@ -10,7 +10,7 @@ from tats_exp.metrics.findings import Findings
 from tats_exp.run_folder.columns import Column
 
 Values = dict[str, float | None]
-FloorKind = Literal["real", "rebuilt", "reconstruction", "chance"]
+FloorKind = Literal["real", "rebuilt", "reconstruction", "chance", "ceiling"]
 FEW_WINDOWS = 3
 """A slope over fewer windows than this says no more than their difference."""
 
@@ -23,7 +23,7 @@ class Measurement:
         values: by key. None: the value is undefined for these videos. Infinity: the event of a `never` column did not
             happen.
         curves: by key, one value per window; nan where a window was not measured.
-        floors: by kind, then by key of a column or of what stands before a `/` in it: what real windows get
+        floors: by kind, then by key; that of a curve holds for its first and last value, too: what real windows get
             against real ones, rebuilt ones against rebuilt ones, rebuilt ones against real ones, what chance gives.
         notes: what a reader of the values has to know, one line each.
     """

@@ -47,7 +47,7 @@ class Comparison:
         column: of the values.
         contrast: what is compared; its first side is the higher one.
         estimate: of the difference, 0 or more; of logarithms where the column is compared by ratio.
-        is_paired: whether trainings of one seed that share a stage were held against each other.
+        is_paired: whether trainings of one seed that share a stage count as one.
         trainings: of the groups that take part, how many each.
         p: adjusted where the comparison is one of several that are judged together.
     """
@@ -97,18 +97,16 @@ def compare(column: Column, of: Contrast, groups: list[Group]) -> Comparison | N
         return None
     if column.ratio:
         samples = [{seed: math.log(number) for seed, number in sample.items()} for sample in samples]
-    seeds = _shared_seeds([group for _, group in weighted], samples)
-    if seeds:
-        estimate = mean([sum(w * s[seed] for w, s in zip(weights, samples, strict=True)) for seed in seeds])
-        trainings = (len(seeds),) * len(samples)
-    else:
-        estimate = contrast([list(sample.values()) for sample in samples], weights)
-        trainings = tuple(map(len, samples))
+    clusters = _clusters([group for _, group in weighted], samples)
+    sums = [_sums(cluster, weights, samples) for cluster in clusters]
+    estimate = mean(sums[0]) if len(sums) == 1 else contrast(sums, [1.0] * len(sums))
+    counts = {place: len(one) for cluster, one in zip(clusters, sums, strict=True) for place in cluster}
+    trainings = tuple(counts[place] for place in range(len(samples)))
     if estimate is None:
         return None
     if estimate.value < 0:
         of, estimate = of.reversed(), estimate.reversed()
-    return Comparison(column, of, estimate, bool(seeds), trainings, estimate.p)
+    return Comparison(column, of, estimate, len(clusters) < len(samples), trainings, estimate.p)
 
 
 def compare_all(columns: list[Column], groups: list[Group]) -> list[Comparison]:
@@ -147,9 +145,26 @@ def _by_seed(column: Column, group: Group) -> dict[str, float]:
     return {seed: value for seed, value in values.items() if value is not None}
 
 
-def _shared_seeds(groups: list[Group], samples: list[dict[str, float]]) -> list[str]:
-    """Seeds of which all groups have a value, if the runs of each of them share a trained stage; else none."""
-    seeds = [seed for seed in samples[0] if all(seed in sample for sample in samples)]
-    runs = [[run for group in groups for run in group.runs if run.seed == seed] for seed in seeds]
-    shared = [any(len({run.stages.get(stage, run.name) for run in alike}) == 1 for stage in TRAINED) for alike in runs]
-    return seeds if len(seeds) > 1 and all(shared) else []
+def _clusters(groups: list[Group], samples: list[dict[str, float]]) -> list[list[int]]:
+    """Places of groups whose trainings of one seed are no independent ones, because they share a trained stage."""
+    clusters: list[list[int]] = []
+    for place in range(len(groups)):
+        near = [
+            c for c in clusters if any(_share(groups[one], groups[place], samples[one], samples[place]) for one in c)
+        ]
+        clusters = [c for c in clusters if c not in near] + [sorted([*(one for c in near for one in c), place])]
+    return sorted(clusters)
+
+
+def _share(one: Group, other: Group, *samples: dict[str, float]) -> bool:
+    """Whether runs of one seed share a trained stage, of two seeds or more and of all that both have."""
+    seeds = [seed for seed in samples[0] if seed in samples[1]]
+    pairs = [[run for group in (one, other) for run in group.runs if (run.seed or run.name) == seed] for seed in seeds]
+    alike = [any(len({run.stages.get(stage, run.name) for run in pair}) == 1 for stage in TRAINED) for pair in pairs]
+    return len(seeds) > 1 and all(alike)
+
+
+def _sums(cluster: list[int], weights: list[float], samples: list[dict[str, float]]) -> list[float]:
+    """Of every seed that all groups of a cluster have, the weighted sum of its values: one independent number each."""
+    seeds = [seed for seed in samples[cluster[0]] if all(seed in samples[place] for place in cluster)]
+    return [sum(weights[place] * samples[place][seed] for place in cluster) for seed in seeds]

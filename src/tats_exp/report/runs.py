@@ -30,6 +30,7 @@ from tats_exp.run_folder import (
     read_columns,
     read_losses,
 )
+from tats_exp.run_folder.columns import TO_REAL, TO_REBUILT
 
 State = Literal["finished", "running", "failed", "unreadable", "superseded"]
 REASONS = {"running": "not finished: still running, or killed", "failed": "failed without a word"}
@@ -111,15 +112,11 @@ class Run:
         return path if path.is_file() else None
 
     def floor(self, kind: str, key: str) -> float | None:
-        """The floor of `kind` given for a metric, else the one given for its nearest parent (`a/b` for `a/b/c`).
-
-        The floor of a curve is none of a value in another unit, such as its growth.
-        """
-        given, units = self.floors.get(kind, {}), {column.key: column.unit for column in self.columns}
-        parts = key.split("/")
-        candidates = ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
-        alike = (name for name in candidates if name not in units or units[name] == units.get(key, units[name]))
-        return next((given[name] for name in alike if name in given), None)
+        """The floor of `kind` given for a metric; the first and the last value of a curve have that of the curve."""
+        given = self.floors.get(kind, {})
+        end = next((end for end in (TO_REAL, TO_REBUILT) if key.endswith(end)), "")
+        curve, _, window = key.removesuffix(end).rpartition("/")
+        return given.get(key, given.get(curve + end) if window in ("window_0", "last") else None)
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def _answer(asked: Endpoints, groups: list[Group], found: list[Comparison]) -> l
         texts = [sentence(found).removesuffix(".") if found else _without_interval(column, groups)]
         texts.insert(0 if few and not count.startswith("0 ") else 1, count)
     record = next((run.record for group in groups for run in group.runs if run.record), None)
-    if few and record:
+    if few and record and any(group.values(column.key) for group in groups):
         texts.append(f"few trainings decide little: the record of this question is {record}")
     return [f"{capital(text)}." for text in texts if text]
 
@@ -163,6 +163,8 @@ def _without_interval(column: Column, groups: list[Group]) -> str:
     if shared(column, groups):
         return f"{named(column)} is the same in all choices, training by training"
     fewest = min(len(group.values(column.key)) for group in groups)
+    if not any(group.values(column.key) for group in groups):
+        return f"{named(column)} is not defined for these runs"
     why = {0: "a choice has no value of it", 1: "one training of a choice has no spread"}.get(fewest, "nothing spreads")
     return f"{named(column)} is not decided: there is no interval, since {why}"
 

@@ -129,7 +129,7 @@ def plan_of(sweep: Sweep) -> Plan:
         record=record,
         side_by_side=side_by_side,
         stores=sorted({config.store.root for config in configs}),
-        unused=_unused(configs, sweep.said, sweep.swept),
+        unused=_unused(configs, sweep.said, sweep.swept) + _unused_context(configs, sweep.said, sweep.swept),
         costs=_costs(networks),
         configs=[record.settled(config) for config in configs],
     )
@@ -155,6 +155,22 @@ def _unused(configs: list[Config], said: dict[str, str], swept: list[str]) -> li
             "allowed: sampler=hierarchical"
         )
     return [f"{', '.join(about.values())}: not used with {' and '.join(without)}; sampler=hierarchical interpolates"]
+
+
+def _unused_context(configs: list[Config], said: dict[str, str], swept: list[str]) -> list[str]:
+    """Say that `context` meets samplers that do not take it.
+
+    Raises:
+        UserError: it is swept and no run takes it: equal runs would stand in the table as choices.
+    """
+    takes = [not one.interpolates and one.sampler.get("context") == one.context for one in configs]
+    if "context" not in said or any(takes):
+        return []
+    others = " and ".join(sorted({one.sampler["_target_"].rsplit(".", 1)[-1] for one in configs}))
+    line = f"is of sampler=sliding, {others} does not take it; allowed: sampler.context=N where there is such a key"
+    if "context" in swept:
+        raise UserError(f"context: swept, but it {line}")
+    return [f"{said['context']}: {line}"]
 
 
 def _checked(cfg: DictConfig, job: list[str]) -> Config:

@@ -28,12 +28,14 @@ class Sampler(ABC):
             interpolates more than 1.
         context: latent frames that the window of the autoregressive transformer keeps when it slides; None: it does
             not slide.
+        stride: latent frames that it makes per slide.
     """
 
     long: ClassVar[bool] = True
     interpolates: ClassVar[bool] = False
     key_every: int = 1
     context: int | None = None
+    stride: int = 1
 
     @abstractmethod
     def check(self, frames: int, video_codes: int) -> None:

@@ -167,7 +167,8 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     learned = real_codes if inputs.learned.key == inputs.codes.key else inputs.learned.read()
     sampler: Sampler = build(inputs.sampler, "sampler")
     codes = code_findings(decoder.vqgan, real_codes, learned, samples, sampler, inputs.key_every)
-    likelihoods = _likelihoods(inputs, learned, sampler.context, work)
+    context = sampler.context if sampler.stride == 1 else None  # what a window meets that slides frame by frame
+    likelihoods = _likelihoods(inputs, learned, context, work)
     findings = Findings(
         network=networks.network.name,
         classifier=networks.judge.name,
@@ -269,4 +270,4 @@ def read_metrics(_config: object, folder: Path) -> Metrics:
     return Metrics.read(folder)
 
 
-METRICS_STAGE = Stage("metrics", 11, _inputs, _make, read_metrics)
+METRICS_STAGE = Stage("metrics", 12, _inputs, _make, read_metrics)

@@ -55,8 +55,9 @@ def test_floors_are_of_windows_of_one_kind_that_are_disjoint(key: str) -> None:
     findings = of_run()
     for kind, end, side in (("real", "/to_real", findings.real), ("rebuilt", "", findings.rebuilt.windows)):
         floor = pytest.approx(float(distance(side.reference[0], side.floor[0])))
-        ends = [f"{key}/window_0{end}", f"{key}/last{end}", f"{key}{end}"]
-        assert measure(findings).floors[kind] == dict.fromkeys(ends, floor)
+        assert measure(findings).floors[kind][key + end] == floor
+    real = float(distance(findings.real.reference[0], findings.real.floor[0]))
+    assert measure(findings).floors["real"][f"{key}/rebuilt"] == pytest.approx(real)
 
 
 def test_windows_that_no_network_saw_leave_a_gap_and_no_growth() -> None:

@@ -44,15 +44,16 @@ class _Distance(Measure):
             curves[key + end] = curve
             values |= at_ends(key, curve, end)
             floor = self.distance(reference, reference.floor.flatten(0, 1))
-            floors["real" if end == TO_REAL else "rebuilt"] = {key + end: floor, **at_ends(key, [floor], end)}
+            floors["real" if end == TO_REAL else "rebuilt"] = {key + end: floor}
             values |= self.beyond(key, end, curve, floor)
             if reference.repeats > 1:
                 for name, window in (("window_0", windows[0]), ("last", windows[-1])):
                     values[f"{key}/{name}/std{end}"] = statistics.stdev(self.by_repeat(reference, window.seen()[0]))
         if findings.rebuilt is not None:
+            floors["real"] = {**floors["real"], f"{key}/rebuilt": floors["real"][key + TO_REAL]}
             pedestal = self.distance(findings.real, findings.rebuilt.windows.floor.flatten(0, 1))
             values[f"{key}/rebuilt"] = pedestal
-            floors["reconstruction"] = {key + TO_REAL: pedestal, **at_ends(key, [pedestal], TO_REAL)}
+            floors["reconstruction"] = {key + TO_REAL: pedestal}
         return Measurement(values, curves, floors)
 
     def _of_window(self, findings: Findings, reference: ReferenceWindows, t: int) -> float:
@@ -80,7 +81,7 @@ class FrechetDistance(_Distance):
                 replace(
                     plain,
                     key=f"fvd/{{network}}/growth{end}",
-                    title=("FVD {network}", f"growth{_short(end)}"),
+                    title=("FVD {network}", f"growth{short(end)}"),
                     explanation=f"ln((D_late + F) / (D_0 + F)) of the distance to {where}; D_late is the mean of the "
                     "later half of the windows, F the floor. Null where not all windows were looked at.",
                     unit="log of a ratio",
@@ -99,9 +100,6 @@ class FrechetDistance(_Distance):
     def by_repeat(self, reference: ReferenceWindows, features: Float[Tensor, "videos D"]) -> list[float]:
         """As `_Distance`."""
         return reference.frechet_distances(features)
-
-    def _of_window(self, findings: Findings, reference: ReferenceWindows, t: int) -> float:
-        return self.distance(reference, findings.windows[t].seen()[0])
 
     def beyond(self, key: str, end: str, curve: list[float], floor: float) -> Values:
         """As `_Distance`."""
@@ -134,7 +132,7 @@ class KernelDistance(_Distance):
         return [float(polynomial_mmd(windows, videos)) for windows, videos in pairs]
 
 
-def _short(end: str) -> str:
+def short(end: str) -> str:
     """The reference that the end of a key names, for titles."""
     return end.replace("/", ", ").replace("_", " ")
 
@@ -144,12 +142,12 @@ def _of_ends(column: Column, name: str) -> Iterator[Column]:
     for end, where in WHERE.items():
         why = f"{column.explanation} to {where}."
         title = column.title[0]
-        yield replace(column, key=column.key + end, title=(title, _short(end)), explanation=why, is_curve=True)
+        yield replace(column, key=column.key + end, title=(title, short(end)), explanation=why, is_curve=True)
         for key, window in (("window_0", "window 0"), ("last", "last window")):
             yield replace(
                 column,
                 key=f"{column.key}/{key}{end}",
-                title=(title, window + _short(end)),
+                title=(title, window + short(end)),
                 explanation=why,
                 phrase=f"{name} of {'the ' if key == 'last' else ''}{window} to {where} ({{network}})",
                 in_table=name == "FVD" and key == "last",
@@ -157,7 +155,7 @@ def _of_ends(column: Column, name: str) -> Iterator[Column]:
             yield replace(
                 column,
                 key=f"{column.key}/{key}/std{end}",
-                title=(title, f"{window}, spread{_short(end)}"),
+                title=(title, f"{window}, spread{short(end)}"),
                 explanation="Sample standard deviation of it over the repeats.",
                 ratio=False,
                 better=None,

@@ -12,7 +12,7 @@ from tats_exp.metrics.drift import first_window_past, growth
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.layout import spread
 from tats_exp.metrics.measure import FloorKind, Measure, Measurement, Values, at_ends
-from tats_exp.metrics.measures.distances import WHERE
+from tats_exp.metrics.measures.distances import WHERE, short
 from tats_exp.metrics.reference_windows import ReferenceWindows
 from tats_exp.run_folder.columns import TO_REAL, Column
 
@@ -45,7 +45,7 @@ class LayoutDrift(Measure):
         rise = "from which on the 95% bootstrap interval of D_t - D_0 lies wholly above"
         yield Column(
             f"layout/growth{end}",
-            ("layout", "growth"),
+            ("layout", f"growth{short(end)}"),
             f"ln((D_late + F) / (D_0 + F)) of the layout distance to {where}: D_late is the mean of the later half "
             "of the windows, F the floor.",
             unit="log of a ratio",
@@ -56,7 +56,7 @@ class LayoutDrift(Measure):
         )
         yield Column(
             f"drift/collapse_window{end}",
-            ("collapse", "at window"),
+            ("collapse", f"at window{short(end)}"),
             f"First window {rise} {self.collapse_floors:g} floors, D being the layout distance to {where}.",
             unit="window",
             better="higher",
@@ -67,7 +67,7 @@ class LayoutDrift(Measure):
         )
         yield Column(
             f"drift/first_window{end}",
-            ("drift", "from window"),
+            ("drift", f"from window{short(end)}"),
             f"First window {rise} one floor, D being the layout distance to {where}.",
             unit="window",
             better="higher",
@@ -81,10 +81,10 @@ class LayoutDrift(Measure):
             ("layout", Column("", ("layout", ""), distance, "layout distance", "lower", ratio=True, protocol=True)),
             ("diversity", Column("", ("diversity", ""), share, "ratio", "one", ratio=True, protocol=True)),
         ):
-            yield replace(column, key=f"{key}{end}", title=(key.capitalize(), ""), is_curve=True)
+            yield replace(column, key=f"{key}{end}", title=(key.capitalize(), short(end)), is_curve=True)
             for place, window in (("window_0", "window 0"), ("last", "last window")):
                 phrase = f"{column.unit if key == 'layout' else key} of {'the ' if place == 'last' else ''}{window}"
-                yield replace(column, key=f"{key}/{place}{end}", title=(key, window), phrase=phrase)
+                yield replace(column, key=f"{key}/{place}{end}", title=(key, window + short(end)), phrase=phrase)
 
     def __call__(self, findings: Findings) -> Measurement:
         """As `Measure`. Videos of one window neither grow nor drift: these values are None."""
@@ -96,7 +96,7 @@ class LayoutDrift(Measure):
             curve = [reference.layout_distance(window) for window in layouts]
             floor = reference.layout_floor
             curves[f"layout{end}"] = curve
-            floors["real" if end == TO_REAL else "rebuilt"] = {f"layout{end}": floor, **at_ends("layout", [floor], end)}
+            floors["real" if end == TO_REAL else "rebuilt"] = {f"layout{end}": floor}
             values |= {f"layout/growth{end}": growth(curve, floor), **at_ends("layout", curve, end)}
             values |= self._windows(end, layouts, reference, findings)
             varied = spread(reference.layout.flatten(0, 1))

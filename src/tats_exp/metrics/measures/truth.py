@@ -55,7 +55,8 @@ class Truth(Measure):
         values: Values = {}
         for key, curve in curves.items():
             values |= at_ends(key, curve)
-        return Measurement(values, curves)
+        ceiling = curves["truth/kappa"][-1]
+        return Measurement(values, curves, {"ceiling": {"coherence/kappa_last": ceiling}})
 
 
 def _along(count: int, places: Iterable[int], values: Iterable[float]) -> list[float]:
