@@ -22,7 +22,7 @@ FLOORS = {
     "rebuilt": "floor: rebuilt vs other rebuilt",
     "reconstruction": "floor: rebuilt vs real",
     "chance": "chance",
-    "ceiling": "ceiling: real video, no transformer",
+    "ceiling": "ceiling: real video",
 }
 
 
