@@ -122,6 +122,8 @@ def test_a_classifier_is_known_the_same_way(tmp_path: Path, monkeypatch: pytest.
         ("mask=a", "interpolation"),
         ("sampler.top_p=0.5", "samples"),
         ("sampling.precision=bf16", "samples"),
+        ("sampling.seed=1", "samples"),
+        ("reference_seed=1", "reference"),
         ("condition=label", "codes"),
     ],
 )
@@ -132,6 +134,19 @@ def test_what_changes_a_value_changes_its_key_and_those_behind_it(
     changed = [name for name, key in other.items() if key != found[name]]
     assert first in changed and "metrics" in changed
     assert next(name for name in found if name in changed) == first
+
+
+def test_another_draw_or_another_reference_leaves_the_models_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = keys(tmp_path, monkeypatch)
+    for override, changed in (
+        ("sampling.seed=1", {"samples", "metrics"}),
+        ("reference_seed=1", {"reference", "rebuilt", "metrics"}),
+    ):
+        other = keys(tmp_path, monkeypatch, override)
+        assert {name for name in found if other[name] != found[name]} == changed
+    assert keys(tmp_path, monkeypatch, "sampling.seed=0", "reference_seed=0") == found  # what null stands for
 
 
 def test_what_a_sampler_keeps_when_it_slides_is_in_no_key_of_codes_or_transformers(

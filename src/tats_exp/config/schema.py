@@ -71,6 +71,7 @@ class Codes(Section):
 class Sampling(Section):
     """What sampling starts from, and how much is sampled and decoded at a time."""
 
+    seed: int | None = Field(ge=0)
     given_frames: int = Field(ge=0)
     batch_size: int = Field(ge=1)
     gaps_at_once: int = Field(ge=1)
@@ -119,6 +120,7 @@ class Config(Section):
     context: int = Field(ge=1)
     eval_videos: int = Field(ge=2)
     reference_videos: int = Field(ge=2)
+    reference_seed: int | None = Field(ge=0)
     threads: int | None = Field(ge=1)
     compile: bool
     workers: int = Field(ge=0)

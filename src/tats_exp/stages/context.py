@@ -164,8 +164,14 @@ class RunContext:
 
     @property
     def data_seed(self) -> int:
-        """Seed of the split, the reference and every fixed list of windows."""
+        """Seed of the split and of every fixed list of windows, the reference unless that has one of its own."""
         return self.source.seed
+
+    @property
+    def reference_seed(self) -> int:
+        """Seed of the draw of the reference windows."""
+        chosen = self.config.reference_seed
+        return self.data_seed if chosen is None else chosen
 
     @cached_property
     def condition(self) -> Condition:

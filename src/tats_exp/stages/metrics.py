@@ -68,6 +68,7 @@ class MetricsInputs:
         test: held-out windows are reconstructed.
         real: where the reference comes from.
         data_seed: of draws and bootstraps.
+        reference_seed: of the reference, told in the protocol.
         split: name of what `real` is.
         networks: look at videos.
         measures: by name, sections of the config, in the order of the table.
@@ -98,6 +99,7 @@ class MetricsInputs:
     test: Videos
     real: Videos
     data_seed: int
+    reference_seed: NoMeaning[int]  # the key of the reference has it
     split: str
     networks: Chosen[Networks]
     measures: tuple[tuple[str, Node], ...]
@@ -131,6 +133,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
         test=run.test,
         real=run.real,
         data_seed=run.data_seed,
+        reference_seed=run.reference_seed,
         split=metrics.split,
         networks=run.networks,
         measures=tuple(metrics.measures.items()),
@@ -255,7 +258,7 @@ def _protocol(inputs: MetricsInputs, real: ReferenceWindows) -> Protocol:
         split=inputs.split,
         clip_length=inputs.frames,
         size=(inputs.real.resolution, inputs.real.resolution),
-        seed=inputs.data_seed,
+        seed=inputs.reference_seed,
         reference="rebuilt by the VQGAN of the run",
         given_frames=inputs.given_frames,
     )

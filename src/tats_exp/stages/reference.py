@@ -27,7 +27,7 @@ class ReferenceInputs:
     Attributes:
         real: where its windows are drawn.
         test: where as many held-out windows are drawn.
-        data_seed: of the draw.
+        data_seed: of the draw, unless the reference was given a seed of its own.
         frames: of a window.
         videos: windows of a floor, as many as there are videos to measure.
         reference_videos: windows of the reference.
@@ -52,7 +52,7 @@ def _inputs(run: RunContext) -> ReferenceInputs:
     return ReferenceInputs(
         real=run.real,
         test=run.test,
-        data_seed=run.data_seed,
+        data_seed=run.reference_seed,
         frames=run.config.frames,
         videos=metrics.videos,
         reference_videos=metrics.reference_videos,

@@ -132,7 +132,7 @@ def _inputs(run: RunContext) -> SamplesInputs:
         codes=run.earlier(learned_from(config)),
         held_out=run.earlier(CODES_STAGE) if sampling.given_frames else None,
         sampler=config.sampler,
-        seed=config.seed,
+        seed=config.seed if sampling.seed is None else sampling.seed,
         precision=sampling.precision,
         videos=config.sampled_videos,
         frames=config.sampled_frames,

@@ -1,0 +1,162 @@
+"""Make the records of this folder: `python experiments/record.py NAME...`, all of them without a NAME.
+
+A record is one sweep or a few, seed after seed: one that was stopped has all its choices at the same seeds. What a
+killed command has finished stays in the store: the same command goes on, and records that draw on the same trainings
+find them there. When the sweeps of a record are done, its tables, the figures that its README shows and
+`record.json` (commands, commit, machine, minutes) are copied to `experiments/NAME/`. The README is written by hand.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+RUNS = Path("runs", "records")
+TABLES = {"table.csv": "results", "curves.csv": "curves", "comparisons.csv": "comparisons", "table.md": "table"}
+FIGURES = ("endpoint.png", "frames.png")
+
+
+def seeds(count: int) -> str:
+    """The seeds of a record."""
+    return f"seed={','.join(map(str, range(count)))}"
+
+
+def question(name: str, *swept: str) -> list[str]:
+    """The arguments of a sweep that asks a named question with values of its own."""
+    return [f"+experiment={name}", "hydra.sweeper.params=null", *swept]
+
+
+# What padding=real keeps free around its clips: sweeps without it draw the same clips, and find the same trainings.
+AS_WITH_REAL = ("reserve.training=28", "reserve.encoding=16")
+REPLICATE = ("-m", "name=reproducibility", "context=3", *AS_WITH_REAL)
+
+RECORDS: dict[str, dict[str, list[str]]] = {
+    "padding_ablation": {
+        "": question("padding_ablation", seeds(8), "padding=real,replicate,reflect,loop,zero,zero_space"),
+    },
+    "padding_halves": {
+        "": question(
+            *("padding_halves", seeds(5), "padding.encoder=zero,replicate", "padding.decoder=zero,replicate"),
+            *AS_WITH_REAL,
+        ),
+    },
+    "padding_dose": {
+        "ends": question("padding_dose", seeds(5), "padding=zero,replicate", *AS_WITH_REAL),
+        "between": question("padding_dose", seeds(5), "padding.alpha=0.25,0.5,0.75", *AS_WITH_REAL),
+    },
+    "prior_ablation": {
+        "": question(
+            *("prior_ablation", seeds(3), "transformer.training.steps=200,400,800,1600,3200"),
+            "padding=zero,replicate,real",
+        ),
+    },
+    "reproducibility": {
+        "trainings": [*REPLICATE, seeds(6)],
+        "draws": [*REPLICATE, "sampling.seed=0,1,2,3,4,5"],
+        "references": [*REPLICATE, "reference_seed=0,1,2,3,4,5"],
+    },
+    # The key of a stage does not hang on the number of threads, so these have a store of their own.
+    "two_threads": {
+        "": [*REPLICATE[:1], "name=two_threads", *REPLICATE[2:], seeds(2), "threads=2", "store.root=runs/two_threads"],
+    },
+}
+"""Of each record its sweeps, by the folder that each goes to."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the records that the command line names, one after another; returns how many could not be finished."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(RECORDS)}")
+    parser.add_argument("--collect", action="store_true", help="start nothing, copy what the runs have left")
+    parser.add_argument("--list", action="store_true", help="print the commands and stop")
+    given = parser.parse_args(arguments)
+    if unknown := [name for name in given.names if name not in RECORDS]:
+        parser.error(f"no record {unknown[0]}; allowed: {', '.join(RECORDS)}")
+    failed = 0
+    for name in given.names or RECORDS:
+        if given.list:
+            print("\n".join(" ".join(["python", *command[1:]]) for command in commands(name)))
+            continue
+        if not given.collect and not make(name):
+            print(f"record.py: {name} is not finished; the same command goes on", file=sys.stderr)
+            failed += 1
+            continue
+        collect(name)
+    return failed
+
+
+def commands(name: str) -> list[list[str]]:
+    """The commands of a record, to be run at the top of the repository."""
+    python = [sys.executable, "-m", "tats_exp"]
+    return [[*python, *asked, f"hydra.sweep.dir={RUNS / name / part}"] for part, asked in RECORDS[name].items()]
+
+
+def make(name: str) -> bool:
+    """Run the sweeps of a record, as far as they have not run; returns whether all went well."""
+    folder = ROOT / RUNS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    about = folder / "record.json"
+    sittings = json.loads(about.read_text())["sittings"] if about.is_file() else []
+    began = time.time()
+    codes = [subprocess.run(command, cwd=ROOT, check=False).returncode for command in commands(name)]
+    sittings.append({**machine(), "minutes": round((time.time() - began) / 60, 1)})
+    shown = [" ".join(["python", *command[1:]]) for command in commands(name)]
+    about.write_text(json.dumps({"commands": shown, "sittings": sittings}, indent=1) + "\n")
+    return not any(codes)
+
+
+def machine() -> dict[str, str | int]:
+    """What the numbers of a sitting hang on, beside the commands."""
+    return {
+        "date": datetime.now().date().isoformat(),
+        "commit": output("git", "describe", "--always", "--dirty"),
+        "processor": processor(),
+        "cores": os.cpu_count() or 1,
+        "torch": version("torch"),
+        "python": platform.python_version(),
+    }
+
+
+def output(*command: str) -> str:
+    """What a command prints."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def processor() -> str:
+    """Name of the processor, as far as the system tells it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def collect(name: str) -> None:
+    """Have the report made of all runs of a record, and copy what the repository keeps."""
+    folder, kept = ROOT / RUNS / name, HERE / name
+    output(sys.executable, "-m", "tats_exp.report", str(folder))
+    (kept / "figures").mkdir(parents=True, exist_ok=True)
+    report = folder / "report"
+    apart = sorted(report.glob("protocol_*"))  # runs that were not measured alike have a table each
+    for number, part in enumerate(apart or [report], start=1):
+        end = f"_{number}" if apart else ""
+        for made, stem in TABLES.items():
+            if (part / made).is_file():
+                shutil.copy(part / made, kept / f"{stem}{end}{Path(made).suffix}")
+        for figure in FIGURES:
+            if (part / "figures" / figure).is_file():
+                shutil.copy(part / "figures" / figure, kept / "figures" / f"{Path(figure).stem}{end}.png")
+    shutil.copy(folder / "record.json", kept / "record.json")
+    print(f"{name}: {', '.join(sorted(path.name for path in kept.iterdir()))}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
