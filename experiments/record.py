@@ -38,6 +38,7 @@ def question(name: str, *swept: str) -> list[str]:
 
 # What padding=real keeps free around its clips: sweeps without it draw the same clips, and find the same trainings.
 AS_WITH_REAL = ("reserve.training=28", "reserve.encoding=16")
+LONG_VIDEOS = "data.frames=1120"  # of 70 windows: as long as the sampled ones, and a clip more on either side
 REPLICATE = ("-m", "name=reproducibility", "context=3", *AS_WITH_REAL)
 
 RECORDS: dict[str, dict[str, list[str]]] = {
@@ -59,6 +60,22 @@ RECORDS: dict[str, dict[str, list[str]]] = {
             *("prior_ablation", seeds(3), "transformer.training.steps=200,400,800,1600,3200"),
             "padding=zero,replicate,real",
         ),
+    },
+    "mask_ablation": {
+        "depth": question("mask_ablation", seeds(5), "mask=a,b,c", "interpolation.model.layers=1,2,3"),
+        "steps": question("mask_ablation", seeds(5), "mask=a,b,c", "interpolation.training.steps=400,800"),
+    },
+    "hierarchy_ablation": {
+        "samplers": question("hierarchy_ablation", seeds(5), "sampler=sliding,hierarchical", LONG_VIDEOS),
+        # Parameters and steps of both transformers of the hierarchy, in one.
+        "long_window": question(
+            *("hierarchy_ablation", seeds(5), "sampler=choice(long_window)", LONG_VIDEOS),
+            *("transformer.model.layers=6", "transformer.training.steps=3200"),
+        ),
+    },
+    "norm_ablation": {"": question("norm_ablation", seeds(3), "norm=batch,frame_group,group")},
+    "discriminator_ablation": {
+        "": question("discriminator_ablation", seeds(3), "discriminators=none,spatial,temporal,both"),
     },
     "reproducibility": {
         "trainings": [*REPLICATE, seeds(6)],

@@ -5,6 +5,7 @@ import torch
 from tats_exp.metrics import Findings, Leak, ReferenceWindows, WindowStatistics
 from tats_exp.metrics.findings import (
     CodeFindings,
+    GapFindings,
     JointFindings,
     LabelFindings,
     LeakFindings,
@@ -34,7 +35,8 @@ def real_windows(repeats: int = 1, videos: int = 20, reference: int = 30) -> Ref
 
 def rebuilt_windows(videos: int = 20, windows: int = 4, own: bool = True) -> Rebuilt:
     truth = [a_window(videos, 100 + t) for t in range(windows)]
-    return Rebuilt(ReferenceWindows.of(a_window(videos + 30, 99), 1, videos), truth, own)
+    layouts = 0.1 * torch.rand(1, videos + 30, FRAMES, 48, generator=torch.Generator().manual_seed(98))
+    return Rebuilt(ReferenceWindows.of(a_window(videos + 30, 99), 1, videos), truth, own, layouts)
 
 
 def of_folders(
@@ -95,4 +97,8 @@ def of_run(windows: int = 4, videos: int = 20) -> Findings:
         leak=LeakFindings(Leak(torch.zeros(2, 2, dtype=torch.float64), 0.25), forced=1.0, hidden=1.5),
         labels=LabelFindings(torch.zeros(videos, dtype=torch.int64), torch.ones(videos, dtype=torch.int64)),
         joints=JointFindings(motion[0], motion[1], time_stride=4),
+        gaps=GapFindings(
+            torch.tensor([[False, True, True, True]] * windows),
+            [0.1 * torch.rand(videos, 48, generator=random) for _ in range(windows)],
+        ),
     )

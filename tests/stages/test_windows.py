@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from tats_exp.metrics import PhaseMotion
+from tats_exp.metrics.layout import layout
 from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.samples import Samples
-from tats_exp.stages.windows import MotionOnTheWay, sampled_windows, without_given
+from tats_exp.stages.windows import GapsOnTheWay, MotionOnTheWay, sampled_windows, without_given
 from tats_exp.vqgan import VQGAN, EMACodebook
 
 
@@ -45,3 +46,17 @@ def test_motion_is_that_of_the_windows_that_pass_by() -> None:
     alone = PhaseMotion(12, 4)
     alone.add(videos)
     assert torch.allclose(motion.means(), alone.means())
+
+
+def test_gaps_are_those_of_the_windows_that_pass_by() -> None:
+    random = torch.Generator().manual_seed(0)
+    videos = torch.randint(0, 256, (5, 32, 4, 4, 3), generator=random, dtype=torch.uint8)
+    frames = torch.tensor([[False, True, True, False], [False, False, False, False]])
+    gaps = GapsOnTheWay(frames)
+    batches = [videos[:3].split(16, dim=1), videos[3:].split(16, dim=1)]
+    passed = torch.cat([torch.cat(list(batch), dim=1) for batch in gaps.watch(batches)])
+    assert torch.equal(passed, videos)
+    found = gaps.findings()
+    first, second = found.layouts
+    assert first is not None and second is None and torch.equal(found.frames, frames)
+    torch.testing.assert_close(first, layout(videos[:, 4:12]))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from tats_exp.metrics.causality import Leak
@@ -78,11 +78,13 @@ class Rebuilt:
             these are too few.
         own: whether the VQGAN of the measured videos rebuilt them, as far as is known: keys of distances to them are
             then the plain ones.
+        latent_layouts: of each latent frame of the windows, those of the floor first; None where no codes are known.
     """
 
     windows: ReferenceWindows
     truth: Sequence[WindowStatistics] = ()
     own: bool = True
+    latent_layouts: Float[Tensor, "R n_and_N t 48"] | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,19 @@ class JointFindings:
 
 
 @dataclass(frozen=True)
+class GapFindings:
+    """Frames between key frames, window by window.
+
+    Attributes:
+        frames: which latent frames of a window these are.
+        layouts: of all R n generated videos, over these frames; None where a window has none of them.
+    """
+
+    frames: Bool[Tensor, "windows t"]
+    layouts: Sequence[Float[Tensor, "videos 48"] | None]
+
+
+@dataclass(frozen=True)
 class Findings:
     """What was seen of the videos that are measured, and what they are measured against.
 
@@ -159,6 +174,7 @@ class Findings:
         leak: through the mask of an interpolation transformer.
         labels: classes that were asked for.
         joints: motion at key frames.
+        gaps: frames between key frames.
     """
 
     network: str
@@ -177,6 +193,7 @@ class Findings:
     leak: LeakFindings | None = None
     labels: LabelFindings | None = None
     joints: JointFindings | None = None
+    gaps: GapFindings | None = None
 
     @property
     def looked_at(self) -> list[int]:

@@ -16,6 +16,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from tats_exp.metrics.frechet import check_features, check_pair, frechet_distance
 
 SIDE = 4
+NUMBERS = 3 * SIDE * SIDE
 SCALE = 1000.0
 """Of the distance: colours are in [0, 1], so that it is small by nature."""
 

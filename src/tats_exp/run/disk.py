@@ -9,6 +9,7 @@ from tats_exp.config.models import build_adversaries, build_vqgan, transformer_o
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import Training
 from tats_exp.data.video_writer import SHOWN_HEIGHT
+from tats_exp.metrics.layout import NUMBERS
 from tats_exp.run.amounts import Seen, encoded_windows, reference_windows, sampled_latents, sampled_windows
 from tats_exp.run.planned import Planned
 from tats_exp.stages.context import RunContext
@@ -58,7 +59,8 @@ def bytes_of_stage(name: str, run: RunContext, seen: Seen) -> int:
     if name == "samples":
         return config.sampled_videos * sampled_latents(config) * height * width * code
     if name == "rebuilt":
-        return kept + seen.pieces * seen.windows * seen.features * FLOAT
+        layouts = reference_windows(config) * config.latent_grid[0] * NUMBERS
+        return kept + (seen.pieces * seen.windows * seen.features + layouts) * FLOAT
     if name == "metrics":
         return _metrics(config)
     if name == "reference":

@@ -20,7 +20,8 @@ from tats_exp.data.window_reading import read_along
 from tats_exp.files import Stage
 from tats_exp.metrics import Findings, Networks, ReferenceWindows
 from tats_exp.metrics.evaluation import Counts, Origin, count_notes, evaluate, make_protocol
-from tats_exp.metrics.findings import JointFindings, LabelFindings, Rebuilt, UnseenReal
+from tats_exp.metrics.findings import GapFindings, JointFindings, LabelFindings, Rebuilt, UnseenReal
+from tats_exp.metrics.gaps import gap_frames
 from tats_exp.metrics.networks import statistics_along, windows_looked_at
 from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, write_metrics, write_table
@@ -43,7 +44,7 @@ from tats_exp.stages.reference import REFERENCE_STAGE
 from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
-from tats_exp.stages.windows import MotionOnTheWay, real_motion, sampled_windows
+from tats_exp.stages.windows import GapsOnTheWay, MotionOnTheWay, real_motion, sampled_windows
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
 
@@ -165,7 +166,7 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
 
     reconstruct = Reconstructor(decoder, inputs.frames, inputs.batch_size)
     errors, pictures = reconstruction_errors(reconstruct(inputs.test, places, progress(0)), SHOWN)
-    windows, joints = _along_samples(inputs, decoder, samples, progress(len(places)))
+    windows, joints, gaps = _along_samples(inputs, decoder, samples, progress(len(places)))
     real_codes = inputs.codes.read()
     learned = real_codes if inputs.learned.key == inputs.codes.key else inputs.learned.read()
     sampler: Sampler = build(inputs.sampler, "sampler")
@@ -189,6 +190,7 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
         leak=likelihoods.leak,
         labels=_labels(inputs, real, samples),
         joints=joints,
+        gaps=gaps,
     )
     evaluation = evaluate(build_measures(dict(inputs.measures)), findings)
     notes = [*evaluation.notes, *count_notes(inputs.wanted, (real.count, real.reference_count))]
@@ -207,18 +209,20 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
 
 def _along_samples(
     inputs: MetricsInputs, decoder: FrameDecoder, samples: Samples, progress: Callable[[int], None]
-) -> tuple[list[WindowStatistics], JointFindings | None]:
-    """Statistics of every window of the sampled videos, and their motion at key frames where there are any."""
+) -> tuple[list[WindowStatistics], JointFindings | None, GapFindings | None]:
+    """Statistics of every window of the sampled videos; motion at key frames and gaps where there are key frames."""
     networks, stride = inputs.networks.object, decoder.vqgan.time_stride
-    looked_at = windows_looked_at(inputs.windows, inputs.sampled_frames // inputs.frames)
+    count = inputs.sampled_frames // inputs.frames
+    looked_at = windows_looked_at(inputs.windows, count)
     batches = sampled_windows(decoder, samples, inputs.frames, inputs.batch_size, progress)
     if samples.first_anchor is None:
-        return statistics_along(batches, networks, looked_at), None
+        return statistics_along(batches, networks, looked_at), None, None
     period = inputs.key_every * stride
     motion = MotionOnTheWay(period, samples.first_anchor * stride)
-    windows = statistics_along(motion.watch(batches), networks, looked_at)
+    gaps = GapsOnTheWay(gap_frames(count, inputs.frames // stride, inputs.key_every, samples.first_anchor))
+    windows = statistics_along(gaps.watch(motion.watch(batches)), networks, looked_at)
     real = real_motion(inputs.real, inputs.wanted[0], period, inputs.batch_size, inputs.data_seed)
-    return windows, JointFindings(motion.means(), real, stride)
+    return windows, JointFindings(motion.means(), real, stride), gaps.findings()
 
 
 def _likelihoods(inputs: MetricsInputs, codes: WindowCodes, context: int | None, work: Work) -> Likelihoods:
@@ -273,4 +277,4 @@ def read_metrics(_config: object, folder: Path) -> Metrics:
     return Metrics.read(folder)
 
 
-METRICS_STAGE = Stage("metrics", 12, _inputs, _make, read_metrics)
+METRICS_STAGE = Stage("metrics", 13, _inputs, _make, read_metrics)

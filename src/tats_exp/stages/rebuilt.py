@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from einops import rearrange
 
 from tats_exp.data.videos import Videos
 from tats_exp.data.windows import Window, draw_windows
 from tats_exp.files import Stage, load_tensors, save_tensors
 from tats_exp.metrics.findings import Rebuilt
+from tats_exp.metrics.gaps import latent_layouts
 from tats_exp.metrics.networks import Networks, statistics_along, windows_looked_at
 from tats_exp.metrics.reference_windows import ReferenceWindows
 from tats_exp.metrics.window_statistics import WindowStatistics
@@ -27,7 +29,7 @@ from tats_exp.stages.reference import REFERENCE_STAGE
 from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.vqgan.vqgan import VQGAN
 
-REBUILT, TRUTH = "rebuilt.safetensors", "truth.safetensors"
+REBUILT, TRUTH, LAYOUTS = "rebuilt.safetensors", "truth.safetensors", "latent_layouts.safetensors"
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,14 @@ def _make(inputs: RebuiltInputs, work: Work) -> None:
     def progress(before: int) -> Callable[[int], None]:
         return lambda done: work.progress(before + done, total)
 
-    pairs = reconstruct(inputs.real, reference.windows, progress(0))
-    seen = WindowStatistics.joined([networks.statistics(rebuilt) for _, rebuilt in pairs])
+    statistics, layouts = [], []
+    for _, rebuilt in reconstruct(inputs.real, reference.windows, progress(0)):
+        statistics.append(networks.statistics(rebuilt))
+        layouts.append(latent_layouts(rebuilt, inputs.frames // decoder.vqgan.time_stride))
+    seen = WindowStatistics.joined(statistics)
     ReferenceWindows.of(seen, reference.repeats, reference.count).save(work.folder / REBUILT)
+    apart = rearrange(torch.cat(layouts), "(r w) t d -> r w t d", r=reference.repeats)
+    save_tensors(work.folder / LAYOUTS, {"layouts": apart.contiguous()})
     batches = reconstruct.joined(inputs.real, long, windows, progress(len(reference.windows)))
     looked_at = windows_looked_at(inputs.looked_at, inputs.sampled_frames // inputs.frames)
     truth = statistics_along(batches, networks, looked_at) if long else []
@@ -129,7 +136,8 @@ def read_rebuilt(_config: object, folder: Path) -> Rebuilt:
         number, name = key.split(".")
         windows.setdefault(int(number), {})[name] = value
     truth = tuple(WindowStatistics(**windows[number]) for number in sorted(windows))
-    return Rebuilt(ReferenceWindows.load(folder / REBUILT), truth)
+    layouts = load_tensors(folder / LAYOUTS)["layouts"]
+    return Rebuilt(ReferenceWindows.load(folder / REBUILT), truth, latent_layouts=layouts)
 
 
-REBUILT_STAGE = Stage("rebuilt", 1, _inputs, _make, read_rebuilt)
+REBUILT_STAGE = Stage("rebuilt", 2, _inputs, _make, read_rebuilt)

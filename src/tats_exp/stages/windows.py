@@ -6,13 +6,15 @@ Axes: N videos, H W C pixels, t h w latent grid, P frames of a period.
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
-from jaxtyping import Float64, UInt8
+from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import draw_windows
 from tats_exp.metrics import PhaseMotion, windows
+from tats_exp.metrics.findings import GapFindings
+from tats_exp.metrics.gaps import latent_layouts
 from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.samples import Samples
 
@@ -46,6 +48,40 @@ def without_given(chunks: Iterable[UInt8[Tensor, "N _ H W C"]], given: int) -> I
         given -= dropped
         if dropped < chunk.shape[1]:
             yield chunk[:, dropped:]
+
+
+class GapsOnTheWay:
+    """Gathers the layouts of frames between key frames of videos whose windows pass by on their way to another reader.
+
+    Args:
+        frames: which latent frames of each window these are.
+    """
+
+    def __init__(self, frames: Bool[Tensor, "windows t"]) -> None:
+        self.frames = frames
+        self._batches: list[list[Float[Tensor, "_ 48"] | None]] = []
+
+    def watch(
+        self, batches: Iterable[Iterable[UInt8[Tensor, "_ T H W C"]]]
+    ) -> Iterator[Iterator[UInt8[Tensor, "_ T H W C"]]]:
+        """The same windows of the same batches of videos."""
+        for batch in batches:
+            self._batches.append([])
+            yield self._watched(batch, self._batches[-1])
+
+    def findings(self) -> GapFindings:
+        """What was gathered, once all windows were read."""
+        by_window = zip(*self._batches, strict=True)
+        joined = [None if parts[0] is None else torch.cat(parts) for parts in by_window]
+        return GapFindings(self.frames, joined)
+
+    def _watched(
+        self, batch: Iterable[UInt8[Tensor, "_ T H W C"]], layouts: list[Float[Tensor, "_ 48"] | None]
+    ) -> Iterator[UInt8[Tensor, "_ T H W C"]]:
+        for frames, window in zip(self.frames, batch, strict=True):
+            chosen = latent_layouts(window, len(frames))[:, frames].mean(dim=1) if frames.any() else None
+            layouts.append(chosen)
+            yield window
 
 
 class MotionOnTheWay:

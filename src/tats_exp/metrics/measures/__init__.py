@@ -4,6 +4,7 @@ from tats_exp.metrics.measures.code_drift import CodeDrift
 from tats_exp.metrics.measures.code_use import CodeUse
 from tats_exp.metrics.measures.coherence import ClassCoherence
 from tats_exp.metrics.measures.distances import FrechetDistance, KernelDistance
+from tats_exp.metrics.measures.gaps import GapLayout
 from tats_exp.metrics.measures.inception_score import InceptionScore
 from tats_exp.metrics.measures.joints import Joints
 from tats_exp.metrics.measures.labels import LabelShare
@@ -21,6 +22,7 @@ __all__ = [
     "CodeDrift",
     "CodeUse",
     "FrechetDistance",
+    "GapLayout",
     "InceptionScore",
     "Joints",
     "KernelDistance",
