@@ -41,6 +41,12 @@ AS_WITH_REAL = ("reserve.training=28", "reserve.encoding=16")
 LONG_VIDEOS = "data.frames=1120"  # of 70 windows: as long as the sampled ones, and a clip more on either side
 REPLICATE = ("-m", "name=reproducibility", "context=3", *AS_WITH_REAL)
 
+# A folder of clips as `data=video_files` reads it. Six clips of seconds have few windows that do not overlap.
+CLIPS = (
+    *("name=real_video", "data=video_files", "data.root=${oc.env:TATS_EXP_CLIPS}", "padding=zero,replicate"),
+    *("eval_videos=24", "reference_videos=40", "codes.train_windows=960", "codes.held_out_windows=3"),
+)
+
 RECORDS: dict[str, dict[str, list[str]]] = {
     "padding_ablation": {
         "": question("padding_ablation", seeds(8), "padding=real,replicate,reflect,loop,zero,zero_space"),
@@ -76,6 +82,10 @@ RECORDS: dict[str, dict[str, list[str]]] = {
     "norm_ablation": {"": question("norm_ablation", seeds(3), "norm=batch,frame_group,group")},
     "discriminator_ablation": {
         "": question("discriminator_ablation", seeds(3), "discriminators=none,spatial,temporal,both"),
+    },
+    "real_video": {
+        "shapes_cnn": question("padding_ablation", seeds(3), *CLIPS),
+        "i3d": question("padding_ablation", seeds(3), *CLIPS, "metrics=i3d", "metrics.windows=ends"),
     },
     "reproducibility": {
         "trainings": [*REPLICATE, seeds(6)],
