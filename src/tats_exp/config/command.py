@@ -15,14 +15,21 @@ if typing.TYPE_CHECKING:
     import torch
 
 
-def command(name: str, description: str | None, run: Callable[[list[str]], None], arguments: list[str] | None) -> int:
-    """Run a command that takes the keys of `conf/<name>.yaml`.
+def command(
+    name: str,
+    description: str | None,
+    run: Callable[[list[str]], None],
+    arguments: list[str] | None,
+    root: str | None = None,
+) -> int:
+    """Run a command that takes the keys of `conf/<root>.yaml`.
 
     Args:
-        name: of the command, `python -m tats_exp.<name>`, and of its root config, which is part of its help.
+        name: of the command, `python -m tats_exp.<name>`.
         description: for the help.
         run: takes the overrides.
         arguments: instead of the command line's own.
+        root: name of the root config, which is part of the help; None: that of the command.
 
     Returns:
         0, 2 if the input is wrong, 1 if anything else is; the reason is then one line on stderr.
@@ -30,10 +37,10 @@ def command(name: str, description: str | None, run: Callable[[list[str]], None]
     parser = argparse.ArgumentParser(
         prog=f"python -m tats_exp.{name}",
         description=description,
-        epilog=(conf_dir() / f"{name}.yaml").read_text(),
+        epilog=(conf_dir() / f"{root or name}.yaml").read_text(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=f"keys of conf/{name}.yaml, below")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=f"keys of conf/{root or name}.yaml, below")
     overrides = parser.parse_args(arguments).overrides
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 

@@ -132,6 +132,7 @@ class VideoFiles(VideoSource):
                     f"data.root={root}: has no folder {split}, it must hold train/<class>/* and test/<class>/*"
                 )
         key = f"{self.root.absolute()} classes"
+        self._left_out: dict[Split, list[str]] = {}
         self.label_names = judging.handed(key) or folders(self.root / "train")
         judging.plan_with(key, self.label_names)
 
@@ -146,6 +147,7 @@ class VideoFiles(VideoSource):
         key = f"{self.root.absolute()} {name} {self.limits}"
         planned = judging.handed(key)
         unknown = 0
+        left_out = self._left_out[name] = []
         if planned is None:
             paths, unknown = self._find(name)
         else:
@@ -167,6 +169,7 @@ class VideoFiles(VideoSource):
                 raise UserError(f"{verdict} (it was readable when the sweep was planned)")
             else:
                 broken += 1
+                left_out.append(verdict)
                 logger.warning("left out %s", verdict)
         if broken:
             logger.warning("left out %d of %d videos of %s as unreadable", broken, len(paths), name)
@@ -179,6 +182,10 @@ class VideoFiles(VideoSource):
         judging.plan_with(key, [str(path.relative_to(self.root)) for path in files])
         return VideoFilesSplit(self.root, files, self.label_names, self.resolution, self.frame_stride, self.limits)
 
+    def left_out(self, name: Split) -> list[str]:
+        """As `VideoSource`; of a split that was not opened yet, nothing is known."""
+        return self._left_out.get(name, [])
+
     def _find(self, name: Split) -> tuple[list[Path], int]:
         """The files of a split in classes that are in train, and how many are in others."""
         paths: list[Path] = []
@@ -189,9 +196,9 @@ class VideoFiles(VideoSource):
                 paths += videos
             else:
                 unknown += len(videos)
-                logger.warning(
-                    "left out %d videos of %s/%s: there is no such class in train", len(videos), name, folder
-                )
+                line = f"{len(videos)} videos of {name}/{folder}: there is no such class in train"
+                self._left_out[name].append(line)
+                logger.warning("left out %s", line)
         return paths, unknown
 
 

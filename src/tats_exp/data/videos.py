@@ -79,3 +79,7 @@ class VideoSource(ABC):
         Raises:
             ValueError: the split has no video.
         """
+
+    def left_out(self, name: Split) -> list[str]:
+        """What `split` found and left out of a split, a line each: which file or folder, and why."""
+        return []
