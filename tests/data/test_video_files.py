@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from tats_exp import UserError
 from tats_exp.data import video_files
 from tats_exp.data.clips import Clips
 from tats_exp.data.decoder import DECODER
@@ -48,6 +49,21 @@ def test_videos_labels_and_lengths_are_found(root):
     assert train.labels == [0, 0, 1] and train.lengths == [30, 24, 40]
     assert test.names == ["test/dogs/d.mp4"] and test.labels == [1]
     assert train.label_names == test.label_names == ["cats", "dogs"]
+
+
+@pytest.mark.parametrize("folder", ["val", "validation"])
+def test_a_folder_for_validation_stands_for_one_of_tests_where_there_is_none(root, folder):
+    (root / "test").rename(root / folder)
+    assert VideoFiles(root, resolution=16).split("test").names == [f"{folder}/dogs/d.mp4"]
+    (root / "test").mkdir()
+    with pytest.raises(UserError, match="no video is left in test/"):
+        VideoFiles(root, resolution=16).split("test")
+
+
+def test_a_folder_without_a_test_split_is_told_what_it_may_be_called(root):
+    shutil.rmtree(root / "test")
+    with pytest.raises(UserError, match="has no folder test or val or validation"):
+        VideoFiles(root, resolution=16)
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 2**30])

@@ -1,4 +1,4 @@
-"""Videos in files: `train/<class>/*` and `test/<class>/*`.
+"""Videos in files: `train/<class>/*` and `test/<class>/*`, or `val` or `validation` for `test`.
 
 Frames are cropped to the square in their middle and resized with an antialiased bilinear filter. A file is opened for
 every read, so that loader workers may be forked or spawned. A split that is small once resized is decoded once and kept
@@ -25,6 +25,9 @@ from tats_exp.data.windows import span
 
 KEPT_BYTES = 64 * 2**20
 """A split whose resized frames take no more than this is kept in memory, each video from its first use on."""
+
+FOLDERS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "val", "validation")}
+"""What the folder of a split is called; the first that is there is taken."""
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +110,7 @@ class VideoFiles(VideoSource):
         """Look at the folder's layout; the videos themselves are opened by `split`.
 
         Args:
-            root: folder that holds train/<class>/* and test/<class>/*.
+            root: folder that holds train/<class>/* and test/<class>/* (or val, or validation, where there is no test).
             resolution: height and width of the frames, in pixels.
             frame_stride: frames of the file from one frame of a clip to the next.
             seed: of every fixed list of windows that is drawn from the videos.
@@ -126,11 +129,11 @@ class VideoFiles(VideoSource):
         self.limits = limits
         if not self.root.is_dir():
             raise UserError(f"data.root={root}: no such folder")
-        for split in ("train", "test"):
-            if not (self.root / split).is_dir():
-                raise UserError(
-                    f"data.root={root}: has no folder {split}, it must hold train/<class>/* and test/<class>/*"
-                )
+        there = {split: [name for name in names if (self.root / name).is_dir()] for split, names in FOLDERS.items()}
+        if missing := [FOLDERS[split] for split, names in there.items() if not names]:
+            names = " or ".join(missing[0])
+            raise UserError(f"data.root={root}: has no folder {names}, it must hold train/<class>/* and test/<class>/*")
+        self._folders = {split: names[0] for split, names in there.items()}
         key = f"{self.root.absolute()} classes"
         self._left_out: dict[Split, list[str]] = {}
         self.label_names = judging.handed(key) or folders(self.root / "train")
@@ -175,7 +178,7 @@ class VideoFiles(VideoSource):
             logger.warning("left out %d of %d videos of %s as unreadable", broken, len(paths), name)
         if not files:
             raise UserError(
-                f"data.root={self.root}: no video is left in {name}/<class>/* "
+                f"data.root={self.root}: no video is left in {self._folders[name]}/<class>/* "
                 f"({broken} unreadable, {unknown} of classes that are not in train; read are {' '.join(SUFFIXES)})"
             )
         tell_of_concealed(files)
@@ -190,13 +193,14 @@ class VideoFiles(VideoSource):
         """The files of a split in classes that are in train, and how many are in others."""
         paths: list[Path] = []
         unknown = 0
-        for folder in folders(self.root / name):
-            videos = video_paths(self.root / name / folder)
+        root = self.root / self._folders[name]
+        for folder in folders(root):
+            videos = video_paths(root / folder)
             if folder in self.label_names:
                 paths += videos
             else:
                 unknown += len(videos)
-                line = f"{len(videos)} videos of {name}/{folder}: there is no such class in train"
+                line = f"{len(videos)} videos of {root.name}/{folder}: there is no such class in train"
                 self._left_out[name].append(line)
                 logger.warning("left out %s", line)
         return paths, unknown
