@@ -61,7 +61,10 @@ def measured(scope: str, told: Values, growth: Values, choices: NDArray[np.str_]
         for group in groups:
             moved[group] = random.permutation(growth[group])
         as_far += abs(correlation(scope, told, moved, choices)) >= abs(found) - 1e-12
-    return (str(len(growth)), *(f"{value:.3f}" for value in (found, low, high)), f"{as_far / (1 + PERMUTATIONS):.4f}")
+    count = len(growth)
+    if scope == "within":
+        count = sum(len(group) for group in places if np.ptp(told[group]) > 0)
+    return (str(count), *(f"{value:.3f}" for value in (found, low, high)), f"{as_far / (1 + PERMUTATIONS):.4f}")
 
 
 def correlation(scope: str, told: Values, growth: Values, choices: NDArray[np.str_]) -> float:
