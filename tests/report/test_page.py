@@ -103,6 +103,7 @@ def test_a_label_inside_a_longer_one_keeps_its_own_colour(tmp_path: Path) -> Non
             write_run(tmp_path / f"{padding}{seed}", choices, values, endpoint="codes/unchanged")
     html = make_report(tmp_path).page.read_text()
     verdict = html.split('<p class="lead">')[1].split("</p>")[0]
+    assert "All comparisons (1)" in html and html.count("higher than with") == 2  # the answer, and folded
     assert 'var(--c0)">padding=zero</span>' in verdict and 'var(--c1)">padding=zero_space</span>' in verdict
 
 

@@ -37,6 +37,18 @@ def test_one_choice_with_much_to_say_says_it_first():
     assert "; with padding=replicate, it is 4.00 [3.54, 4.46] higher than with padding=real." in answer
 
 
+def test_many_choices_are_put_in_order_and_the_widest_difference_is_told():
+    levels = {"zero": 20.0, "reflect": 10.0, "replicate": 9.9, "loop": 5.0, "real": 1.0}
+    groups = [group(name, [level + step for step in (-0.2, 0.0, 0.1, 0.2)]) for name, level in levels.items()]
+    (answer,) = said(groups, "answer")
+    order = ", ".join(f"padding={name}" for name in ("zero", "reflect", "replicate", "loop"))
+    assert answer.startswith(
+        f"Distance a (lower is better) falls from {order} to padding=real, most with padding=zero, "
+    )
+    assert "where it is 19.00 [18.70, 19.30] higher than with padding=real; 9 of 10 pairs are decided; " in answer
+    assert answer.endswith("it is not decided between padding=reflect and padding=replicate (0.10 [−0.20, 0.40]).")
+
+
 def test_below_four_trainings_those_that_collapse_are_counted_and_the_record_is_named():
     groups = [
         group("real", LOW[:2], windows=[NEVER, NEVER]),

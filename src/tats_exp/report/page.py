@@ -17,11 +17,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tats_exp.report.captions import caption_of
 from tats_exp.report.columns import curve_of, endpoints, truth_of
 from tats_exp.report.figures import ENDPOINT, NARROW
+from tats_exp.report.phrases import sentence
 from tats_exp.report.pictures import pictures_of
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.style import DARK, LIGHT, Chip, Ink, chips
 from tats_exp.report.tables import Table
-from tats_exp.report.verdict import Sentence
+from tats_exp.report.verdict import Sentence, compared
 from tats_exp.report.videos import EMBED_BYTES, films_of
 
 
@@ -96,6 +97,8 @@ def _filled(part: Part, embed: int) -> dict[str, object]:
     figures = dict(part.figures)
     trained = any(run.seed for run in runs)
     lead, narrow = figures.pop(ENDPOINT, None), figures.pop(NARROW, None)
+    asked = endpoints(runs)
+    comparisons = [] if asked is None else [one for several in compared(asked, part.groups) for one in several]
     return {
         "heading": part.heading,
         "trained": trained,
@@ -106,6 +109,7 @@ def _filled(part: Part, embed: int) -> dict[str, object]:
         "names_of": list(dict.fromkeys(key for group in part.groups for key in group.choices)),
         "films": films_of(part.groups, embed),
         "said": said,
+        "comparisons": [_pieces(sentence([one], with_p=True), labels) for one in comparisons],
         "curve": _figure(*_curve_caption(runs), *lead, narrow) if lead else None,
         "figures": [_figure(*caption_of(name, trained), *paths) for name, paths in figures.items()],
         "protocol": next((run.protocol.as_dict() for run in runs if run.protocol), {}),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from tats_exp.report.comparisons import Comparison
 from tats_exp.run_folder.columns import Column
 
 BEST = {"higher": "higher is better", "lower": "lower is better", "zero": "0 is best", "one": "1 is best", None: ""}
+MOST_DECIDED = 6
+"""Pairs that are decided and told one by one; of more of them the choices are put in order, and one pair is told."""
 MOST_UNDECIDED = 6
 """Pairs that are not decided and named one by one; `comparisons.csv` has the intervals of all."""
 
@@ -24,13 +27,9 @@ def sentence(comparisons: Sequence[Comparison], with_p: bool = False) -> str:
     best = BEST[column.better]
     subject = f"{named(column)} ({best})" if best else named(column)
     plain = [one for one in comparisons if one.contrast.effect is None]
-    higher: dict[str, list[str]] = {}
-    for one in plain:
-        if one.estimate.decided:
-            higher.setdefault(_side(one), []).append(_than(one, with_p))
-    parts: list[str] = []
-    for side, clauses in sorted(higher.items(), key=lambda item: -len(item[1])):
-        parts.append(f"with {side}, {'it' if parts else subject} is {listed(clauses)}")
+    decided = [one for one in plain if one.estimate.decided]
+    told = _put_in_order if len(decided) > MOST_DECIDED else _one_by_one
+    parts = told(subject, plain, decided, with_p)
     undecided = [_between(one) for one in plain if not one.estimate.decided]
     if len(undecided) > MOST_UNDECIDED:
         undecided = [f"between {len(undecided)} pairs of choices"]
@@ -40,6 +39,33 @@ def sentence(comparisons: Sequence[Comparison], with_p: bool = False) -> str:
     if crossed and not parts:
         crossed[0] = f"{subject}: {crossed[0]}"
     return f"{capital('; '.join([*parts, *crossed]))}."
+
+
+def _one_by_one(subject: str, _plain: Sequence[Comparison], decided: Sequence[Comparison], with_p: bool) -> list[str]:
+    """Each pair that is decided, from its higher side."""
+    higher: dict[str, list[str]] = {}
+    for one in decided:
+        higher.setdefault(_side(one), []).append(_than(one, with_p))
+    parts: list[str] = []
+    for side, clauses in sorted(higher.items(), key=lambda item: -len(item[1])):
+        parts.append(f"with {side}, {'it' if parts else subject} is {listed(clauses)}")
+    return parts
+
+
+def _put_in_order(subject: str, plain: Sequence[Comparison], decided: Sequence[Comparison], with_p: bool) -> list[str]:
+    """The choices from high to low where every two were compared, the widest pair, and how many are decided."""
+    over = Counter(one.contrast.sides[0] for one in plain)
+    sides = sorted({side for one in plain for side in one.contrast.sides}, key=lambda side: (-over[side], side))
+    widest = max(decided, key=lambda one: one.estimate.value)
+    most = f"most with {_side(widest)}, where it is {_than(widest, with_p)}"
+    if len(plain) != math.comb(len(sides), 2):
+        of_all = "" if with_p else f" of {len(plain)}"
+        return [f"{subject} differs in {len(decided)}{of_all} pairs of choices, {most}"]
+    return [f"{subject} falls from {', '.join(sides[:-1])} to {sides[-1]}, {most}", _how_many(plain, decided)]
+
+
+def _how_many(plain: Sequence[Comparison], decided: Sequence[Comparison]) -> str:
+    return f"{len(decided)} of {len(plain)} pairs are decided" if len(decided) < len(plain) else "all pairs are decided"
 
 
 def named(column: Column) -> str:
