@@ -359,10 +359,10 @@ def test_options_of_a_user_work_like_ours(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.syspath_prepend(str(tmp_path))
     given = way.format(conf)
     assert make_plan([given, "scale=smoke", "+experiment=mine"]).name == "mine"
-    assert "allowed: broken, hierarchical, mine, short" in refusal(given, "sampler=mien")
-    assert "allowed: broken, hierarchical, mine, short" in refusal("-m", given, "sampler=mien,mine")
+    assert "allowed: broken, hierarchical, long_window, mine, short" in refusal(given, "sampler=mien")
+    assert "allowed: broken, hierarchical, long_window, mine, short" in refusal("-m", given, "sampler=mien,mine")
     assert "sampler.contxt: unknown key; did you mean 'context'?" in refusal(given, "sampler=mine", "sampler.contxt=3")
-    assert len(composed("-m", given, "sampler=glob(*,exclude=h*)").jobs) == 4
+    assert len(composed("-m", given, "sampler=glob(*,exclude=h*)").jobs) == 5
     with pytest.raises(UserError, match=r"^sampler\.context=4 must be below"):
         make_plan([given, "scale=smoke", "sampler=mine", "sampler.context=4"])
     (conf / "sampler" / "sliding.yaml").touch()

@@ -335,7 +335,8 @@ def test_settings_of_an_interpolation_that_is_not_there_are_said_and_change_noth
     assert plan.unused == ["mask=b: not used with SlidingWindow; sampler=hierarchical interpolates"]
     swept = make_plan(["+experiment=mask_ablation", "sampler=sliding,hierarchical", "interpolation.training.steps=9"])
     (note,) = swept.unused
-    assert note.startswith("mask=a,b,c, interpolation.training.steps=9: not used with SlidingWindow")
+    settings = "mask=a,b,c, interpolation.model.layers=1,2,3, interpolation.training.steps=9"
+    assert note.startswith(f"{settings}: not used with SlidingWindow")
     with pytest.raises(UserError, match="mask: swept, but SlidingWindow does not interpolate"):
         make_plan(["+experiment=mask_ablation", "sampler=sliding"])
     assert make_plan(["sampler=hierarchical", "mask=b"]).unused == make_plan([]).unused == []

@@ -1,11 +1,12 @@
 """Every sampler of conf/ is called in one way, and goes on from given frames."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 import torch
 from hydra.utils import get_object, instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from tats_exp.config.schema import conf_dir
 from tats_exp.sampling import Sampler, ShortClip
@@ -16,8 +17,14 @@ LABELS, SEEDS = torch.tensor([[0, 1], [2, 0], [1, 1]]), [3, 1, 4]
 KEY_EVERY = 3  # of the small interpolation transformer, whose window is 4 latent frames
 
 
-def sampler_of(option) -> Sampler:
+def section(option: Path) -> DictConfig:
+    """The section `sampler` of an option, which may set other sections, too."""
     node = OmegaConf.load(option)
+    return node.get("sampler", node)
+
+
+def sampler_of(option) -> Sampler:
+    node = section(option)
     if "context" in node:
         node.context = 1  # which the scale says
     return instantiate(node, **({"key_every": KEY_EVERY} if "key_every" in node else {}))
@@ -29,7 +36,7 @@ def parameters(kind: type, method: str) -> list[tuple]:
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.stem)
 def test_all_samplers_have_one_signature(option):
-    kind = get_object(OmegaConf.load(option)["_target_"])
+    kind = get_object(section(option)["_target_"])
     assert issubclass(kind, Sampler) and {type(kind.long), type(kind.interpolates)} == {bool}
     for method in ("__call__", "check", "slots"):
         assert parameters(kind, method) == parameters(Sampler, method)
