@@ -2,8 +2,9 @@
 
 Rank correlation (Spearman) of the growth of the layout distance with the sliding gap and with the latent shift, over
 the trainings in `NAME/results.csv`: of all of them; of the means of the choices; and within choices, where ranks are
-taken inside each. Intervals: 95 %, percentiles of 4,000 bootstraps over trainings, drawn inside each choice. p: of
-10,000 permutations, two-sided; for "within" they stay inside each choice. Leaves `prediction.csv` and
+taken inside each. Intervals: 95 %, percentiles of 4,000 bootstraps over trainings, drawn inside each choice: of "all"
+they are for these choices, means of so few choices have none. p: two-sided, of 10,000 permutations, of the means or
+inside each choice; trainings of several choices cannot change places, so "all" has none. Leaves `prediction.csv` and
 `figures/prediction.png` beside the results.
 """
 
@@ -29,7 +30,7 @@ Values = NDArray[np.float64]
 def main(name: str) -> None:
     """Tell and keep the correlations of a record, and draw them."""
     with (HERE / name / "results.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["kind"] == "seed"]
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "seed" and row[GROWTH]]
     choices = np.array([row["choices"] for row in rows])
     growth = np.array([float(row[GROWTH]) for row in rows])
     kept: list[tuple[str, ...]] = [("predictor", "trainings", "n", "spearman", "low", "high", "p")]
@@ -53,7 +54,7 @@ def measured(scope: str, told: Values, growth: Values, choices: NDArray[np.str_]
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     if scope == "between":  # means of choices change places
         told, growth = (np.array([values[group].mean() for group in places]) for values in (told, growth))
-        choices = np.unique(choices)
+        choices, low, high = np.unique(choices), np.nan, np.nan
     groups = places if scope == "within" else [np.arange(len(growth))]
     found, as_far = correlation(scope, told, growth, choices), 1
     for _ in range(PERMUTATIONS):
@@ -61,10 +62,11 @@ def measured(scope: str, told: Values, growth: Values, choices: NDArray[np.str_]
         for group in groups:
             moved[group] = random.permutation(growth[group])
         as_far += abs(correlation(scope, told, moved, choices)) >= abs(found) - 1e-12
+    p = np.nan if scope == "all" or np.isnan(found) else as_far / (1 + PERMUTATIONS)
     count = len(growth)
     if scope == "within":
         count = sum(len(group) for group in places if np.ptp(told[group]) > 0)
-    return (str(count), *(f"{value:.3f}" for value in (found, low, high)), f"{as_far / (1 + PERMUTATIONS):.4f}")
+    return (str(count), *("" if np.isnan(value) else f"{value:.4f}" for value in (found, low, high, p)))
 
 
 def correlation(scope: str, told: Values, growth: Values, choices: NDArray[np.str_]) -> float:
@@ -96,4 +98,6 @@ def draw(rows: list[dict[str, str]], choices: NDArray[np.str_], growth: Values, 
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("predict.py: name one record")
     main(sys.argv[1])

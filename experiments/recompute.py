@@ -29,14 +29,17 @@ def main(names: list[str]) -> int:
 
 def recompute(record: Path) -> tuple[int, float]:
     """How many intervals a record has, and the largest difference between an end told and the same worked out."""
-    told = [row for path in sorted(record.glob("comparisons*.csv")) for row in read(path)]
-    rows = [row for path in sorted(record.glob("results*.csv")) for row in read(path) if row["kind"] == "seed"]
-    largest = 0.0
-    for row in told:
-        found = interval(row, rows)
-        ends = [float(row[name]) for name in ("value", "low", "high")]
-        largest = max(largest, *(abs(one - other) for one, other in zip(found, ends, strict=True)))
-    return len(told), largest
+    count, largest = 0, 0.0
+    for path in sorted(record.glob("comparisons*.csv")):
+        rows = [
+            row for row in read(path.with_name(path.name.replace("comparisons", "results"))) if row["kind"] == "seed"
+        ]
+        for told in read(path):
+            found = interval(told, rows)
+            ends = [float(told[name]) for name in ("value", "low", "high")]
+            differences = [abs(one - other) for one, other in zip(found, ends, strict=True)]
+            count, largest = count + 1, max(largest, *differences) if all(map(math.isfinite, differences)) else math.inf
+    return count, largest
 
 
 def interval(told: dict[str, str], rows: list[dict[str, str]]) -> tuple[float, float, float]:

@@ -23,6 +23,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RUNS = Path("runs", "records")
 TABLES = {"table.csv": "results", "curves.csv": "curves", "comparisons.csv": "comparisons", "table.md": "table"}
+CHANGED = ("git", "status", "--porcelain", "--", "src", "conf", "pyproject.toml")  # what the numbers hang on
 FIGURES = ("endpoint.png", "frames.png")
 
 
@@ -68,8 +69,12 @@ RECORDS: dict[str, dict[str, list[str]]] = {
         ),
     },
     "mask_ablation": {
-        "depth": question("mask_ablation", seeds(5), "mask=a,b,c", "interpolation.model.layers=1,2,3"),
-        "steps": question("mask_ablation", seeds(5), "mask=a,b,c", "interpolation.training.steps=400,800"),
+        "": question("mask_ablation", seeds(5), "mask=a,b,c", "interpolation.model.layers=1,2,3"),
+    },
+    "mask_steps": {
+        "": question(
+            "mask_ablation", "name=mask_steps", seeds(5), "mask=a,b,c", "interpolation.training.steps=400,800,1600"
+        ),
     },
     "hierarchy_ablation": {
         "samplers": question("hierarchy_ablation", seeds(5), "sampler=sliding,hierarchical", LONG_VIDEOS),
@@ -134,19 +139,27 @@ def make(name: str) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     about = folder / "record.json"
     sittings = json.loads(about.read_text())["sittings"] if about.is_file() else []
-    began = time.time()
-    codes = [subprocess.run(command, cwd=ROOT, check=False).returncode for command in commands(name)]
-    sittings.append({**machine(), "minutes": round((time.time() - began) / 60, 1)})
     shown = [" ".join(["python", *command[1:]]) for command in commands(name)]
-    about.write_text(json.dumps({"commands": shown, "sittings": sittings}, indent=1) + "\n")
-    return not any(codes)
+    began, done = time.time(), []
+
+    def write() -> None:
+        minutes = round((time.time() - began) / 60, 1)
+        sitting = {**here, "minutes": minutes, "finished": len(done) == len(shown) and not any(done)}
+        about.write_text(json.dumps({"commands": shown, "sittings": [*sittings, sitting]}, indent=1) + "\n")
+
+    here = machine()
+    write()  # one that is killed has been there all the same
+    for command in commands(name):
+        done.append(subprocess.run(command, cwd=ROOT, check=False).returncode)
+        write()
+    return not any(done)
 
 
 def machine() -> dict[str, str | int]:
     """What the numbers of a sitting hang on, beside the commands."""
     return {
         "date": datetime.now().date().isoformat(),
-        "commit": output("git", "describe", "--always", "--dirty"),
+        "commit": output("git", "describe", "--always") + ("-dirty" if output(*CHANGED) else ""),
         "processor": processor(),
         "cores": os.cpu_count() or 1,
         "torch": version("torch"),
@@ -172,7 +185,11 @@ def collect(name: str) -> None:
     output(sys.executable, "-m", "tats_exp.report", str(folder))
     (kept / "figures").mkdir(parents=True, exist_ok=True)
     report = folder / "report"
-    apart = sorted(report.glob("protocol_*"))  # runs that were not measured alike have a table each
+    for stem in (*TABLES.values(), *(Path(figure).stem for figure in FIGURES)):
+        for old in [*kept.glob(f"{stem}.*"), *kept.glob(f"{stem}_[0-9]*"), *kept.glob(f"figures/{stem}.png")]:
+            old.unlink()
+    # Runs that were not measured alike have a table each.
+    apart = sorted(report.glob("protocol_*"), key=lambda part: int(part.name.rpartition("_")[2]))
     for number, part in enumerate(apart or [report], start=1):
         end = f"_{number}" if apart else ""
         for made, stem in TABLES.items():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import shutil
 from importlib import util
 from pathlib import Path
@@ -26,7 +27,8 @@ def script(name: str) -> ModuleType:
 
 
 record, recompute = script("record"), script("recompute")
-COMPARED = sorted(path.parent.name for path in EXPERIMENTS.glob("*/comparisons.csv"))
+COMPARED = sorted({path.parent.name for path in EXPERIMENTS.glob("*/comparisons*.csv")})
+SCRIPTS = sorted(path.relative_to(EXPERIMENTS).with_suffix("") for path in EXPERIMENTS.glob("**/*.py"))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -37,6 +39,11 @@ def rows(path: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_every_question_of_the_package_has_a_record_that_the_report_can_name(question: str) -> None:
     assert (EXPERIMENTS / question / "README.md").is_file()
+
+
+@pytest.mark.parametrize("name", map(str, SCRIPTS))
+def test_every_script_can_be_imported(name: str) -> None:
+    assert callable(script(name).main)
 
 
 @pytest.mark.parametrize("name", COMPARED)
@@ -53,6 +60,10 @@ def test_an_interval_that_is_not_that_of_the_results_is_found(tmp_path: Path) ->
     cells[-2] = repr(float(cells[-2]) + 0.01)
     (tmp_path / "comparisons.csv").write_text("\n".join([told[0], ",".join(cells), *told[2:], ""]))
     assert recompute.recompute(tmp_path)[1] == pytest.approx(0.01)
+    results = (tmp_path / "results.csv").read_text()
+    (tmp_path / "results.csv").write_text(results.replace("seed,", "seed,other="))
+    with pytest.warns(RuntimeWarning):
+        assert recompute.recompute(tmp_path)[1] == math.inf
 
 
 @pytest.mark.parametrize("name", record.RECORDS)

@@ -8,6 +8,7 @@ with its 95 % interval (t), and differences between paddings (Welch). Reads `res
 import csv
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -30,6 +31,7 @@ def main() -> None:
     with (HERE / "results.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] == "seed"]
     rows = [row | dict(part.split("=", 1) for part in row["choices"].split()) for row in rows]
+    every_step = {row[STEPS] for row in rows}
     paddings = list(dict.fromkeys(row["padding"] for row in rows))
     kept = [["key", "slope of", "less that of", "trainings", "per doubling", "low", "high", "p"]]
     figure, axes = plt.subplots(1, len(KEYS), figsize=(12, 3.6), layout="constrained")
@@ -38,6 +40,10 @@ def main() -> None:
         for color, padding in enumerate(paddings):
             for seed in sorted({row["seed"] for row in rows if row["padding"] == padding}):
                 of_one = [row for row in rows if (row["padding"], row["seed"]) == (padding, seed)]
+                if {row[STEPS] for row in of_one} != every_step:
+                    raise SystemExit(
+                        f"padding={padding} seed={seed} was not trained for all of {sorted(every_step)} steps"
+                    )
                 steps, values = np.array(sorted((float(row[STEPS]), float(row[key])) for row in of_one)).T
                 slopes.setdefault(padding, []).append(stats.linregress(np.log2(steps), values).slope)
                 label_of_first = padding if len(slopes[padding]) == 1 else None
@@ -58,8 +64,8 @@ def main() -> None:
     print("\n".join("  ".join(row) for row in kept))
 
 
-def told(test: stats._result_classes.TtestResult, value: float, trainings: int) -> list[str]:
-    """Trainings of a side, estimate, ends of its interval, and p."""
+def told(test: Any, value: float, trainings: int) -> list[str]:
+    """Trainings of a side, estimate, ends of its interval, and p, of a t-test of scipy."""
     ends = test.confidence_interval(0.95)
     return [str(trainings), *(f"{number:.4f}" for number in (value, ends.low, ends.high, test.pvalue))]
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from scipy import stats
 
 HERE = Path(__file__).resolve().parent
+RUNS = 6
+"""Runs of each kind."""
 KEYS = {
     "layout/growth": 0.5,
     "codes/sliding_gap": 0.1,
@@ -28,10 +30,12 @@ def main() -> None:
         with path.open(newline="") as file:
             rows += [row for row in csv.DictReader(file) if row["kind"] == "seed"]
     kinds = {
-        "trainings": [row for row in rows if "sampling.seed" not in row["choices"] + row["seed"] and row["seed"]],
+        "trainings": [row for row in rows if "=" not in row["choices"]],
         "draws": [row for row in rows if "sampling.seed=" in row["choices"]],
         "references": [row for row in rows if "reference_seed=" in row["choices"]],
     }
+    if (counts := {kind: len(of_kind) for kind, of_kind in kinds.items()}) != dict.fromkeys(kinds, RUNS):
+        raise SystemExit(f"{RUNS} runs of each kind are wanted, there are {counts}")
     kept = [["key", "over", "n", "mean", "std", "low", "high", "difference", "trainings a side to see it"]]
     for key, difference in KEYS.items():
         for kind, of_kind in kinds.items():

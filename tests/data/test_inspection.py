@@ -31,6 +31,8 @@ def root(tmp_path: Path) -> Path:
     write(tmp_path / "test" / "cats" / "c.mp4", 20, 3)
     write(tmp_path / "test" / "birds" / "d.mp4", 20, 4)
     (tmp_path / "test" / "dogs").mkdir()
+    (tmp_path / "train" / "cats" / "moving.gif").write_bytes(b"")
+    (tmp_path / "train" / "lost.mp4").write_bytes(b"")
     shutil.copy(tmp_path / "train" / "dogs" / "b.mp4", tmp_path / "test" / "dogs" / "same.mp4")
     return tmp_path
 
@@ -45,8 +47,9 @@ def test_counts_are_those_of_clips_with_their_margins_at_the_stride(root: Path) 
     assert train.classes == {"cats": Counts(2, 50, 22, 1), "dogs": Counts(1, 30, 12, 0)}
     assert train.lengths == (10, 30, 40) and train.too_short == ["train/cats/short.mp4 (10 frames)"]
     assert found.in_both == [("train/dogs/b.mp4", "test/dogs/same.mp4")]
-    (broken,) = train.left_out
+    broken, *others = sorted(train.left_out)
     assert "broken.mp4" in broken
+    assert others == ["train/cats: 1 files of other kinds than are read", "train: 1 files outside of a class folder"]
     assert found.splits["test"].left_out == ["1 videos of test/birds: there is no such class in train"]
 
 

@@ -157,3 +157,13 @@ def test_four_choices_of_one_shared_training_do_not_claim_more_than_they_should(
         ]
         false += compare(DIFFERENCE, contrasts_of(groups)[0], groups).p < 0.05
     assert false / 300 < 0.08
+
+
+def test_choices_that_no_single_key_joins_are_compared_all_with_all():
+    """As of two sweeps in one report: zero and replicate, and doses between them."""
+    choices = [{"padding": "zero"}, {"padding": "replicate"}, {"padding.alpha": "0.25"}, {"padding.alpha": "0.5"}]
+    groups = [made_group(choice, {"a/last": [1.0, 2.0]}) for choice in choices]
+    assert len(contrasts_of(groups)) == 6
+    crossed = [{"a": a, "b": b} for a in "123" for b in "12"]
+    joined = contrasts_of([made_group(choice, {"a/last": [1.0, 2.0]}) for choice in crossed])
+    assert len(joined) == 9  # pairs that differ in one key: these join all

@@ -41,11 +41,13 @@ def test_many_choices_are_put_in_order_and_the_widest_difference_is_told():
     levels = {"zero": 20.0, "reflect": 10.0, "replicate": 9.9, "loop": 5.0, "real": 1.0}
     groups = [group(name, [level + step for step in (-0.2, 0.0, 0.1, 0.2)]) for name, level in levels.items()]
     (answer,) = said(groups, "answer")
-    order = ", ".join(f"padding={name}" for name in ("zero", "reflect", "replicate", "loop"))
     assert answer.startswith(
-        f"Distance a (lower is better) falls from {order} to padding=real, most with padding=zero, "
+        "With padding=zero, distance a (lower is better) is 19.00 [18.70, 19.30] higher than with pa"
     )
-    assert "where it is 19.00 [18.70, 19.30] higher than with padding=real; 9 of 10 pairs are decided; " in answer
+    order = ", ".join(f"padding={name}" for name in ("zero", "reflect", "replicate", "loop"))
+    assert (
+        f"; from high to low the choices compared are {order} and padding=real; 9 of 10 pairs are decided, " in answer
+    )
     assert answer.endswith("it is not decided between padding=reflect and padding=replicate (0.10 [−0.20, 0.40]).")
 
 

@@ -194,8 +194,10 @@ class VideoFiles(VideoSource):
         paths: list[Path] = []
         unknown = 0
         root = self.root / self._folders[name]
+        passed = [(root, not_videos(root, but_folders=True), "outside of a class folder")]
         for folder in folders(root):
             videos = video_paths(root / folder)
+            passed.append((root / folder, not_videos(root / folder), "of other kinds than are read"))
             if folder in self.label_names:
                 paths += videos
             else:
@@ -203,6 +205,9 @@ class VideoFiles(VideoSource):
                 line = f"{len(videos)} videos of {root.name}/{folder}: there is no such class in train"
                 self._left_out[name].append(line)
                 logger.warning("left out %s", line)
+        self._left_out[name] += [
+            f"{where.relative_to(self.root)}: {count} files {why}" for where, count, why in passed if count
+        ]
         return paths, unknown
 
 
@@ -216,6 +221,17 @@ def tell_of_concealed(files: dict[Path, Verdict]) -> None:
 def folders(path: Path) -> list[str]:
     """Names of the folders in a folder, in order; hidden ones are left out."""
     return sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def not_videos(path: Path, but_folders: bool = False) -> int:
+    """How many files in a folder are not read as videos; hidden ones are left aside.
+
+    Args:
+        path: the folder.
+        but_folders: whether none of its files is read, only those in its folders.
+    """
+    files = [entry for entry in path.iterdir() if not entry.is_dir() and not entry.name.startswith(".")]
+    return len(files) if but_folders else len(files) - len(video_paths(path))
 
 
 def video_paths(path: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """Which choices are held against each other, and what an interval over trainings says of each pair.
 
-The unit is a training. Choices that differ in one key alone are compared; of two keys with two values each, two main
-effects and what both do together (a 2 x 2).
+The unit is a training. Choices that differ in one key alone are compared, or all pairs where these do not join all of
+the choices; of two keys with two values each, two main effects and what both do together (a 2 x 2).
 """
 
 from __future__ import annotations
@@ -71,12 +71,14 @@ def contrasts_of(groups: list[Group]) -> list[Contrast]:
         return crossed
     pairs = list(combinations(range(len(groups)), 2))
     alone = [pair for pair in pairs if _keys_apart(*(groups[place] for place in pair)) == 1]
+    if not _joins(alone, len(groups)):  # of two sweeps in one report
+        alone = pairs
     return [
         Contrast(
             (groups[one].label, groups[other].label),
             tuple(float(place == one) - float(place == other) for place in range(len(groups))),
         )
-        for one, other in alone or pairs
+        for one, other in alone
     ]
 
 
@@ -120,6 +122,14 @@ def compare_all(columns: list[Column], groups: list[Group]) -> list[Comparison]:
 def _keys_apart(one: Group, other: Group) -> int:
     keys = one.choices.keys() | other.choices.keys()
     return sum(one.choices.get(key) != other.choices.get(key) for key in keys)
+
+
+def _joins(pairs: list[tuple[int, int]], count: int) -> bool:
+    """Whether every one of so many choices can be reached from the first one, pair by pair."""
+    reached = {0}
+    while more := {place for pair in pairs if reached & {*pair} for place in pair} - reached:
+        reached |= more
+    return len(reached) == count
 
 
 def _two_by_two(groups: list[Group]) -> list[Contrast] | None:

@@ -11,7 +11,7 @@ from tats_exp.run_folder.columns import Column
 
 BEST = {"higher": "higher is better", "lower": "lower is better", "zero": "0 is best", "one": "1 is best", None: ""}
 MOST_DECIDED = 6
-"""Pairs that are decided and told one by one; of more of them the choices are put in order, and one pair is told."""
+"""Pairs that are decided and told one by one; of more of them the widest is told, and the order of the choices."""
 MOST_UNDECIDED = 6
 """Pairs that are not decided and named one by one; `comparisons.csv` has the intervals of all."""
 
@@ -28,8 +28,8 @@ def sentence(comparisons: Sequence[Comparison], with_p: bool = False) -> str:
     subject = f"{named(column)} ({best})" if best else named(column)
     plain = [one for one in comparisons if one.contrast.effect is None]
     decided = [one for one in plain if one.estimate.decided]
-    told = _put_in_order if len(decided) > MOST_DECIDED else _one_by_one
-    parts = told(subject, plain, decided, with_p)
+    parts = _widest(subject, plain, decided, with_p) if len(decided) > MOST_DECIDED else []
+    parts = parts or _one_by_one(subject, decided, with_p)
     undecided = [_between(one) for one in plain if not one.estimate.decided]
     if len(undecided) > MOST_UNDECIDED:
         undecided = [f"between {len(undecided)} pairs of choices"]
@@ -41,7 +41,7 @@ def sentence(comparisons: Sequence[Comparison], with_p: bool = False) -> str:
     return f"{capital('; '.join([*parts, *crossed]))}."
 
 
-def _one_by_one(subject: str, _plain: Sequence[Comparison], decided: Sequence[Comparison], with_p: bool) -> list[str]:
+def _one_by_one(subject: str, decided: Sequence[Comparison], with_p: bool) -> list[str]:
     """Each pair that is decided, from its higher side."""
     higher: dict[str, list[str]] = {}
     for one in decided:
@@ -52,20 +52,17 @@ def _one_by_one(subject: str, _plain: Sequence[Comparison], decided: Sequence[Co
     return parts
 
 
-def _put_in_order(subject: str, plain: Sequence[Comparison], decided: Sequence[Comparison], with_p: bool) -> list[str]:
-    """The choices from high to low where every two were compared, the widest pair, and how many are decided."""
+def _widest(subject: str, plain: Sequence[Comparison], decided: Sequence[Comparison], with_p: bool) -> list[str]:
+    """Of many pairs the widest that is decided, how the choices follow each other where all were compared, how many."""
+    widest = max(decided, key=lambda one: one.estimate.value)
+    parts = [f"with {_side(widest)}, {subject} is {_than(widest, with_p)}"]
+    if with_p:  # only those that hold
+        return [*parts, f"{len(decided)} pairs of choices differ, this one most"]
     over = Counter(one.contrast.sides[0] for one in plain)
     sides = sorted({side for one in plain for side in one.contrast.sides}, key=lambda side: (-over[side], side))
-    widest = max(decided, key=lambda one: one.estimate.value)
-    most = f"most with {_side(widest)}, where it is {_than(widest, with_p)}"
-    if len(plain) != math.comb(len(sides), 2):
-        of_all = "" if with_p else f" of {len(plain)}"
-        return [f"{subject} differs in {len(decided)}{of_all} pairs of choices, {most}"]
-    return [f"{subject} falls from {', '.join(sides[:-1])} to {sides[-1]}, {most}", _how_many(plain, decided)]
-
-
-def _how_many(plain: Sequence[Comparison], decided: Sequence[Comparison]) -> str:
-    return f"{len(decided)} of {len(plain)} pairs are decided" if len(decided) < len(plain) else "all pairs are decided"
+    if len(plain) == math.comb(len(sides), 2):
+        parts.append(f"from high to low the choices compared are {listed(sides)}")
+    return [*parts, f"{len(decided)} of {len(plain)} pairs are decided, this one is the widest of them"]
 
 
 def named(column: Column) -> str:

@@ -21,12 +21,18 @@ def test_each_window_is_held_against_the_same_latent_frames_of_rebuilt_windows()
     rebuilt = findings.rebuilt.latent_layouts[0]
     references = [rebuilt[:, chosen].mean(dim=1) for chosen in frames]
     expected = [float(layout_distance(r[20:], seen)) for r, seen in zip(references, layouts, strict=True)]
-    floor = sum(float(layout_distance(r[20:], r[:20])) for r in references) / 2
+    floors = [float(layout_distance(r[20:], r[:20])) for r in references]
     assert measured.curves["layout/gaps"] == pytest.approx(expected)
     assert measured.values["layout/gaps/window_0"] == pytest.approx(expected[0])
     assert measured.values["layout/gaps/last"] == pytest.approx(expected[1])
     assert measured.values["layout/gaps/mean"] == pytest.approx(sum(expected) / 2)
-    assert measured.floors["rebuilt"] == {key: pytest.approx(floor) for key in ("layout/gaps", "layout/gaps/mean")}
+    ends = dict(zip(("layout/gaps/window_0", "layout/gaps/last"), floors, strict=True))
+    assert measured.floors["rebuilt"] == pytest.approx({"layout/gaps/mean": sum(floors) / 2, **ends})
+
+
+def test_windows_whose_gaps_lie_alike_share_a_floor_with_their_curve() -> None:
+    floors = GapLayout()(of_run()).floors["rebuilt"]
+    assert len(set(floors.values())) == 1 and "layout/gaps" in floors
 
 
 def test_a_window_of_key_frames_alone_has_no_value_and_does_not_enter_the_mean() -> None:

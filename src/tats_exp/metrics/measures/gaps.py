@@ -50,8 +50,11 @@ class GapLayout(Measure):
             curve.append(math.nan if layouts is None else references[pattern].layout_distance(layouts))
         measured = [distance for distance in curve if not math.isnan(distance)]
         values: Values = {**at_ends(_KEY, curve), f"{_KEY}/mean": fmean(measured) if measured else math.nan}
-        floors = [reference.layout_floor for reference in references.values()]
-        at_rest = {key: fmean(floors) for key in (_KEY, f"{_KEY}/mean")} if floors else {}
+        floors = [references[p].layout_floor if any(p) else math.nan for p in map(tuple, gaps.frames.tolist())]
+        at_rest = {f"{_KEY}/mean": fmean([floor for floor in floors if not math.isnan(floor)])} if measured else {}
+        at_rest |= {key: floor for key, floor in at_ends(_KEY, floors).items() if not math.isnan(floor)}
+        if len(references) == 1:  # else the floor changes from window to window
+            at_rest[_KEY] = at_rest[f"{_KEY}/mean"]
         return Measurement(values, {_KEY: curve}, {"rebuilt": at_rest})
 
 
