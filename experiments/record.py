@@ -39,7 +39,7 @@ def question(name: str, *swept: str) -> list[str]:
 
 # What padding=real keeps free around its clips: sweeps without it draw the same clips, and find the same trainings.
 AS_WITH_REAL = ("reserve.training=28", "reserve.encoding=16")
-LONG_VIDEOS = "data.frames=1120"  # of 70 windows: as long as the sampled ones, and a clip more on either side
+LONG_VIDEOS = "data.frames=1120"  # longer than the 1,024 that are sampled: kappa has a ceiling in all windows
 REPLICATE = ("-m", "name=reproducibility", "context=3", *AS_WITH_REAL)
 
 # A folder of clips as `data=video_files` reads it. Six clips of seconds have few windows that do not overlap.
@@ -182,6 +182,8 @@ def processor() -> str:
 def collect(name: str) -> None:
     """Have the report made of all runs of a record, and copy what the repository keeps."""
     folder, kept = ROOT / RUNS / name, HERE / name
+    if not (folder / "record.json").is_file():
+        sys.exit(f"record.py: {name}: nothing has run yet, so there is nothing to collect")
     output(sys.executable, "-m", "tats_exp.report", str(folder))
     (kept / "figures").mkdir(parents=True, exist_ok=True)
     report = folder / "report"
