@@ -92,6 +92,9 @@ RECORDS: dict[str, dict[str, list[str]]] = {
         "shapes_cnn": question("padding_ablation", seeds(3), *CLIPS),
         "i3d": question("padding_ablation", seeds(3), *CLIPS, "metrics=i3d", "metrics.windows=ends"),
     },
+    "atari": {
+        "": question("padding_ablation", "name=atari", seeds(3), "data=atari", "padding=zero,replicate,real"),
+    },
     "reproducibility": {
         "trainings": [*REPLICATE, seeds(6)],
         "draws": [*REPLICATE, "sampling.seed=0,1,2,3,4,5"],

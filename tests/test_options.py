@@ -38,6 +38,7 @@ from tats_exp.report.verdict import make_verdict
 from tats_exp.run.job import run_job
 from tats_exp.run.plan import make_plan
 from tats_exp.run.sweep_record import SweepRecord
+from tests.data.miniatures import WRITE
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +61,12 @@ WITH = {
     ("mask", "b"): ("sampler=hierarchical",),
     ("mask", "c"): ("sampler=hierarchical",),
     ("data", "video_files"): ("data.root={videos}", "eval_videos=2", "reference_videos=4"),
+    **{
+        ("data", name): (f"data.root={{{name}}}", "eval_videos=2", "reference_videos=4")
+        for name in ("frame_folders", "ucf101", "sky", "mugen", "drums")
+    },
+    ("data", "taichi"): ("data.root={taichi}", "data.frame_stride=3", "eval_videos=2", "reference_videos=4"),
+    ("data", "atari"): ("data.train_videos=6", "data.test_videos=4", "data.frames=96"),
     ("metrics", "i3d"): ("metrics.network.weights={i3d}", *FEW),
     ("metrics", "tats"): ("metrics.network.weights={detector}", *FEW, "metrics.repeats=2"),
     ("metrics", "stylegan_v"): ("metrics.network.weights={detector}", *FEW),
@@ -91,6 +98,7 @@ PAIRS = {
     "both adversaries beside a perceptual term, as the paper": ("discriminators=both", *WITH["perceptual", "lpips"]),
     "labels of folders, which the classifier does not know": ("condition=label", *WITH["data", "video_files"]),
     "real windows of both splits of files": ("metrics.split=all", *WITH["data", "video_files"]),
+    "mirror images to learn from": ("flip=true",),
     "the default log with a path that is too long for its tags": ("logger=wandb", *WITH["data", "video_files"]),
 }
 PAIRS["both adversaries beside a perceptual term, as the paper"] += ("perceptual=lpips",)
@@ -134,8 +142,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             with VideoWriter(path, 12) as writer:
                 writer.write(source.read(index, 0, 96))
+    sets = {name: write(folder / name) for name, write in WRITE.items()}
     weights = {"i3d": "i3d.pt", "vgg": "vgg.pth", "heads": "heads.pth", "detector": "detector.pt"}
-    return {"videos": videos, **{name: folder / file for name, file in weights.items()}}
+    return {"videos": videos, **sets, **{name: folder / file for name, file in weights.items()}}
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -145,7 +154,7 @@ def composed(*overrides: str) -> DictConfig:
 
 def start(folder: Path, shared: Path, *overrides: str, swept: tuple[str, ...] = ()) -> Path:
     """One job as Hydra starts it, but here; the folder it leaves, finished and with its numbers and its table."""
-    world = () if "data=video_files" in overrides else WORLD
+    world = WORLD if {o for o in overrides if o.startswith("data=")} <= {"data=shapes"} else ()
     cfg = composed(*SMALL, *world, f"store.root={shared / 'store'}", *overrides)
     folder.mkdir(parents=True)
     SweepRecord(**RESERVED, swept=swept, asked=(), threads=1, started=time.time()).write(folder)
@@ -246,6 +255,17 @@ def test_the_scale_of_the_paper_composes_and_its_models_are_built_without_memory
             if config.interpolates:
                 sizes.append(sum(p.numel() for p in transformer_of(config, "interpolation", 101, 1).parameters()))
         assert sizes[0] > 10_000_000 and min(sizes[1:]) > 300_000_000
+
+
+@pytest.mark.parametrize("scale", [option for group, option in OPTIONS if group == "scale"])
+@pytest.mark.parametrize("data", [option for group, option in OPTIONS if group == "data"])
+def test_every_data_set_composes_at_every_scale(data: str, scale: str, files: dict[str, Path]) -> None:
+    more = [option for option in WITH.get(("data", data), ()) if option.startswith("data.")]
+    lpips = WITH["perceptual", "lpips"] if scale == "paper" else ()
+    given = [option.format(**files) for option in (*more, *lpips)]
+    cfg = composed(f"data={data}", f"scale={scale}", "trainer=cpu", "logger=csv", *given)
+    config = check(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]))
+    assert config.data["resolution"] == config.resolution
 
 
 @pytest.mark.parametrize("option, devices", [("gpu", 1), ("ddp", 8)])

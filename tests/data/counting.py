@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tats_exp.data.videos import Videos
+
 
 @dataclass
-class Counting:
+class Counting(Videos):
     """Videos whose pixels say which video (channel 0) and which source frame (channel 1) they are."""
 
     lengths: list[int]

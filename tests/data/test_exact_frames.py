@@ -10,7 +10,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from tats_exp import UserError
-from tats_exp.data import judging, video_files
+from tats_exp.data import file_videos, judging
 from tats_exp.data.clips import Clips
 from tats_exp.data.judging import judge_all, judged
 from tats_exp.data.resizing import crop_and_resize
@@ -70,7 +70,7 @@ def test_files_are_sought_where_that_can_be(matrix):
 @pytest.mark.parametrize("kept_bytes", [0, 2**30])
 @pytest.mark.parametrize("stride", [1, 3])
 def test_a_split_gives_the_frames_of_its_files(matrix, tmp_path, monkeypatch, kept_bytes, stride):
-    monkeypatch.setattr(video_files, "KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr(file_videos, "KEPT_BYTES", kept_bytes)
     for split in ("train", "test"):
         (tmp_path / split).mkdir()
         (tmp_path / split / "all").symlink_to(matrix[NAMES[0]].parent)
@@ -83,7 +83,7 @@ def test_a_split_gives_the_frames_of_its_files(matrix, tmp_path, monkeypatch, ke
 
 
 def test_loader_workers_give_the_frames_of_the_files(matrix, tmp_path, monkeypatch):
-    monkeypatch.setattr(video_files, "KEPT_BYTES", 0)
+    monkeypatch.setattr(file_videos, "KEPT_BYTES", 0)
     for split in ("train", "test"):
         (tmp_path / split / "all").mkdir(parents=True)
         for name in ("h264, B-frames, open .mp4", "mpeg4, packed B-frames .avi", "h264, B-frames, closed, cut .mp4"):

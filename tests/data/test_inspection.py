@@ -50,7 +50,7 @@ def test_counts_are_those_of_clips_with_their_margins_at_the_stride(root: Path) 
     broken, *others = sorted(train.left_out)
     assert "broken.mp4" in broken
     assert others == ["train/cats: 1 files of other kinds than are read", "train: 1 files outside of a class folder"]
-    assert found.splits["test"].left_out == ["1 videos of test/birds: there is no such class in train"]
+    assert found.splits["test"].left_out == ["1 videos of class birds: there is no such class in train"]
 
 
 def test_the_command_tells_all_of_it_and_leaves_a_contact_sheet(
@@ -66,6 +66,20 @@ def test_the_command_tells_all_of_it_and_leaves_a_contact_sheet(
     first = VideoFiles(root, resolution=16).split("train").read(0, 0, 1)[0]
     shown = sheet[:LEAST, NAME_WIDTH : NAME_WIDTH + LEAST]
     assert np.array_equal(shown[::4, ::4], first)
+
+
+def test_a_split_without_a_video_leaves_the_report_of_the_other(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (root / "test").rglob("*.mp4"):
+        path.write_bytes(b"no video")
+    assert main(["inspect", "data=video_files", f"data.root={root}", "resolution=16"]) == 2
+    told = capsys.readouterr()
+    assert (
+        "train: 3 videos" in told.out and "test left out: " in told.out and (tmp_path / "contact_sheet.png").is_file()
+    )
+    assert "no video is left in test/" in told.err and "\n" not in told.err.strip()
 
 
 def test_videos_on_the_sheet_are_spread_over_the_classes() -> None:

@@ -222,7 +222,7 @@ def test_a_condemned_file_stays_in_the_list_of_its_sweep(tmp_path, monkeypatch):
     planned = VideoFiles(tmp_path / "root", 16).split("train")
     judging.hand_over(tmp_path / "videos.json")
     monkeypatch.setenv(judging.HANDED, str(tmp_path / "videos.json"))
-    path, verdict = planned.paths[0], planned.verdicts[0]
+    path, verdict = planned.listed[0].path, planned.verdicts[0]
     judging.condemn(path, Limits(), verdict, f"{path}: decodes otherwise")
     with pytest.raises(ValueError, match="decodes otherwise"):
         judged(path)

@@ -10,10 +10,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from tats_exp import UserError
-from tats_exp.data import video_files
+from tats_exp.data import file_videos
 from tats_exp.data.clips import Clips
 from tats_exp.data.decoder import DECODER
-from tats_exp.data.resizing import VERSION
+from tats_exp.data.resizing import CROP_AND_RESIZE, VERSION
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.step_sampler import StepSampler
 from tats_exp.data.video_files import VideoFiles
@@ -68,7 +68,7 @@ def test_a_folder_without_a_test_split_is_told_what_it_may_be_called(root):
 
 @pytest.mark.parametrize("kept_bytes", [0, 2**30])
 def test_frames_are_those_of_the_file_at_the_stride(root, monkeypatch, kept_bytes):
-    monkeypatch.setattr(video_files, "KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr(file_videos, "KEPT_BYTES", kept_bytes)
     videos = VideoFiles(root, resolution=32, frame_stride=3).split("train")
     assert videos.keeps == bool(kept_bytes)
     expected = read_video(root / "train" / "dogs" / "c.MP4")[5:32:3]
@@ -139,7 +139,7 @@ def test_a_test_class_that_train_does_not_have_is_left_out(root, caplog):
     write(root / "test" / "birds" / "f.mp4", 20)
     videos = VideoFiles(root, resolution=16).split("test")
     assert videos.names == ["test/dogs/d.mp4"]
-    assert "left out 2 videos of test/birds: there is no such class in train" in caplog.text
+    assert "left out 2 videos of class birds: there is no such class in train" in caplog.text
 
 
 @pytest.mark.parametrize("missing", ["", "train", "test"])
@@ -193,8 +193,8 @@ def test_a_fingerprint_is_made_of_paths_sizes_contents_and_the_decoder(tmp_path)
     for split in ("train", "test"):
         write(tmp_path / split / "cats" / "a.mp4", 4)
     content = (tmp_path / "train" / "cats" / "a.mp4").read_bytes()
-    file = ["train/cats/a.mp4", len(content), hashlib.sha256(content).hexdigest(), DECODER]
-    made_by = ["video_files", VERSION, 16, 1, ["cats"], [file]]
+    file = ["train/cats/a.mp4", len(content), hashlib.sha256(content).hexdigest(), DECODER, 0, []]
+    made_by = ["files", VERSION, 16, 1, CROP_AND_RESIZE, ["cats"], [file]]
     fingerprint = VideoFiles(tmp_path, resolution=16).split("train").fingerprint()
     assert fingerprint == hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
@@ -207,7 +207,7 @@ def test_a_moved_root_keeps_its_fingerprint(root, tmp_path_factory):
 
 
 def test_loader_workers_read_the_same_clips(root, monkeypatch):
-    monkeypatch.setattr(video_files, "KEPT_BYTES", 0)
+    monkeypatch.setattr(file_videos, "KEPT_BYTES", 0)
     clips = Clips(VideoFiles(root, resolution=16).split("train"), frames=8)
 
     def batches(workers):

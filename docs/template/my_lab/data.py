@@ -6,13 +6,13 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from tats_exp.data.videos import Split, VideoSource
+from tats_exp.data.videos import Split, Videos, VideoSource
 
 DIRECTIONS = ["up", "down"]
 
 
-class GratingVideos:
-    """One split; a `Videos`."""
+class GratingVideos(Videos):
+    """One split."""
 
     frame_stride = 1
     resize = codec = decoder = "none"

@@ -123,7 +123,8 @@ class Config(Section):
     reference_seed: int | None = Field(ge=0)
     threads: int | None = Field(ge=1)
     compile: bool
-    workers: int = Field(ge=0)
+    workers: int | None = Field(ge=0)
+    flip: bool
     reserve: Reserve
     store: StoreSection
     padding: Padding

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import Field
 from tqdm import tqdm
 
+from tats_exp import UserError
 from tats_exp.cli import path_of
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.command import command, read_config
@@ -42,9 +43,25 @@ def run(overrides: list[str]) -> None:
     config = read_config("inspect", overrides, InspectConfig)
     check_target("data", config.data, VideoSource)
     source: VideoSource = build(config.data, "data")
-    with blamed_on("data", kinds=OSError):
-        splits: dict[Split, Videos] = {name: source.split(name) for name in SPLITS}
+    splits: dict[Split, Videos] = {}
+    faults: list[str] = []
+    for name in SPLITS:
+        try:
+            with blamed_on("data", kinds=OSError):
+                splits[name] = source.split(name)
+        except UserError as error:  # the other split is told of all the same
+            faults.append(str(error))
     left_out = {name: source.left_out(name) for name in SPLITS}
+    if splits:
+        _tell(config, splits, left_out)
+    if faults:
+        lines = [f"{name} left out: {line}" for name in SPLITS if name not in splits for line in left_out[name]]
+        print("\n".join(lines))
+        raise UserError("; ".join(faults))
+
+
+def _tell(config: InspectConfig, splits: dict[Split, Videos], left_out: dict[Split, list[str]]) -> None:
+    """Print what is there, and leave the contact sheet."""
     with tqdm(desc="comparing the splits", unit="video", delay=2, disable=None) as bar:
 
         def progress(done: int, total: int) -> None:

@@ -67,10 +67,10 @@ def inspect(
     margin: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Inspection:
-    """Look at both splits of a data set.
+    """Look at the splits of a data set.
 
     Args:
-        splits: train and test.
+        splits: train and test, or one of them; train comes first.
         left_out: what its source left out of each, a line each.
         frames: clip frames of a clip.
         margin: clip frames that must exist on either side of it.
@@ -79,19 +79,21 @@ def inspect(
     Raises:
         UserError: a video cannot be read.
     """
-    train, test = splits["train"], splits["test"]
-    total = len(train.names) + len(test.names)
+    total = sum(len(videos.names) for videos in splits.values())
+    done = 0
     seen: dict[str, str] = {}
     in_both: list[tuple[str, str]] = []
-    for number, (videos, video) in enumerate((v, place) for v in (train, test) for place in range(len(v.names))):
-        progress(number, total)
-        content = _content(videos, video)
-        if videos is train:
-            seen.setdefault(content, train.names[video])
-        elif content in seen:
-            in_both.append((seen[content], test.names[video]))
+    for split, videos in splits.items() if len(splits) > 1 else ():
+        for video, name in enumerate(videos.names):
+            progress(done, total)
+            done += 1
+            content = _content(videos, video)
+            if split == "train":
+                seen.setdefault(content, name)
+            elif content in seen:
+                in_both.append((seen[content], name))
     progress(total, total)
-    need = span(margin + frames + margin, train.frame_stride)
+    need = span(margin + frames + margin, next(iter(splits.values())).frame_stride)
     found = {name: _of_split(videos, frames, margin, left_out[name]) for name, videos in splits.items()}
     return Inspection(found, need, in_both)
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from tats_exp.data.videos import Videos
 
 
-class JoinedVideos:
-    """The videos of one split after those of another; a `Videos`."""
+class JoinedVideos(Videos):
+    """The videos of one split after those of another."""
 
     def __init__(self, splits: list[Videos]) -> None:
         """Join splits of one source.
@@ -33,12 +33,27 @@ class JoinedVideos:
         Raises:
             ValueError: as the split raises it.
         """
-        for split in self.splits:
-            if video < len(split.names):
-                return split.read(video, start, frames)
-            video -= len(split.names)
-        raise ValueError(f"video {video + len(self.names)}: there are {len(self.names)}")
+        split, video = self._split_of(video)
+        return split.read(video, start, frames)
+
+    @property
+    def captions(self) -> list[tuple[str, ...]]:
+        """Texts that describe each video."""
+        return [texts for split in self.splits for texts in split.captions]
+
+    def audio(self, video: int, start: int, frames: int) -> NDArray[np.float32]:
+        """As the split that the video is of."""
+        split, video = self._split_of(video)
+        return split.audio(video, start, frames)
 
     def fingerprint(self) -> str:
         """SHA-256 of the splits' fingerprints, in their order."""
         return hashlib.sha256("".join(split.fingerprint() for split in self.splits).encode()).hexdigest()
+
+    def _split_of(self, video: int) -> tuple[Videos, int]:
+        """The split that a video is of, and its number there."""
+        for split in self.splits:
+            if video < len(split.names):
+                return split, video
+            video -= len(split.names)
+        raise ValueError(f"video {video + len(self.names)}: there are {len(self.names)}")

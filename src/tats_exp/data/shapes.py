@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tats_exp.data.videos import Split, VideoSource
+from tats_exp.data.videos import Split, Videos, VideoSource
 
 VERSION = 2
 """Raised whenever the pixels change: it enters the fingerprint."""
@@ -173,8 +173,8 @@ class Scene:
         return frames
 
 
-class ShapesVideos:
-    """One split of the world; a `Videos`. Video i has label i mod 16, so labels are as balanced as can be."""
+class ShapesVideos(Videos):
+    """One split of the world. Video i has label i mod 16, so labels are as balanced as can be."""
 
     frame_stride = 1
     resize = "none"

@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tats_exp import UserError, printable
+from tats_exp.data.file_videos import tell_of_concealed
 from tats_exp.data.gif_reader import GifReader, told_length
 from tats_exp.data.image_reader import IMAGES
 from tats_exp.data.judge import Verdict
 from tats_exp.data.judging import judge_all, stamp
 from tats_exp.data.limits import DEFAULT, Limits
 from tats_exp.data.resizing import CROP_AND_RESIZE, VERSION, chunks, crop_and_resize
-from tats_exp.data.video_files import tell_of_concealed
 from tats_exp.data.video_readers import FILES, Reader, open_reader
+from tats_exp.data.videos import Videos
 from tats_exp.data.windows import span
 
 OPEN_PIXELS, OPEN_FILES = 2**21, 64
@@ -61,8 +62,8 @@ class Found:
     pause: int = 1
 
 
-class VideoFolder:
-    """All videos below a folder, of one class; a `Videos`. Not for loader workers: its readers survive no fork.
+class VideoFolder(Videos):
+    """All videos below a folder, of one class. Not for loader workers: its readers survive no fork.
 
     Attributes:
         size: height and width of every frame, in pixels.

@@ -11,12 +11,14 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from tats_exp import UserError
+
 Split = Literal["train", "test"]
 
 
 @runtime_checkable
 class Videos(Protocol):
-    """One split of one source of videos.
+    """One split of one source of videos. Derived from, it has neither captions nor sound unless it says so.
 
     Attributes:
         names: an id for each video.
@@ -59,8 +61,30 @@ class Videos(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of everything that pixels, labels and lengths depend on."""
+        """SHA-256 (hex) of everything that pixels, labels, lengths and captions depend on."""
         ...
+
+    @property
+    def captions(self) -> list[tuple[str, ...]]:
+        """Texts that describe each video, any number of them."""
+        return [()] * len(self.names)
+
+    def audio(self, video: int, start: int, frames: int) -> NDArray[np.float32]:
+        """Read the sound of clip frames: from when the first is shown, for as long as they last.
+
+        Args:
+            video: index of the video.
+            start: first frame, in source frames.
+            frames: how many, in clip frames.
+
+        Returns:
+            (S,) float32, -1 to 1: one channel at 16,000 samples a second.
+
+        Raises:
+            ValueError: the frames are not all inside the video.
+            UserError: there is no sound.
+        """
+        raise UserError(f"{self.names[video]}: there is no sound in these data")
 
 
 class VideoSource(ABC):

@@ -115,7 +115,7 @@ def _inputs(run: RunContext, long: bool) -> CodesInputs:
     config, section = run.config, run.config.codes
     frames = config.learned_frames if long else config.frames
     return CodesInputs(
-        train=run.train,
+        train=run.learned,
         test=run.test,
         data_seed=run.data_seed,
         frames=frames,

@@ -5,6 +5,7 @@ nothing which changes a result can be left out of the key by hand.
 """
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -19,6 +20,7 @@ from tats_exp.config.networks import classifier, feature_network, identities
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import identity
 from tats_exp.data.joined import JoinedVideos
+from tats_exp.data.mirrored import MirroredVideos
 from tats_exp.data.videos import Videos, VideoSource
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.files import Stage
@@ -34,6 +36,9 @@ Result = TypeVar("Result")
 Object = TypeVar("Object")
 Json = str | int | float | bool | None | list[Any] | dict[str, Any]
 
+
+MOST_WORKERS = 8
+"""Processes that read clips for one that trains, at most, where nothing was said."""
 
 _NO_MEANING = "no part of the key"
 NoMeaning = Annotated[Object, _NO_MEANING]
@@ -162,6 +167,11 @@ class RunContext:
         """Where the real windows of the evaluation come from."""
         return self.train if self.config.metrics.split == "train" else JoinedVideos([self.train, self.test])
 
+    @cached_property
+    def learned(self) -> Videos:
+        """The videos that models learn from: the train split and, if so asked, its mirror images."""
+        return MirroredVideos(self.train) if self.config.flip else self.train
+
     @property
     def data_seed(self) -> int:
         """Seed of the split and of every fixed list of windows, the reference unless that has one of its own."""
@@ -208,4 +218,18 @@ class RunContext:
     def work(self, folder: Path, progress: Steps, losses: Scalars) -> Work:
         """How a stage works in a folder."""
         config, processes = self.config, int(self.config.trainer["devices"])
-        return Work(folder, self.device, self.make_trainer, processes, config.workers, config.compile, progress, losses)
+        workers = spare_cores(self.device, config.threads, processes) if config.workers is None else config.workers
+        return Work(folder, self.device, self.make_trainer, processes, workers, config.compile, progress, losses)
+
+
+def spare_cores(device: torch.device, threads: int | None, processes: int) -> int:
+    """Processes that read clips where nothing was said: on a GPU as many as there are cores to spare, on a CPU none.
+
+    Args:
+        device: of the training.
+        threads: CPU threads of a run; None: all cores.
+        processes: that train side by side.
+    """
+    if device.type == "cpu":
+        return 0
+    return max(0, min(MOST_WORKERS, (threads or os.cpu_count() or 1) // processes - 1))

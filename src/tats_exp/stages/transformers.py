@@ -101,7 +101,7 @@ def _make(inputs: TransformerInputs | TransformerFile, work: Work, name: Name) -
     module = TransformerTraining(transformer, *optimization(section.training), name=name, anchors_in_loss=anchors)
     if work.compile:
         transformer.compile()
-    dataset, time = CodeWindows(condition, windows), budget(section.training, work.workers)
+    dataset, time = CodeWindows(condition, windows), budget(section.training, workers=0)  # they lie in memory
     fit(module, dataset, time, work.folder, work.make_trainer, inputs.seed, work.losses, work.progress, videos)
     write_model(transformer, work.folder)
 

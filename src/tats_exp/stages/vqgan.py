@@ -69,7 +69,7 @@ class VQGANInputs:
 def _inputs(run: RunContext) -> VQGANInputs | FromFile:
     config = run.config
     return from_file(config, "vqgan") or VQGANInputs(
-        train=run.train,
+        train=run.learned,
         seed=config.seed,
         precision=config.trainer["precision"],
         model=config.vqgan.model,

@@ -1,0 +1,82 @@
+"""The sound that belongs to frames of a video: from its own track, or from a file beside it.
+
+Axes: S samples.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from tats_exp import UserError
+from tats_exp.data.decoder import CONTAINERS
+
+RATE = 16000
+"""Samples a second, whatever the file has."""
+
+FILES = f"{CONTAINERS},wav,flac,mp3"
+
+
+def read_audio(path: Path, start: float, seconds: float) -> NDArray[np.float32]:
+    """Read a piece of the sound of a file, decoded from its beginning, brought to one channel and to `RATE`.
+
+    Time 0 is that of the first frame of the video where the file holds one, and of the first sample otherwise. Where
+    there is no sound at a time, before a track begins or after it ends, there is silence.
+
+    Args:
+        path: of a video or sound file.
+        start: of the piece, in seconds.
+        seconds: length of the piece.
+
+    Returns:
+        (S,) float32, -1 to 1; S = seconds x RATE, rounded.
+
+    Raises:
+        UserError: the file holds no sound, or is damaged; one line that names it.
+    """
+    samples = np.zeros(round(seconds * RATE), np.float32)
+    first = round(start * RATE)
+    try:
+        for place, piece in _pieces(path):
+            low, high = max(place, first), min(place + len(piece), first + len(samples))
+            if low < high:
+                samples[low - first : high - first] = piece[low - place : high - place]
+            if place >= first + len(samples):
+                break
+    except (av.error.FFmpegError, ValueError) as error:
+        if isinstance(error, UserError | MemoryError):
+            raise
+        raise UserError(f"{path}: its sound cannot be decoded") from error
+    return samples
+
+
+def _pieces(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """The sound of a file, piece by piece, each with the number of its first sample."""
+    options = {"protocol_whitelist": "file", "format_whitelist": FILES}
+    with av.open(f"file:{path}", options=options) as container:
+        if not container.streams.audio:
+            raise UserError(f"{path}: holds no sound")
+        track = container.streams.audio[0]
+        resampler = av.AudioResampler(format="fltp", rate=RATE)
+        zero = _first_frame(path) if container.streams.video else None
+        frames = container.decode(track)
+        first = next(frames, None)
+        if first is None:
+            return
+        place = 0 if zero is None or first.time is None else round((first.time - zero) * RATE)
+        for frame in chain([first], frames, [None]):  # None: what the resampler still holds
+            for brought in resampler.resample(frame):
+                samples = brought.to_ndarray().mean(axis=0)
+                yield place, samples
+                place += len(samples)
+
+
+def _first_frame(path: Path) -> float:
+    """When the first frame of a video is shown, in seconds of its file."""
+    options = {"protocol_whitelist": "file", "format_whitelist": FILES}
+    with av.open(f"file:{path}", options=options) as container:
+        frame = next(container.decode(container.streams.video[0]), None)
+        return 0.0 if frame is None or frame.time is None else frame.time

@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tats_exp import UserError
+from tats_exp.data.audio import RATE, read_audio
+from tats_exp.data.frame_folders import FrameFolders
+from tats_exp.data.video_files import VideoFiles
+from tests.data.made_videos import write_images
+from tests.data.miniatures import tone, video, write_mp4, write_sounding_mp4, write_wav
+
+
+def click(seconds: float, at: float, rate: int = RATE) -> np.ndarray:
+    """Silence with a short click at one time."""
+    samples = np.zeros(round(seconds * rate), np.int16)
+    samples[round(at * rate) : round(at * rate) + 40] = 20000
+    return samples
+
+
+def heard(sound: np.ndarray) -> float:
+    """When a click is heard, in seconds."""
+    return float(np.argmax(np.abs(sound) > 0.2)) / RATE
+
+
+@pytest.mark.parametrize("rate", [16000, 22050, 44100])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_any_rate_and_any_channels_become_one_channel_at_one_rate(rate: int, channels: int, tmp_path: Path) -> None:
+    samples = tone(2.0, rate)
+    write_wav(tmp_path / "a.wav", samples if channels == 1 else np.stack([samples, samples], axis=1), rate)
+    sound = read_audio(tmp_path / "a.wav", 0.5, 1.0)
+    assert sound.shape == (RATE,) and sound.dtype == np.float32
+    expected = np.sin(2 * np.pi * 440 * (0.5 + np.arange(RATE) / RATE)) / 2
+    assert np.abs(sound - expected).max() < 0.02
+
+
+def test_a_piece_is_that_part_of_the_whole_and_beyond_its_ends_is_silence(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", tone(1.0, RATE), RATE)
+    whole = read_audio(tmp_path / "a.wav", 0.0, 1.0)
+    assert np.array_equal(read_audio(tmp_path / "a.wav", 0.25, 0.5), whole[4000:12000])
+    beyond = read_audio(tmp_path / "a.wav", 0.75, 0.5)
+    assert np.array_equal(beyond[:4000], whole[12000:]) and not beyond[4000:].any()
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
+def test_sound_is_that_of_its_frames(name: str, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_sounding_mp4(tmp_path / split / "a" / name, video(0, 64), click(4.0, at=2.0), RATE, fps=16)
+    videos = VideoFiles(tmp_path, resolution=16, frame_stride=2).split("train")
+    sound = videos.audio(0, 24, 12)  # from 1.5 s on, for 24 frames of the file
+    assert sound.shape == (24000,)
+    assert heard(sound) == pytest.approx(0.5, abs=0.005)
+
+
+def test_a_sound_file_beside_a_video_comes_before_its_own_track(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_sounding_mp4(tmp_path / split / "a" / "a.mkv", video(0, 32), click(2.0, at=0.5), RATE)
+        write_wav(tmp_path / split / "a" / "a.wav", click(2.0, at=1.5, rate=44100), 44100)
+    source = VideoFiles(tmp_path, resolution=16)
+    assert heard(source.split("train").audio(0, 0, 32)) == pytest.approx(1.5, abs=0.001)
+    assert source.left_out("train") == []
+
+
+def test_folders_of_frames_need_their_rate_to_sound(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_images(tmp_path / split / "a" / "0", video(0, 32))
+        write_wav(tmp_path / split / "a" / "0.wav", click(2.0, at=1.0), RATE)
+    sound = FrameFolders(tmp_path, 16, fps=16.0).split("train").audio(0, 8, 16)
+    assert sound.shape == (16000,) and heard(sound) == pytest.approx(0.5, abs=0.001)
+    with pytest.raises(UserError, match=r"needs their rate, data\.fps"):
+        FrameFolders(tmp_path, 16).split("train").audio(0, 8, 16)
+    with pytest.raises(UserError, match="fps must be above 0"):
+        FrameFolders(tmp_path, 16, fps=0.0)
+
+
+def test_a_video_without_sound_and_a_damaged_sound_file_are_one_line(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_mp4(tmp_path / split / "a" / "0.mp4", 0, 32)
+    videos = VideoFiles(tmp_path, resolution=16).split("train")
+    with pytest.raises(UserError, match=r"0\.mp4: holds no sound"):
+        videos.audio(0, 0, 16)
+    with pytest.raises(ValueError, match="frames 20 to 35 asked for"):
+        videos.audio(0, 20, 16)
+    (tmp_path / "train" / "a" / "0.wav").write_bytes(b"RIFF of nothing")
+    with pytest.raises(UserError, match=r"0\.wav: its sound cannot be decoded"):
+        VideoFiles(tmp_path, resolution=16).split("train").audio(0, 0, 16)
