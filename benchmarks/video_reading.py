@@ -38,12 +38,12 @@ SMALL_FILES = 500
 Read = Callable[[int], NDArray[np.uint8]]
 
 
-def write(path: Path, length: int, height: int, width: int, **options: str) -> None:
+def write(path: Path, length: int, height: int, width: int, codec: str = "libx264", **options: str) -> None:
     """A noisy texture that moves, so that decoding has something to do."""
     rng = np.random.default_rng(0)
     ground = rng.integers(0, 256, (height // 8 + 40, width // 8 + 40, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=30, options={"crf": "23", **options})
+        stream = container.add_stream(codec, rate=30, options={"crf": "23", **options})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number in range(length):
             shift = number % 300

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tats_exp.data.clips import Clips
+from tats_exp.data.code_shards import CodeShards
 from tats_exp.data.shapes import Shapes
 from tats_exp.fit import CHECKPOINT, LOSSES, Budget, fit, read_checkpoint, read_losses
 from tats_exp.transformer import Transformer
@@ -56,7 +57,7 @@ def clips() -> Clips:
 
 def code_windows() -> CodeWindows:
     torch.manual_seed(1)
-    return CodeWindows(torch.zeros(32, 1, dtype=torch.int64), torch.randint(16, (32, 4, 2, 2)))
+    return CodeWindows(torch.zeros(32, 1, dtype=torch.int64), CodeShards([torch.randint(16, (32, 4, 2, 2))]))
 
 
 def train(

@@ -14,6 +14,7 @@ from tats_exp import UserError, load_run
 from tats_exp.config.models import build_vqgan, transformer_of
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, conf_dir, validated
+from tats_exp.data.code_shards import CodeShards, ShardWriter
 from tats_exp.data.pixels import to_uint8
 from tats_exp.export import main as export
 from tats_exp.files import save_tensors
@@ -44,10 +45,11 @@ def finished(folder: Path, *overrides: str) -> Path:
         save_tensors(store / name / "key" / MODEL, model.state_dict())
     labels, windows = torch.arange(8) % (CLASSES - 1), torch.zeros(8, 4, 4, 4, dtype=torch.int64)
     condition_codes = labels[:, None] * bool(condition[0])
-    train = (windows, condition_codes, labels, labels)
+    train = (CodeShards([windows]), condition_codes, labels, labels)
     codes = WindowCodes(*train, windows[:, None], condition_codes, labels, labels, torch.zeros(3, dtype=torch.float64))
     for name in ("codes", "long_codes"):
         (store / name / "key").mkdir(parents=True)
+        ShardWriter(store / name / "key").write(windows)
         codes.write(store / name / "key")
     run = folder / "run"
     run.mkdir()

@@ -10,11 +10,12 @@ from tats_exp import UserError
 from tats_exp.config.check import check
 from tats_exp.config.models import build_vqgan
 from tats_exp.config.schema import conf_dir
+from tats_exp.data.code_shards import ShardWriter
 from tats_exp.data.pixels import to_float
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import Window, draw_offsets, draw_windows
-from tats_exp.files import Stage, save_tensors
+from tats_exp.files import Stage, load_tensors, save_tensors
 from tats_exp.stages.codes import CODES_STAGE, LONG_CODES_STAGE, WindowCodes, checked_codes, code_notes
 from tats_exp.stages.context import Left, RunContext
 from tats_exp.stages.trained import MODEL
@@ -104,3 +105,36 @@ def test_where_the_data_have_less_there_is_less_and_it_is_said(
 def test_long_windows_of_a_hierarchy_are_encoded_at_their_places_only(tmp_path: Path) -> None:
     _, codes = made(tmp_path, LONG_CODES_STAGE, "sampler=hierarchical")
     assert codes.held_out_shifts.shape[1:3] == (1, 13) and not len(codes.latent_shift)
+
+
+def test_codes_that_were_stopped_go_on_where_they_were_and_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tats_exp.stages.codes.WINDOWS", 8)
+    for name in ("whole", "stopped"):
+        (tmp_path / name).mkdir()
+    _, whole = made(tmp_path / "whole", CODES_STAGE, "codes.train_windows=30", "codes.batch_size=4")
+    written = ShardWriter.write
+
+    def stopped(writer: ShardWriter, codes: torch.Tensor) -> None:
+        if writer.done == 16:
+            raise KeyboardInterrupt
+        written(writer, codes)
+
+    monkeypatch.setattr(ShardWriter, "write", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path / "stopped", CODES_STAGE, "codes.train_windows=30", "codes.batch_size=4")
+    first = (tmp_path / "stopped" / "train-00000.safetensors").stat().st_mtime_ns
+    monkeypatch.setattr(ShardWriter, "write", written)
+    _, again = made(tmp_path / "stopped", CODES_STAGE, "codes.train_windows=30", "codes.batch_size=4")
+    assert (tmp_path / "stopped" / "train-00000.safetensors").stat().st_mtime_ns == first
+    assert len([*(tmp_path / "stopped").glob("train-*")]) == 4 and torch.equal(again.train, whole.train)
+
+
+def test_codes_that_were_stored_before_there_were_shards_are_read(tmp_path: Path) -> None:
+    run, codes = made(tmp_path, CODES_STAGE)
+    tensors = load_tensors(tmp_path / "codes.safetensors")
+    for path in (*tmp_path.glob("train-*"), tmp_path / "shards.json"):
+        path.unlink()
+    save_tensors(tmp_path / "codes.safetensors", {**tensors, "train": codes.train})
+    assert torch.equal(CODES_STAGE.read(run.config, tmp_path).train, codes.train)

@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from tats_exp.config.check import check
 from tats_exp.config.models import build_vqgan, transformer_of
 from tats_exp.config.schema import Config, conf_dir
+from tats_exp.data.code_shards import CodeShards, ShardWriter
 from tats_exp.files import save_tensors
 from tats_exp.sampling import SlidingWindow
 from tats_exp.stages.codes import WindowCodes
@@ -39,7 +40,7 @@ def run_of(folder: Path, *overrides: str) -> RunContext:
     labels, held_out = torch.arange(32) % 16, torch.arange(8)
     windows = torch.randint(16, (8, 4, 4, 4), generator=torch.Generator().manual_seed(1))
     codes = WindowCodes(
-        train=torch.zeros(32, 4, 4, 4, dtype=torch.int64),
+        shards=CodeShards([torch.zeros(32, 4, 4, 4, dtype=torch.int64)]),
         train_condition=labels[:, None] * bool(condition[0]),
         train_labels=labels,
         train_videos=labels,
@@ -50,6 +51,7 @@ def run_of(folder: Path, *overrides: str) -> RunContext:
         latent_shift=torch.zeros(3, dtype=torch.float64),
     )
     for name in ("codes", "long_codes"):
+        ShardWriter(folder / name).write(codes.train)
         codes.write(folder / name)
     return run
 

@@ -17,6 +17,7 @@ from tats_exp.config.models import build_vqgan
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import Training
 from tats_exp.config.vqgan_checkpoint import read_checkpoint
+from tats_exp.data.code_shards import CodeShards
 from tats_exp.data.windows import draw_windows
 from tats_exp.run.amounts import Unit
 from tats_exp.run.sampling_time import seconds_a_latent_frame
@@ -153,7 +154,8 @@ def _random_codes(run: RunContext, count: int) -> WindowCodes:
         torch.zeros(count, dtype=torch.int64),
     )
     held_out = (train[:1, None], condition[:1], zeros[:1], zeros[:1])
-    return WindowCodes(train, condition, zeros, torch.arange(count), *held_out, torch.zeros(0, dtype=torch.float64))
+    no_shift = torch.zeros(0, dtype=torch.float64)
+    return WindowCodes(CodeShards([train]), condition, zeros, torch.arange(count), *held_out, no_shift)
 
 
 def _encoded_window(run: RunContext) -> float:

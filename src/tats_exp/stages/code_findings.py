@@ -33,7 +33,7 @@ def code_findings(
     """
     return CodeFindings(
         size=vqgan.codebook.size,
-        frames=codes.train.shape[1],
+        frames=codes.shards.shape[1],
         train=codes.train,
         held_out_shifts=codes.held_out_shifts,
         held_out_videos=codes.held_out_videos,
@@ -41,7 +41,7 @@ def code_findings(
         learned=learned.train,
         learned_held_out=learned.held_out,
         sampled=sampled_codes(vqgan, samples),
-        slots=sampled_slots(vqgan, samples, sampler, learned.train.shape[1]),
+        slots=sampled_slots(vqgan, samples, sampler, learned.shards.shape[1]),
         key_every=key_every,
     )
 

@@ -6,7 +6,7 @@ Axes: N M windows, S shifts, t h w latent grid, c condition codes.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from tats_exp import UserError
+from tats_exp.data.code_shards import WINDOWS, CodeShards, ShardWriter, read_shards
 from tats_exp.data.pixels import to_float
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
@@ -36,7 +37,7 @@ class WindowCodes:
     """Real windows as the transformers see them.
 
     Attributes:
-        train: codes of windows of the train split; windows of one video may overlap.
+        shards: codes of windows of the train split (N t h w); windows of one video may overlap.
         train_condition: what each of them is conditioned on.
         train_labels: the class of each.
         train_videos: the video that each comes from.
@@ -48,7 +49,7 @@ class WindowCodes:
             it; empty where there is one shift.
     """
 
-    train: Int64[Tensor, "N t h w"]
+    shards: CodeShards
     train_condition: Int64[Tensor, "N c"]
     train_labels: Int64[Tensor, " N"]
     train_videos: Int64[Tensor, " N"]
@@ -59,13 +60,19 @@ class WindowCodes:
     latent_shift: Float64[Tensor, " slots"]
 
     @property
+    def train(self) -> Int64[Tensor, "N t h w"]:
+        """Codes of all windows of the train split, in memory."""
+        return self.shards.whole
+
+    @property
     def held_out(self) -> Int64[Tensor, "M t h w"]:
         """Codes of the windows of the test split at their places."""
         return self.held_out_shifts[:, 0]
 
     def write(self, folder: Path) -> None:
-        """Write all of it to the folder of a stage."""
-        save_tensors(folder / CODES, asdict(self))
+        """Write all but the shards, which are there already, to the folder of a stage."""
+        there = {field.name: getattr(self, field.name) for field in fields(self)}
+        save_tensors(folder / CODES, {name: value for name, value in there.items() if isinstance(value, Tensor)})
 
 
 def read_codes(_config: object, folder: Path) -> WindowCodes:
@@ -74,7 +81,9 @@ def read_codes(_config: object, folder: Path) -> WindowCodes:
     Raises:
         UserError: the file is damaged.
     """
-    return WindowCodes(**load_tensors(folder / CODES))
+    tensors = load_tensors(folder / CODES)
+    whole = tensors.pop("train", None)  # stored before there were shards
+    return WindowCodes(read_shards(folder) if whole is None else CodeShards([whole]), **tensors)
 
 
 @dataclass(frozen=True)
@@ -141,6 +150,10 @@ def _make(inputs: CodesInputs, work: Work) -> None:
     shifts = _shifts(inputs, vqgan.time_stride)
     train, held_out = _windows(inputs, (shifts - 1) * vqgan.time_stride)
     encode = _Encoder(vqgan, inputs, work, total=len(train) + shifts * len(held_out))
+    writer = ShardWriter(work.folder)
+    encode.done = writer.done
+    while writer.done < len(train):
+        writer.write(encode(inputs.train, train[writer.done : writer.done + WINDOWS])[:, 0])
     made = {name: left.read() for name, left in inputs.condition_stages.items()}
     moved = LatentShift()
 
@@ -148,7 +161,7 @@ def _make(inputs: CodesInputs, work: Work) -> None:
         return checked_codes(inputs.condition.object, videos, windows, made)
 
     WindowCodes(
-        train=encode(inputs.train, train)[:, 0],
+        shards=read_shards(work.folder),
         train_condition=conditions(inputs.train, train),
         train_labels=torch.tensor([inputs.train.labels[w.video] for w in train]),
         train_videos=torch.tensor([w.video for w in train]),
@@ -185,7 +198,7 @@ def code_notes(wanted: tuple[int, int], codes: WindowCodes) -> list[str]:
         wanted: windows of the train and of the test split.
         codes: that are there.
     """
-    there = (len(codes.train), len(codes.held_out))
+    there = (len(codes.shards), len(codes.held_out))
     if there == wanted:
         return []
     counts = "{} and {} in place of {} and {}".format(*there, *wanted)

@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Int64
-from torch import Tensor
 
 from tats_exp.config.models import build_transformer, transformer_of
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import InterpolationSection, TransformerSection
 from tats_exp.config.transformer_checkpoint import read_transformer as read_checkpoint
-from tats_exp.data.codes import gaps, key_frames
 from tats_exp.files import Stage, read_tensors
 from tats_exp.fit import fit
 from tats_exp.stages.codes import CODES_STAGE, LONG_CODES_STAGE, CodesInputs, WindowCodes
@@ -93,7 +90,6 @@ def _make(inputs: TransformerInputs | TransformerFile, work: Work, name: Name) -
         return
     codes = inputs.codes.read()
     torch.manual_seed(inputs.seed)
-    windows, condition, videos = _learned(codes, inputs.key_every, name)
     section = inputs.section
     sizes = (inputs.condition_codes, inputs.condition_length, inputs.video_codes, inputs.window)
     transformer = build_transformer(name, section.model, *sizes)
@@ -101,22 +97,11 @@ def _make(inputs: TransformerInputs | TransformerFile, work: Work, name: Name) -
     module = TransformerTraining(transformer, *optimization(section.training), name=name, anchors_in_loss=anchors)
     if work.compile:
         transformer.compile()
-    dataset, time = CodeWindows(condition, windows), budget(section.training, workers=0)  # they lie in memory
+    dataset = CodeWindows(codes.train_condition, codes.shards, inputs.key_every, gaps=name == "interpolation")
+    videos = codes.train_videos.repeat_interleave(dataset.each).tolist()
+    time = budget(section.training, workers=0)  # a code is read faster than handed over by another process
     fit(module, dataset, time, work.folder, work.make_trainer, inputs.seed, work.losses, work.progress, videos)
     write_model(transformer, work.folder)
-
-
-def _learned(
-    codes: WindowCodes, key_every: int, name: Name
-) -> tuple[Int64[Tensor, "N t h w"], Int64[Tensor, "N c"], list[int]]:
-    """The windows that a transformer learns, key frames or the gaps between them; their conditions and their videos."""
-    if name == "transformer":
-        return key_frames(codes.train, key_every), codes.train_condition, codes.train_videos.tolist()
-    windows = gaps(codes.train, key_every)
-    condition, videos = (
-        side.repeat_interleave(windows.shape[1], dim=0) for side in (codes.train_condition, codes.train_videos)
-    )
-    return windows.flatten(0, 1), condition, videos.tolist()
 
 
 def read_transformer(config: Config, folder: Path, name: Name) -> Transformer:

@@ -11,6 +11,9 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from tats_exp.data.code_shards import CodeShards
+from tats_exp.data.codes import gaps as cut_gaps
+from tats_exp.data.codes import key_frames
 from tats_exp.transformer.losses import code_nll
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.training import MakeOptimizer, MakeScheduler, optimizer_and_scheduler
@@ -24,19 +27,36 @@ class CodesItem(TypedDict):
 
 
 class CodeWindows(Dataset[CodesItem]):
-    """Windows of codes with their condition: condition (N, c), codes (N, t, h, w), both int64."""
+    """What a transformer learns of windows of codes, with their condition: key frames, or each of the gaps between."""
 
-    def __init__(self, condition: Int64[Tensor, "N c"], codes: Int64[Tensor, "N t h w"]) -> None:
-        self.condition = condition
-        self.codes = codes.flatten(1)
+    def __init__(
+        self, condition: Int64[Tensor, "N c"], codes: CodeShards, key_every: int = 1, gaps: bool = False
+    ) -> None:
+        """Take windows.
+
+        Args:
+            condition: of each window.
+            codes: of the windows, N of them.
+            key_every: latent frames from one key frame to the next; 1: all are.
+            gaps: whether an item is a gap between two key frames, with both of them, not the key frames of a window.
+        """
+        self.condition, self.windows, self.key_every = condition, codes, key_every
+        self.cut = cut_gaps if gaps else _key_frames
+        self.each = len(self.cut(codes[0][None], key_every)[0])
 
     def __len__(self) -> int:
-        """Number of windows."""
-        return len(self.codes)
+        """Number of items."""
+        return len(self.windows) * self.each
 
     def __getitem__(self, index: int) -> CodesItem:
-        """One window: time-major, each latent frame row by row."""
-        return {"condition": self.condition[index], "codes": self.codes[index]}
+        """One item: time-major, each latent frame row by row."""
+        window, part = divmod(index, self.each)
+        codes = self.cut(self.windows[window][None], self.key_every)[0, part]
+        return {"condition": self.condition[window], "codes": codes.flatten()}
+
+
+def _key_frames(codes: Int64[Tensor, "N t h w"], key_every: int) -> Int64[Tensor, "N 1 keys h w"]:
+    return key_frames(codes, key_every)[:, None]
 
 
 class TransformerTraining(L.LightningModule):
