@@ -18,6 +18,7 @@ from tats_exp import UserError
 from tats_exp.data import judging
 from tats_exp.data.judge import Verdict
 from tats_exp.data.limits import DEFAULT, Limits
+from tats_exp.data.regular_file import entering_folders
 from tats_exp.data.resizing import CROP_AND_RESIZE, VERSION, chunks, crop_and_resize
 from tats_exp.data.video_decoding import SUFFIXES, VideoFileReader
 from tats_exp.data.videos import Split, VideoSource
@@ -117,7 +118,7 @@ class VideoFiles(VideoSource):
             limits: budgets that what a file claims is held against.
 
         Raises:
-            UserError: there is no such folder or split, or a number is below 1.
+            UserError: there is no such folder or split, it cannot be entered, or a number is below 1.
         """
         for name, value in {"resolution": resolution, "frame_stride": frame_stride}.items():
             if value < 1:
@@ -127,16 +128,18 @@ class VideoFiles(VideoSource):
         self.resolution = resolution
         self.frame_stride = frame_stride
         self.limits = limits
-        if not self.root.is_dir():
-            raise UserError(f"data.root={root}: no such folder")
-        there = {split: [name for name in names if (self.root / name).is_dir()] for split, names in FOLDERS.items()}
+        with entering_folders():
+            if not self.root.is_dir():
+                raise UserError(f"data.root={root}: no such folder")
+            there = {split: [name for name in names if (self.root / name).is_dir()] for split, names in FOLDERS.items()}
         if missing := [FOLDERS[split] for split, names in there.items() if not names]:
             names = " or ".join(missing[0])
             raise UserError(f"data.root={root}: has no folder {names}, it must hold train/<class>/* and test/<class>/*")
         self._folders = {split: names[0] for split, names in there.items()}
         key = f"{self.root.absolute()} classes"
         self._left_out: dict[Split, list[str]] = {}
-        self.label_names = judging.handed(key) or folders(self.root / "train")
+        with entering_folders():
+            self.label_names = judging.handed(key) or folders(self.root / "train")
         judging.plan_with(key, self.label_names)
 
     def split(self, name: Split) -> VideoFilesSplit:
@@ -145,14 +148,16 @@ class VideoFiles(VideoSource):
         Files that cannot be read, and classes that are not in train, are named and counted in the log.
 
         Raises:
-            UserError: no video is left, or one of the sweep's list is no longer readable and its verdict was not kept.
+            UserError: no video is left, a folder cannot be entered, or a video of the sweep's list is no longer
+                readable and its verdict was not kept.
         """
         key = f"{self.root.absolute()} {name} {self.limits}"
         planned = judging.handed(key)
         unknown = 0
         left_out = self._left_out[name] = []
         if planned is None:
-            paths, unknown = self._find(name)
+            with entering_folders():
+                paths, unknown = self._find(name)
         else:
             paths = [self.root / path for path in planned]
         with tqdm(desc=f"looking at {name} videos", unit="file", delay=2, disable=None) as bar:
