@@ -1,10 +1,17 @@
 """Folders in which something is amiss: each broken file is one line, and what is left is read."""
 
+import logging
+import os
+import shutil
+import unicodedata
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tats_exp import UserError
 from tats_exp.data import judging
+from tats_exp.data.__main__ import main
 from tats_exp.data.resizing import crop_and_resize
 from tats_exp.data.video_files import VideoFiles
 from tats_exp.data.video_folder import VideoFolder, find
@@ -106,3 +113,42 @@ def test_folders_that_lead_to_each_other_are_gone_through_in_no_time(tmp_path):
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a/a.mp4", "b/to_a_0/a.mp4", "b/to_a_1/a.mp4"]
     assert not closed
     assert VideoFolder(tmp_path, None).lengths == [4, 4, 4]
+
+
+NAMES = [
+    unicodedata.normalize("NFC", "é.mp4"),
+    unicodedata.normalize("NFD", "é.mp4"),
+    "日本 \U0001f3a5.mp4",
+    "שלום\u202e.mp4",
+    "a" * 251 + ".mp4",
+    "new\nline.mp4",
+    " %s {} *?[0-9] 'quoted\" $HOME `x` \\.mp4",
+    os.fsdecode(b"caf\xe9.mp4"),
+]
+
+
+def test_names_of_every_kind_are_read_and_told_in_lines_that_any_terminal_takes(root, tmp_path, capfd, caplog):
+    folder, content = root / "train" / os.fsdecode(b"d\xe9"), (root / "train" / "cats" / "a.mp4").read_bytes()
+    folder.mkdir()
+    for number, name in enumerate(NAMES):
+        (folder / name).write_bytes(content)
+        (folder / f"{number} broken {name[:200].removesuffix('.mp4')}.mp4").write_bytes(b"no video")
+    for name in (b"b\xfcrds", b"two\nlines"):
+        shutil.copytree(root / "test" / "dogs", root / "test" / os.fsdecode(name))
+    source = VideoFiles(root, 16)
+    videos = source.split("train")
+    assert {Path(name).name for name in videos.names} >= set(NAMES)
+    for video, name in enumerate(videos.names):
+        if Path(name).name in NAMES:
+            assert np.array_equal(videos.read(video, 0, 20), videos.read(0, 0, 20))
+    lines = [line for line in source.left_out("train") if " broken " in line]
+    assert len(lines) == len(NAMES)
+    source.split("test")
+    for line in [*source.left_out("train"), *source.left_out("test"), *(r.getMessage() for r in caplog.records)]:
+        assert line.encode() and len(line.splitlines()) == 1
+    logging.getLogger().handlers.clear()
+    out = tmp_path / "sheet.png"
+    assert main(["inspect", "data=video_files", f"data.root={root}", "resolution=16", f"out={out}"]) == 0
+    told = capfd.readouterr().out
+    assert r"b\xfcrds" in told and told.encode()
+    assert all(line.startswith((" ", "train: ", "test: ", "in both", "contact sheet: ")) for line in told.splitlines())

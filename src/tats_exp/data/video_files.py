@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from tats_exp import UserError
+from tats_exp import UserError, printable
 from tats_exp.data import judging
 from tats_exp.data.judge import Verdict
 from tats_exp.data.limits import DEFAULT, Limits
@@ -207,7 +207,7 @@ class VideoFiles(VideoSource):
                 paths += videos
             else:
                 unknown += len(videos)
-                line = f"{len(videos)} videos of {root.name}/{folder}: there is no such class in train"
+                line = printable(f"{len(videos)} videos of {root.name}/{folder}: there is no such class in train")
                 self._left_out[name].append(line)
                 logger.warning("left out %s", line)
         self._left_out[name] += [
@@ -220,7 +220,7 @@ def tell_of_concealed(files: dict[Path, Verdict]) -> None:
     """Log which videos have frames that their decoder calls damaged, and patches from their neighbours."""
     concealed = {path: v.frames.concealed for path, v in files.items() if v.frames is not None and v.frames.concealed}
     for path, count in concealed.items():
-        logger.warning("%s: the decoder patches %d damaged frames", path, count)
+        logger.warning("%s: the decoder patches %d damaged frames", printable(path), count)
 
 
 def folders(path: Path) -> list[str]:
