@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from broken_files import open_folder, write_folder
 from tats_exp import UserError
 from tats_exp.data import judging
 from tats_exp.data.__main__ import main
@@ -27,6 +28,12 @@ def root(tmp_path):
         for seed, name in enumerate(("cats/a.mp4", "cats/b.mp4", "dogs/c.mp4")):
             write_video(tmp_path / "root" / split / name, "libx264", frames_of(20, seed=seed))
     return tmp_path / "root"
+
+
+def test_a_few_broken_among_hundreds_are_left_out_and_no_other(tmp_path):
+    broken = write_folder(tmp_path, files=300, broken=0.01)
+    assert len(broken) == 3
+    assert open_folder(tmp_path, broken).wrong == []
 
 
 @pytest.mark.parametrize("when", ["before it is judged", "while it is judged"])
