@@ -42,7 +42,7 @@ DEAD = 120.0
 """Seconds without a word after which the process that reads is ended."""
 LIMITS = Limits(frames=2**14, frame_bytes=2**22)
 MEMORY = 3 * 2**27
-"""Bytes that a process may come to hold: itself, and a few dozen frames as large as the limits allow."""
+"""Bytes that a process may come to hold beside those that it starts with: a few dozen frames as large as may be."""
 WINDOWS, FRAMES = 6, 8
 """Windows that are read of an accepted file, and frames of each."""
 SAID = ("accepted", "refused", "refused later", "child crashed")
@@ -75,6 +75,7 @@ class Examiner:
     def __init__(self, originals: list[Original], seed: int, folder: Path) -> None:
         self.originals, self.seed, self.folder = originals, seed, folder
         self.judge = Judge()
+        self.memory_before = held_at_most()
 
     def examine(self, number: int) -> Outcome:
         """Make a mutant, judge it and read it; it is removed afterwards."""
@@ -95,11 +96,12 @@ class Examiner:
                 self._read(path, Verdict.from_json(record), outcome)
         if outcome.seconds > PATIENCE:
             outcome.findings.append(f"took {outcome.seconds:.1f} s")
-        outcome.memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, self._held_by_child())
-        for who, held in zip(("the process that reads", "the child"), outcome.memory, strict=True):
-            if held > MEMORY:
-                outcome.findings.append(f"{who} held {held / 2**20:.0f} MiB")
+        outcome.memory = (held_at_most(), self._held_by_child())
+        if outcome.memory[0] > self.memory_before + MEMORY:
+            outcome.findings.append(f"the process that reads held {outcome.memory[0] / 2**20:.0f} MiB")
+            self.memory_before = outcome.memory[0]
         if outcome.memory[1] > MEMORY:
+            outcome.findings.append(f"the child held {outcome.memory[1] / 2**20:.0f} MiB")
             self.judge.stop()
             self.judge = Judge()
         return outcome
@@ -136,6 +138,11 @@ class Examiner:
         status = Path(f"/proc/{self.judge._process.pid if self.judge._process else 0}/status")
         lines = status.read_text().splitlines() if status.exists() else []
         return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+
+
+def held_at_most() -> int:
+    """Most bytes of memory that this process has held; the system counts those of the one that started it, too."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _window(rng: np.random.Generator, length: int) -> range:

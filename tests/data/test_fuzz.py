@@ -19,8 +19,9 @@ def originals():
 
 
 def test_a_mutant_is_made_again_from_its_number(originals):
+    anew = made()
     for number in range(2 * len(originals)):
-        first, again = mutant(originals, 5, number), mutant(made(), 5, number)
+        first, again = mutant(originals, 5, number), mutant(anew, 5, number)
         assert first == again and first.kind == originals[number % len(originals)].kind
     different = [mutant(originals, 5, number) != originals[number % len(originals)] for number in range(100)]
     assert np.mean(different) > 0.9
