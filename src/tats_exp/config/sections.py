@@ -11,7 +11,7 @@ Node = dict[str, Any]
 
 HOUSEKEEPING = {"log_every", "checkpoint_every"}
 NO_MEANING = {"weights", "heads", "path", "compile", "trust_torchscript"}
-"""Keys of a network that say where its weights lie (what they are, its checksum says), how it is run and whether it may."""
+"""Keys of a network that say where its weights lie (what they are, its checksum says), how and whether it may run."""
 
 
 def identity(node: Node, checksum: str) -> Node:
