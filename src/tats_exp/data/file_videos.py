@@ -103,15 +103,13 @@ class FileVideos(Videos):
         return read_audio(path, float(times[first]), period * frames * self.frame_stride)
 
     def fingerprint(self) -> str:
-        """SHA-256 of each video's relative path, size and content, class and captions, and of what is done to frames.
+        """SHA-256 of each video's relative path, size, content and class, and of what is done to frames.
 
-        Sound of a file beside a video is no part of it: what learns from sound has to look at that itself.
+        Captions and sound are no part of it: what learns from them has to look at them itself.
         """
         files = [
-            [name, verdict.bytes, verdict.sha256, verdict.decoder, label, captions]
-            for name, verdict, label, captions in zip(
-                self.names, self.verdicts, self.labels, self.captions, strict=True
-            )
+            [name, verdict.bytes, verdict.sha256, verdict.decoder, label]
+            for name, verdict, label in zip(self.names, self.verdicts, self.labels, strict=True)
         ]
         made_by = ["files", VERSION, self.resolution, self.frame_stride, self.resize, self.label_names, files]
         return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
