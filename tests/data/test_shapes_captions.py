@@ -20,7 +20,7 @@ from tats_exp.data.shapes_scene import LABEL_NAMES, Grounds
 
 def said(words: dict, caption: str) -> list:
     """What of a dictionary of words a caption says."""
-    parts = f" {caption.replace(',', '')} "
+    parts = f" {caption.replace(',', '').replace(';', '')} "
     return [key for key, several in words.items() if any(f" {word} " in parts for word in several)]
 
 
