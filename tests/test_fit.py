@@ -51,6 +51,12 @@ def transformer_module() -> TransformerTraining:
     return TransformerTraining(Transformer(0, 16, (4, 2, 2), layers=1, heads=2, width=8), ADAMW, ONE_CYCLE)
 
 
+def dropping_module() -> TransformerTraining:
+    torch.manual_seed(0)
+    transformer = Transformer(3, 16, (4, 2, 2), layers=1, heads=2, width=8, null=True)
+    return TransformerTraining(transformer, ADAMW, ONE_CYCLE, condition_drop=0.5, seed=3)
+
+
 def clips() -> Clips:
     return Clips(Shapes(train_videos=8, test_videos=1, frames=40, resolution=8, seed=0).split("train"), 16)
 
@@ -85,7 +91,10 @@ def train(
 
 
 @pytest.mark.parametrize("stop_at", [1, 3, 5])
-@pytest.mark.parametrize("make, data", [(vqgan_module, clips), (gan_module, clips), (transformer_module, code_windows)])
+@pytest.mark.parametrize(
+    "make, data",
+    [(vqgan_module, clips), (gan_module, clips), (transformer_module, code_windows), (dropping_module, code_windows)],
+)
 def test_stopped_and_resumed_is_never_stopped(tmp_path: Path, make, data, stop_at: int) -> None:
     whole = make()
     train(whole, data(), tmp_path / "whole")

@@ -100,6 +100,13 @@ PAIRS = {
     "labels of folders, which the classifier does not know": ("condition=label", *WITH["data", "video_files"]),
     "real windows of both splits of files": ("metrics.split=all", *WITH["data", "video_files"]),
     "mirror images to learn from": ("flip=true",),
+    "captions that are dropped now and then, and guide": ("condition=text", "sampler.guidance=2"),
+    "classes that guide both transformers": (
+        HIERARCHY,
+        "condition=label",
+        "transformer.condition_drop=0.2",
+        "sampler.guidance=3",
+    ),
     "the default log with a path that is too long for its tags": ("logger=wandb", *WITH["data", "video_files"]),
 }
 PAIRS["both adversaries beside a perceptual term, as the paper"] += ("perceptual=lpips",)
@@ -110,6 +117,8 @@ DRAWN = "one window with a class: its label is looked at, nothing grows"
 """The pair whose whole report is drawn, which takes longer than a run: its curves are points."""
 
 REFUSED = {
+    "sampler.guidance=2: transformer never learns without its condition": ("condition=label", "sampler.guidance=2"),
+    "transformer.condition_drop=0.1: there is no condition to drop": ("transformer.condition_drop=0.1",),
     "norm=group": (REAL, "norm=group"),
     "sampling.given_frames=8 needs a sampler of long videos": (SHORT, "sampling.given_frames=8"),
 }

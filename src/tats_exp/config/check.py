@@ -3,6 +3,8 @@
 Sections without `_target_` are the models of `schema.py`; those with one are held against it by `targets.py`.
 """
 
+from typing import Literal
+
 import torch
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig
@@ -33,13 +35,14 @@ from tats_exp.vqgan.padding import TimePadding
 from tats_exp.vqgan.reconstruction import PixelLoss
 from tats_exp.vqgan.vqgan import VQGAN
 
-COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask"}
+COMPUTED = {"condition_codes", "condition_length", "video_codes", "window", "mask", "null"}
 """Parameters of the transformers that follow from the rest of the config; `mask` of the autoregressive one alone."""
 READ_OF_VQGAN = ("codebook", "downsample", "decoder_blocks", "norm")
 """Parameters of the VQGAN that the rest of a run follows from: they are written out also where they have a default."""
 TRAINER_KEYS = {"accelerator", "devices", "precision", "strategy", "benchmark", "deterministic", "sync_batchnorm"}
 """What a trainer section may set: where and how to compute. Budgets are `training` sections, which the store hashes."""
 
+TRANSFORMERS: tuple[Literal["transformer", "interpolation"], ...] = ("transformer", "interpolation")
 WITH_IDLE_WEIGHTS = "ddp_find_unused_parameters_true"
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
 """Those that leave weights, codebook and losses in float32."""
@@ -154,12 +157,12 @@ def _check_together(config: Config) -> None:
             raise UserError(f"frames={config.frames}: a window needs two latent frames or more")
         with blamed_on(""):
             vqgan.check_clip(config.sampled_frames, config.resolution)
-        transformer_of(config, "transformer", 1, 1)
+        transformer_of(config, "transformer", 2, 1)
         _check_optimizers(config)
     sampler = _checked_sampler(config)
     if config.interpolates:
         with torch.device("meta"):
-            interpolation = transformer_of(config, "interpolation", 1, 1)
+            interpolation = transformer_of(config, "interpolation", 2, 1)
         if interpolation.mask == "causal":
             raise UserError("interpolation.model.mask=causal has no anchors; allowed: a, b, c")
     _check_given(config, sampler.long)
@@ -177,6 +180,12 @@ def _checked_sampler(config: Config) -> Sampler:
         )
     with blamed_on("sampler", config.sampler):
         sampler.check(window, config.codebook_size)
+    for name in TRANSFORMERS[: 1 + sampler.interpolates]:
+        if getattr(sampler, "guidance", 1.0) != 1 and not config.condition_drop(name):
+            raise UserError(
+                f"sampler.guidance={config.sampler['guidance']}: {name} never learns without its condition; "
+                f"allowed: 1, or {name}.condition_drop above 0"
+            )
     return sampler
 
 

@@ -1,8 +1,12 @@
 """The models that a config describes, freshly initialised, on the default device."""
 
+from typing import Any
+
+from tats_exp import UserError
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.schema import Config, Halves, ModelName
 from tats_exp.config.sections import Node, TransformerSection, VQGANTrainingSection
+from tats_exp.transformer.conditions import Condition
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.adversaries import Adversaries, Schedule
 from tats_exp.vqgan.padding import TimePadding
@@ -63,6 +67,7 @@ def build_transformer(
     condition_length: int,
     video_codes: int,
     window: tuple[int, int, int],
+    null: bool = False,
 ) -> Transformer:
     """A transformer, freshly initialised, on the default device.
 
@@ -73,8 +78,11 @@ def build_transformer(
         condition_length: c.
         video_codes: K.
         window: latent grid (t, h, w).
+        null: whether the last condition code stands for a condition that was dropped.
     """
-    computed = {"mask": "causal"} if name == "transformer" else {}
+    computed: dict[str, Any] = {"mask": "causal"} if name == "transformer" else {}
+    if null:
+        computed["null"] = True
     return build(
         model,
         f"{name}.model",
@@ -87,7 +95,24 @@ def build_transformer(
 
 
 def transformer_of(config: Config, name: ModelName, condition_codes: int, condition_length: int) -> Transformer:
-    """A transformer of a run's sizes, freshly initialised, for a condition of C codes and length c."""
+    """A transformer of a run's sizes, freshly initialised, for a condition of C codes and length c.
+
+    C is as `condition_codes` gives it.
+    """
     section: TransformerSection = getattr(config, name)
     sizes = (condition_codes, condition_length, config.codebook_size, config.window_of(name))
-    return build_transformer(name, section.model, *sizes)
+    return build_transformer(name, section.model, *sizes, null=config.condition_drop(name) > 0)
+
+
+def condition_codes(config: Config, name: ModelName, condition: Condition, classes: int) -> int:
+    """C of a transformer: the vocabulary of its condition and, where that is dropped now and then, a code for nothing.
+
+    Raises:
+        UserError: there is no condition that could be dropped.
+    """
+    count = condition.vocabulary(classes)
+    if not (drop := config.condition_drop(name)):
+        return count
+    if not count:
+        raise UserError(f"{name}.condition_drop={drop}: there is no condition to drop; allowed: 0, or a condition")
+    return count + 1

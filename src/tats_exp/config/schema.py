@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -17,7 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from tats_exp import UserError
 from tats_exp.config.build import build
 from tats_exp.config.overrides import expanded
-from tats_exp.config.sections import AutoregressiveSection, InterpolationSection, Node, Section, VQGANSection
+from tats_exp.config.sections import (
+    AutoregressiveSection,
+    InterpolationSection,
+    Node,
+    Section,
+    TransformerSection,
+    VQGANSection,
+)
 
 if typing.TYPE_CHECKING:
     from tats_exp.sampling.sampler import Sampler
@@ -160,6 +168,11 @@ class Config(Section):
         return build(self.sampler, "sampler")
 
     @property
+    def sampler_in_keys(self) -> Node:
+        """The section of the sampler; guidance that is off leaves no trace in it."""
+        return {key: value for key, value in self.sampler.items() if (key, value) != ("guidance", 1.0)}
+
+    @property
     def interpolates(self) -> bool:
         """Whether the sampler needs an interpolation transformer."""
         return bool(self.built_sampler.interpolates)
@@ -170,6 +183,15 @@ class Config(Section):
         needed: tuple[ModelName, ...] = ("vqgan", "transformer") + (("interpolation",) if self.interpolates else ())
         paths = {name: getattr(self, name).checkpoint for name in needed}
         return {name: path for name, path in paths.items() if path is not None}
+
+    def condition_drop(self, name: ModelName) -> float:
+        """With what probability a transformer that is trained learns without its condition."""
+        section: TransformerSection = getattr(self, name)
+        if name in self.checkpoints:
+            return 0.0
+        if section.condition_drop is not None:
+            return section.condition_drop
+        return float(getattr(get_object(str(self.condition["_target_"])), "drop", 0.0))
 
     def window_of(self, name: ModelName) -> tuple[int, int, int]:
         """Latent grid of a transformer's window: of an interpolation transformer a gap with both its anchors."""

@@ -52,10 +52,11 @@ class Training(Section):
 
 
 class TransformerSection(Section):
-    """A transformer and its training, or the file that it is read from."""
+    """A transformer and its training, or the file that it is read from. What `condition_drop` comes to, stages say."""
 
     checkpoint: str | None
     model: Node
+    condition_drop: float | None = Field(ge=0, le=1)
     training: Training
 
     def meaning(self) -> dict[str, Any]:

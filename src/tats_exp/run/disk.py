@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from tats_exp.config.models import build_adversaries, build_vqgan, transformer_of
+from tats_exp.config.models import build_adversaries, build_vqgan, condition_codes, transformer_of
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import Training
 from tats_exp.data.video_writer import SHOWN_HEIGHT
@@ -84,7 +84,7 @@ def _models(run: RunContext, name: str) -> int:
         names: dict[str, Name] = {"transformer": "transformer", "interpolation": "interpolation"}
         if name not in names:
             return 0
-        vocabulary = run.condition.vocabulary(len(run.train.label_names))
+        vocabulary = condition_codes(config, names[name], run.condition, len(run.train.label_names))
         return weight_bytes(transformer_of(config, names[name], vocabulary, run.condition.length))
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from tats_exp.config.models import transformer_of
+from tats_exp.config.models import condition_codes, transformer_of
 from tats_exp.config.transformer_checkpoint import read_transformer
 from tats_exp.run.amounts import sampled_latents
 from tats_exp.run.timing import seconds_of
@@ -88,5 +88,7 @@ def _transformer(run: RunContext, name: Name) -> Transformer:
         transformer = read_transformer(name, path, config.window_of(name))
     else:
         classes = len(run.train.label_names)
-        transformer = transformer_of(config, name, run.condition.vocabulary(classes), run.condition.length)
+        transformer = transformer_of(
+            config, name, condition_codes(config, name, run.condition, classes), run.condition.length
+        )
     return transformer.eval().to(run.device, PRECISIONS[config.sampling.precision])

@@ -33,6 +33,7 @@ class Hierarchical(Sampler):
         top_k: draw from this many likeliest codes; None for all.
         top_p: draw from the smallest set of likeliest codes with this much probability; None for all.
         temperature: divides the logits.
+        guidance: how far to go towards the condition and beyond; 1: no guidance.
         stride: key frames made per slide, 1..t-context.
 
     Raises:
@@ -51,6 +52,7 @@ class Hierarchical(Sampler):
     top_p: float | None = 0.92
     temperature: float = 1.0
     stride: int = 1
+    guidance: float = 1.0
 
     def __post_init__(self) -> None:
         if self.key_every < 2:
@@ -118,7 +120,7 @@ class Hierarchical(Sampler):
         return rearrange(codes[:, :latent_frames], "B t (h w) -> B t h w", h=height, w=width)
 
     def _slide(self) -> SlidingWindow:
-        return SlidingWindow(self.context, self.top_k, self.top_p, self.temperature, self.stride)
+        return SlidingWindow(self.context, self.top_k, self.top_p, self.temperature, self.stride, self.guidance)
 
     def _batches(
         self, videos: int, gaps: int, given: int, at_once: int | None
@@ -158,6 +160,7 @@ class Hierarchical(Sampler):
             top_k=self.top_k,
             top_p=self.top_p,
             seeds=streams,
+            guidance=self.guidance,
         )
         codes[video[:, None], missing] = sampled.unflatten(1, (missing.shape[1], -1))
 

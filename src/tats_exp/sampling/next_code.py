@@ -126,6 +126,7 @@ def sample_codes(
     greedy: bool = False,
     seeds: Sequence[int] | RandomStreams | None = None,
     restrict: bool = True,
+    guidance: float = 1.0,
 ) -> Int64[Tensor, "B steps"]:
     """Sample the next codes of every video's window.
 
@@ -142,13 +143,15 @@ def sample_codes(
         greedy: take the likeliest code instead of drawing.
         seeds: one per video; or streams, which go on from where the last call left them; None: torch's global seed.
         restrict: only video codes can be drawn; False draws from the whole vocabulary.
+        guidance: classifier-free guidance: how far logits go from those without the condition to those with it and
+            beyond; 1 is where they are with it. Another number costs two passes, side by side.
 
     Returns:
         Codes 0..K-1, without condition or prefix; indices 0..V-1 of the whole vocabulary with `restrict=False`.
 
     Raises:
-        ValueError: more steps than the window has room for, an argument out of its range, or logits that are not finite
-            when the first code is drawn.
+        ValueError: more steps than the window has room for, an argument out of its range, guidance of a transformer
+            that never learned without its condition, or logits that are not finite when the first code is drawn.
 
     Source: Ge et al. 2022. Unlike the official sampler, codes outside the video vocabulary are never drawn instead of
     clamped, and between anchors the first code is taken from the row of the code before it, the last anchor stands
@@ -167,16 +170,32 @@ def sample_codes(
     def draw(logits: Tensor, uniform: Tensor) -> Tensor:
         return choose(logits[:, first:], uniform) + first
 
-    known = torch.cat([condition, prefix + transformer.condition_codes], dim=1)
+    def draw_guided(logits: Tensor, uniform: Tensor) -> Tensor:
+        told, untold = logits[:, first:].chunk(2)
+        token = choose(untold + guidance * (told - untold), uniform[: len(told)]) + first
+        return torch.cat([token, token])
+
     anchor = None if last_anchor is None else last_anchor + transformer.condition_codes
+    if guidance != 1:  # each video a second time, without its condition
+        draw = draw_guided
+        condition = torch.cat([condition, torch.full_like(condition, _null_code(transformer, guidance))])
+        prefix, uniforms = torch.cat([prefix, prefix]), torch.cat([uniforms, uniforms])
+        anchor = None if anchor is None else torch.cat([anchor, anchor])
+    known = torch.cat([condition, prefix + transformer.condition_codes], dim=1)
     with _steady_attention(condition.device):
         if transformer.mask == "b":
-            return _sample_by_full_passes(transformer, known, anchor, uniforms, draw) - first
+            return _sample_by_full_passes(transformer, known, anchor, uniforms, draw)[:batch] - first
         anchor = None if transformer.mask == "a" else anchor
         if condition.device.type == "cuda" and steps >= LEAST_STEPS:
-            captured = captured_step(transformer, batch, draw, (choose, first))
-            return _sample_by_replay(transformer, known, anchor, uniforms, draw, captured) - first
-        return _sample_from_cache(transformer, known, anchor, uniforms, draw) - first
+            captured = captured_step(transformer, len(known), draw, (choose, first, guidance))
+            return _sample_by_replay(transformer, known, anchor, uniforms, draw, captured)[:batch] - first
+        return _sample_from_cache(transformer, known, anchor, uniforms, draw)[:batch] - first
+
+
+def _null_code(transformer: Transformer, guidance: float) -> int:
+    if transformer.null_code is None:
+        raise ValueError(f"guidance={guidance}: the transformer never learned without its condition; allowed: 1")
+    return transformer.null_code
 
 
 def _steady_attention(device: torch.device) -> AbstractContextManager[None]:

@@ -126,6 +126,16 @@ def check_top_k(top_k: int | None, video_codes: int) -> None:
         raise ValueError(f"top_k={top_k} must be at most {video_codes}, the size of the codebook, or null for all")
 
 
+def check_guidance(guidance: float) -> None:
+    """Refuse guidance that is no number of steps towards the condition.
+
+    Raises:
+        ValueError: in one line, what was given and what is allowed.
+    """
+    if not 0 <= guidance < float("inf"):
+        raise ValueError(f"guidance={guidance} must be 0 (without the condition) or more; 1 is no guidance")
+
+
 def check_causal(transformer: Transformer, latent_frames: int) -> None:
     """Refuse a transformer that interpolates, and videos without a frame.
 

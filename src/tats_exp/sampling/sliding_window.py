@@ -16,7 +16,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp.sampling.next_code import Chooser, RandomStreams, sample_codes
-from tats_exp.sampling.sampler import Progress, Sampler, Slots, check_causal, check_given, check_top_k
+from tats_exp.sampling.sampler import Progress, Sampler, Slots, check_causal, check_given, check_guidance, check_top_k
 from tats_exp.transformer import Transformer
 
 
@@ -29,6 +29,7 @@ class SlidingWindow(Sampler):
         top_k: draw from this many likeliest codes; None for all.
         top_p: draw from the smallest set of likeliest codes with this much probability; None for all.
         temperature: divides the logits.
+        guidance: how far to go towards the condition and beyond; 1: no guidance.
         stride: latent frames made per slide, 1..t-context.
 
     Raises:
@@ -45,9 +46,11 @@ class SlidingWindow(Sampler):
     top_p: float | None = 0.92
     temperature: float = 1.0
     stride: int = 1
+    guidance: float = 1.0
 
     def __post_init__(self) -> None:
         Chooser(self.temperature, self.top_k, self.top_p)
+        check_guidance(self.guidance)
         for name, value in {"context": self.context, "stride": self.stride}.items():
             if value < 1:
                 raise ValueError(f"{name}={value} must be at least 1 latent frame")
@@ -110,6 +113,7 @@ class SlidingWindow(Sampler):
                 top_k=self.top_k,
                 top_p=self.top_p,
                 seeds=streams,
+                guidance=self.guidance,
             )
             made += new
             if progress is not None:
@@ -125,6 +129,7 @@ class ShortClip(Sampler):
         top_k: draw from this many likeliest codes; None for all.
         top_p: draw from the smallest set of likeliest codes with this much probability; None for all.
         temperature: divides the logits.
+        guidance: how far to go towards the condition and beyond; 1: no guidance.
 
     Raises:
         ValueError: a value out of its range; when called, more latent frames than the window has.
@@ -136,9 +141,11 @@ class ShortClip(Sampler):
     top_k: int | None = None
     top_p: float | None = 0.92
     temperature: float = 1.0
+    guidance: float = 1.0
 
     def __post_init__(self) -> None:
         Chooser(self.temperature, self.top_k, self.top_p)
+        check_guidance(self.guidance)
 
     def check(self, frames: int, video_codes: int) -> None:
         """Refuse more likeliest codes than there are codes."""
@@ -183,6 +190,7 @@ class ShortClip(Sampler):
             top_k=self.top_k,
             top_p=self.top_p,
             seeds=streams,
+            guidance=self.guidance,
         )
         if progress is not None:
             progress(latent_frames, latent_frames)

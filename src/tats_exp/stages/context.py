@@ -43,6 +43,9 @@ MOST_WORKERS = 8
 _NO_MEANING = "no part of the key"
 NoMeaning = Annotated[Object, _NO_MEANING]
 """Type of an input that changes how the result of a stage is made, how much at a time say, and not the result."""
+_IF_ANY = "part of the key where it is not 0"
+IfAny = Annotated[Object, _IF_ANY]
+"""Type of an input that is a part of the key only where it is not 0 or empty: what is off leaves no trace."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,12 @@ def meaning(inputs: object) -> dict[str, Json]:
         TypeError: a field holds something that cannot say what it means.
     """
     hints = get_type_hints(type(inputs), include_extras=True)
-    return {
-        name: _meaning(getattr(inputs, name))
-        for name, hint in hints.items()
-        if _NO_MEANING not in getattr(hint, "__metadata__", ())
-    }
+    found: dict[str, Json] = {}
+    for name, hint in hints.items():
+        marks = getattr(hint, "__metadata__", ())
+        if _NO_MEANING not in marks and (_IF_ANY not in marks or getattr(inputs, name)):
+            found[name] = _meaning(getattr(inputs, name))
+    return found
 
 
 def _meaning(value: object) -> Json:

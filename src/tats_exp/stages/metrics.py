@@ -129,7 +129,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
         transformer=run.earlier(TRANSFORMER_STAGE),
         interpolation=run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
         samples=run.earlier(SAMPLES_STAGE),
-        sampler=config.sampler,
+        sampler=config.sampler_in_keys,
         train=run.train,
         test=run.test,
         real=run.real,

@@ -131,7 +131,7 @@ def _inputs(run: RunContext) -> SamplesInputs:
         vqgan=run.earlier(VQGAN_STAGE),
         codes=run.earlier(learned_from(config)),
         held_out=run.earlier(CODES_STAGE) if sampling.given_frames else None,
-        sampler=config.sampler,
+        sampler=config.sampler_in_keys,
         seed=config.seed if sampling.seed is None else sampling.seed,
         precision=sampling.precision,
         videos=config.sampled_videos,

@@ -10,14 +10,14 @@ from typing import Literal
 
 import torch
 
-from tats_exp.config.models import build_transformer, transformer_of
+from tats_exp.config.models import build_transformer, condition_codes, transformer_of
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import InterpolationSection, TransformerSection
 from tats_exp.config.transformer_checkpoint import read_transformer as read_checkpoint
 from tats_exp.files import Stage, read_tensors
 from tats_exp.fit import fit
 from tats_exp.stages.codes import CODES_STAGE, LONG_CODES_STAGE, CodesInputs, WindowCodes
-from tats_exp.stages.context import Earlier, RunContext, Work
+from tats_exp.stages.context import Earlier, IfAny, RunContext, Work
 from tats_exp.stages.trained import MODEL, FromFile, budget, from_file, optimization, was_trained, write_model
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.transformer.transformer import Transformer, tokens_read
@@ -40,6 +40,7 @@ class TransformerInputs:
         video_codes: K.
         window: latent grid of its window.
         key_every: latent frames from one key frame to the next; 1 without a hierarchy.
+        condition_drop: with what probability it learns a window without its condition; then the last of C is its code.
     """
 
     codes: Earlier[WindowCodes]
@@ -51,6 +52,7 @@ class TransformerInputs:
     video_codes: int
     window: Grid
     key_every: int
+    condition_drop: IfAny[float] = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,12 @@ def _inputs(run: RunContext, name: Name) -> TransformerInputs | TransformerFile:
         section=getattr(config, name),
         seed=config.seed,
         precision=config.trainer["precision"],
-        condition_codes=run.condition.vocabulary(len(run.train.label_names)),
+        condition_codes=condition_codes(config, name, run.condition, len(run.train.label_names)),
         condition_length=run.condition.length,
         video_codes=config.codebook_size,
         window=config.window_of(name),
         key_every=config.key_every,
+        condition_drop=config.condition_drop(name),
     )
 
 
@@ -92,9 +95,16 @@ def _make(inputs: TransformerInputs | TransformerFile, work: Work, name: Name) -
     torch.manual_seed(inputs.seed)
     section = inputs.section
     sizes = (inputs.condition_codes, inputs.condition_length, inputs.video_codes, inputs.window)
-    transformer = build_transformer(name, section.model, *sizes)
+    transformer = build_transformer(name, section.model, *sizes, null=inputs.condition_drop > 0)
     anchors = isinstance(section, InterpolationSection) and section.anchors_in_loss
-    module = TransformerTraining(transformer, *optimization(section.training), name=name, anchors_in_loss=anchors)
+    module = TransformerTraining(
+        transformer,
+        *optimization(section.training),
+        name=name,
+        anchors_in_loss=anchors,
+        condition_drop=inputs.condition_drop,
+        seed=inputs.seed,
+    )
     if work.compile:
         transformer.compile()
     dataset = CodeWindows(codes.train_condition, codes.shards, inputs.key_every, gaps=name == "interpolation")
@@ -118,9 +128,9 @@ def read_transformer(config: Config, folder: Path, name: Name) -> Transformer:
         UserError: the file is damaged.
     """
     weights = read_tensors(folder / MODEL)
-    condition_codes = len(weights["tok_emb.weight"]) - config.codebook_size
+    codes = len(weights["tok_emb.weight"]) - config.codebook_size
     condition_length = weights["pos_emb"].shape[1] - tokens_read(0, config.window_of(name))
-    transformer = transformer_of(config, name, condition_codes, condition_length)
+    transformer = transformer_of(config, name, codes, condition_length)
     transformer.load_state_dict(weights)
     return transformer.eval()
 

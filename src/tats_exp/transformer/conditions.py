@@ -23,9 +23,12 @@ class Condition(ABC):
     Attributes:
         length: c, codes of one condition.
         asks_for_class: whether a video is asked for the class of the window whose condition it has.
+        drop: with what probability a condition is dropped in training, unless `condition_drop` of a transformer says
+            otherwise; above 0 videos can be sampled with guidance.
     """
 
     length: int
+    drop: float = 0.0
     asks_for_class: bool = False
 
     def stages(self) -> tuple[Stage[Any, Any], ...]:

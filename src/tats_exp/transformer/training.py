@@ -6,6 +6,7 @@ Axes: B batch, L codes of a window, c condition codes.
 from typing import TypedDict
 
 import lightning.pytorch as L
+import torch
 from jaxtyping import Int64
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -16,7 +17,11 @@ from tats_exp.data.codes import gaps as cut_gaps
 from tats_exp.data.codes import key_frames
 from tats_exp.transformer.losses import code_nll
 from tats_exp.transformer.transformer import Transformer
+from tats_exp.vqgan.adversaries import random_frames
 from tats_exp.vqgan.training import MakeOptimizer, MakeScheduler, optimizer_and_scheduler
+
+DRAWS = 2**24
+"""Numbers of which one is drawn to decide whether a condition is dropped."""
 
 
 class CodesItem(TypedDict):
@@ -62,6 +67,8 @@ def _key_frames(codes: Int64[Tensor, "N t h w"], key_every: int) -> Int64[Tensor
 class TransformerTraining(L.LightningModule):
     """Next-code prediction, one optimiser step a batch."""
 
+    batches: Tensor
+
     def __init__(
         self,
         transformer: Transformer,
@@ -69,6 +76,8 @@ class TransformerTraining(L.LightningModule):
         scheduler: MakeScheduler | None,
         name: str = "transformer",
         anchors_in_loss: bool = False,
+        condition_drop: float = 0.0,
+        seed: int = 0,
     ) -> None:
         """Take the parts.
 
@@ -78,18 +87,33 @@ class TransformerTraining(L.LightningModule):
             scheduler: called with the optimiser; None keeps the learning rate.
             name: what its loss is logged as, `train/<name>/nll`.
             anchors_in_loss: whether an interpolating transformer also learns its anchors, as the original does.
+            condition_drop: with what probability a window is learned without its condition.
+            seed: of which windows these are.
         """
         super().__init__()
         self.transformer, self.name = transformer, name
         self._learned = slice(None) if anchors_in_loss else transformer.predicted
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
+        self.condition_drop, self.seed = condition_drop, seed
+        if condition_drop:
+            self.register_buffer("batches", torch.tensor(0))  # a resumed training goes on with the draws of the next
 
     def training_step(self, batch: CodesItem, batch_idx: int) -> Tensor:
         """Mean negative log-likelihood of the codes (B, L) that are to be learned, in nats a code."""
-        logits, codes = self.transformer(batch["condition"], batch["codes"]), batch["codes"]
+        condition, codes = self._dropped(batch["condition"]), batch["codes"]
+        logits = self.transformer(condition, codes)
         nll = code_nll(logits[:, self._learned], codes[:, self._learned], self.transformer.condition_codes).mean()
         self.log_dict({f"train/{self.name}/nll": nll.detach()})
         return nll
+
+    def _dropped(self, condition: Int64[Tensor, "B c"]) -> Int64[Tensor, "B c"]:
+        """The conditions of a batch, those that are dropped replaced by the code that stands for none."""
+        null = self.transformer.null_code
+        if not self.condition_drop or null is None:
+            return condition
+        drawn = random_frames(len(condition), DRAWS, self.seed, self.batches)
+        self.batches += 1
+        return condition.masked_fill((drawn < round(self.condition_drop * DRAWS))[:, None], null)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Weight decay for the matrices of linear layers, none for embeddings, norms and biases."""

@@ -54,6 +54,7 @@ class Transformer(nn.Module):
         width: D, a multiple of `heads`.
         mask: who sees whom, see `masks.py`.
         condition_length: c, condition codes per video; 1 for an unconditional model.
+        null: whether the last condition code, C-1, stands for a condition that was dropped.
 
     Raises:
         ValueError: a size below 1, a width that is no multiple of the heads, or a mask that does not fit the window.
@@ -72,11 +73,15 @@ class Transformer(nn.Module):
         width: int,
         mask: Mask = "causal",
         condition_length: int = 1,
+        null: bool = False,
     ) -> None:
         super().__init__()
         self.window: tuple[int, int, int] = (int(window[0]), int(window[1]), int(window[2]))
         _check_sizes(condition_codes, video_codes, self.window, layers, heads, width, condition_length)
         check_mask(mask, self.window)
+        if null and condition_codes < 2:
+            raise ValueError(f"null=true: of condition_codes={condition_codes} none would be left; allowed: 2 or more")
+        self.null_code = condition_codes - 1 if null else None
         self.condition_codes = condition_codes
         self.video_codes = video_codes
         self.condition_length = condition_length
