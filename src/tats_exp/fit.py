@@ -1,9 +1,11 @@
 """The training core that both stages share: a Lightning trainer, resumable to the bit, with one log of its losses."""
 
 import csv
-import pickle
+import logging
 import warnings
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,10 @@ from tats_exp import UserError
 from tats_exp.data.step_sampler import EpochSampler, StepSampler
 from tats_exp.files import atomic
 
+logger = logging.getLogger(__name__)
+
 CHECKPOINT = "last.ckpt"
+DAMAGED = "damaged.ckpt"
 LOSSES = "losses.csv"
 
 Scalars = Callable[[int, dict[str, float]], None]
@@ -56,18 +61,37 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint with `weights_only=True`.
+    """Read a checkpoint with `weights_only=True`, once it has been held against the sums in it.
+
+    torch writes a CRC-32 of every part of the archive that a checkpoint is, and does not look at it when it reads.
 
     Raises:
         UserError: the file is damaged.
+        OSError: there is none, or it may not be read.
     """
     try:
+        with zipfile.ZipFile(path) as archive:
+            if (part := archive.testzip()) is not None:
+                raise ValueError(f"{part} is not what was written")
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as error:
+    except (FileNotFoundError, PermissionError, MemoryError):
+        raise
+    except Exception as error:  # whatever zipfile, torch and unpickling raise over damaged bytes
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"checkpoint {path} cannot be read ({reason}); delete it to train this stage from its start"
-        ) from None
+        raise UserError(f"checkpoint {path} is damaged ({reason})") from None
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step that a checkpoint goes on from: 0 where there is none, or a damaged one, which is put aside."""
+    try:
+        return int(read_checkpoint(checkpoint)["global_step"])
+    except FileNotFoundError:
+        return 0
+    except UserError as error:
+        with suppress(FileNotFoundError):  # of several processes another one was first
+            checkpoint.replace(checkpoint.with_name(DAMAGED))
+        logger.warning("%s; put aside as %s, the training starts from its start", error, DAMAGED)
+        return 0
 
 
 class KeepCheckpoint(L.Callback):
@@ -155,7 +179,7 @@ def fit(
     steps: Steps,
     videos: Sequence[int] | None = None,
 ) -> None:
-    """Train a module in place, going on from the checkpoint in `folder` if there is one.
+    """Train a module in place, going on from the checkpoint in `folder` if there is a whole one.
 
     The batch of step k depends on `seed` and k alone, so that a training which was stopped and resumed equals one
     that was not, to the bit on a CPU.
@@ -173,10 +197,10 @@ def fit(
             drawn from all items.
 
     Raises:
-        UserError: the checkpoint cannot be read, or the batch cannot be shared out evenly among the processes.
+        UserError: the batch cannot be shared out evenly among the processes.
     """
     checkpoint = folder / CHECKPOINT
-    start = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint.exists() else 0
+    start = step_of(checkpoint)
     torch.manual_seed(seed)
     trainer = make_trainer(
         max_steps=budget.steps,
