@@ -104,7 +104,10 @@ def _open_lock(path: Path) -> int:
             raise UserError(f"{path}: a link, and no lock of ours; remove it") from None
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        return os.open(path, os.O_RDONLY | how)
+        try:
+            return os.open(path, os.O_RDONLY | how)
+        except FileNotFoundError:
+            raise error from None
 
 
 def _is_still(held: int, path: Path) -> bool:
