@@ -1,9 +1,9 @@
 """The training core that both stages share: a Lightning trainer, resumable to the bit, with one log of its losses."""
 
 import csv
+import hashlib
 import logging
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT = "last.ckpt"
 DAMAGED = "damaged.ckpt"
+SUMMED = b"SHA-256 "
+SUM_BYTES = len(SUMMED) + 32
+BLOCK = 2**20
 LOSSES = "losses.csv"
 
 Scalars = Callable[[int, dict[str, float]], None]
@@ -45,15 +48,18 @@ class Budget:
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints that are whole or absent, and are read without unpickling objects."""
+    """Checkpoints that are whole or absent, carry their own sum, and are read without unpickling objects."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write to a temporary name, flush to disk, rename."""
-        with atomic(Path(path)) as temporary, temporary.open("wb") as file:
+        with atomic(Path(path)) as temporary, temporary.open("w+b") as file:
             try:
                 torch.save(checkpoint, file)
             except RuntimeError as error:  # torch's word for what went wrong in the file below it, a full disk say
                 raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").digest()
+            file.write(SUMMED + digest)  # at the end: all has been read
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         """Read on the CPU, with `weights_only=True` whatever is asked."""
@@ -61,24 +67,34 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint with `weights_only=True`, once it has been held against the sums in it.
+    """Read a checkpoint with `weights_only=True`, once it has been held against the sum at its end.
 
-    torch writes a CRC-32 of every part of the archive that a checkpoint is, and does not look at it when it reads.
+    An archive may have bytes behind its end; those of older versions have none and are read as they are.
 
     Raises:
         UserError: the file is damaged.
         OSError: there is none, or it may not be read.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            if (part := archive.testzip()) is not None:
-                raise ValueError(f"{part} is not what was written")
+        if not _is_whole(path):
+            raise ValueError("its SHA-256 is not the one that was written")
         return torch.load(path, map_location="cpu", weights_only=True)
     except (FileNotFoundError, PermissionError, MemoryError):
         raise
-    except Exception as error:  # whatever zipfile, torch and unpickling raise over damaged bytes
+    except Exception as error:  # whatever torch and unpickling raise over damaged bytes
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"checkpoint {path} is damaged ({reason})") from None
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a checkpoint is as it was written, as far as it carries a sum."""
+    left, digest = path.stat().st_size - SUM_BYTES, hashlib.sha256()
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(left, BLOCK))):
+            digest.update(block)
+            left -= len(block)
+        end = file.read()
+    return not end.startswith(SUMMED) or end == SUMMED + digest.digest()
 
 
 def step_of(checkpoint: Path) -> int:
