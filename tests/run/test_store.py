@@ -179,6 +179,33 @@ def test_what_was_made_from_another_content_is_made_again_by_another_run_too(tmp
     assert not made(tmp_path, codes="other codes")[1].reused
 
 
+def test_what_was_begun_from_another_content_is_not_gone_on_with(tmp_path: Path) -> None:
+    def half(folder: Path) -> None:
+        (folder / "last.ckpt").write_text("half")
+        raise RuntimeError
+
+    first = Store(tmp_path).stage("vqgan", 1, INPUTS, write("weights"))
+    for vqgan, there in (("weights", True), ("other weights", False)):
+        store = Store(tmp_path)
+        store.stage("vqgan", 1, INPUTS, write(vqgan))
+        with pytest.raises(RuntimeError):
+            store.stage("codes", 1, {"vqgan": first.key}, half, {first.key})
+        flipped(first.path / "result.txt")
+        store = Store(tmp_path)
+        store.stage("vqgan", 1, INPUTS, write(vqgan if there else "third weights"))
+        seen = []
+        with pytest.raises(RuntimeError):
+            store.stage(
+                "codes",
+                1,
+                {"vqgan": first.key},
+                lambda folder, seen=seen: seen.append((folder / "last.ckpt").exists()) or half(folder),
+                {first.key},
+            )
+        assert seen == [there]
+        flipped(first.path / "result.txt")
+
+
 @pytest.mark.parametrize("harm", ["cut", "gone", "stage.json"])
 def test_every_kind_of_damage_is_seen(tmp_path: Path, harm: str) -> None:
     first, _ = made(tmp_path, "weights", "codes")

@@ -68,6 +68,9 @@ def make_together(stage: Stage[Any, Any], run: RunContext, folder: Path, progres
         if error is not None:
             raise error from None
         raise RuntimeError(str(failed)) from None
+    finally:
+        for process in running.processes:  # they would go on where this one was stopped, and it would wait for them
+            process.kill()
     listen(timeout=0.5)
 
 

@@ -130,15 +130,11 @@ class Store:
                 raise self._unwritable(error, line) from error
             logger.warning("%s; put aside as %s, the stage is made again", line, aside.name)
             return False
-        others = [key for key, content in read_record(folder).made_from.items() if earlier.get(key, content) != content]
-        if others:
-            changed = ", ".join(others)
-            logger.warning("%s was made from what has changed since (%s); it is made again", folder, changed)
-        return not others
+        return not _has_changed(folder, earlier)
 
     def _make(self, name: str, folder: Path, record: StageRecord, make: Callable[[Path], None]) -> None:
         partial = folder.with_name(f"{folder.name}.partial")
-        if partial.is_dir() and self._is_stale(name, partial):
+        if partial.is_dir() and (self._is_stale(name, partial) or _has_changed(partial, record.made_from)):
             shutil.rmtree(partial)
         try:
             partial.mkdir(exist_ok=True)
@@ -147,6 +143,7 @@ class Store:
             raise self._unwritable(error, f"{name}/{folder.name} is to be made") from error
         self._share(partial)
         _tidy(partial)
+        record.write(partial)  # for who goes on with it
         begun = time.time()
         make(partial)
         _tidy(partial)
@@ -196,6 +193,20 @@ def put_aside(folder: Path) -> Path:
         if not aside.exists():
             return folder.rename(aside)
     raise FileExistsError(f"a thousand damaged folders {folder} are there already")
+
+
+def _has_changed(folder: Path, earlier: dict[str, str]) -> bool:
+    """Whether a folder was made, or begun, from something else than the earlier stages hold now, by their keys."""
+    try:
+        noted = read_record(folder).made_from
+    except UserError as error:  # of a folder that was begun, which nothing else vouches for
+        logger.warning("%s: %s; it is made again", folder, error)
+        return True
+    others = [key for key, content in noted.items() if earlier.get(key, content) != content]
+    if others:
+        changed = ", ".join(others)
+        logger.warning("%s was made from what has changed since (%s); it is made again", folder, changed)
+    return bool(others)
 
 
 def _tidy(partial: Path) -> None:
