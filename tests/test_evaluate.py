@@ -273,7 +273,8 @@ def test_another_classifier_is_asked_for_opinions_and_named(folders: Path, tmp_p
     torch.jit.script(Brightness()).save(str(tmp_path / "c3d.pt"))
     classifier = (
         "{_target_: tats_exp.features.torchscript.TorchScriptClassifier, "
-        f"path: {tmp_path}/c3d.pt, name: c3d, size: 8, value_range: [-0.5, 0.5]}}"
+        f"path: {tmp_path}/c3d.pt, name: c3d, size: 8, value_range: [-0.5, 0.5], "
+        "trust_torchscript: true}"
     )
     options = (*QUICK, f"metrics.classifier={classifier}")
     assert main([f"real={folders / 'real'}", f"generated={folders / 'same'}", "out=out", *options]) == 0

@@ -89,7 +89,7 @@ def test_a_classifier_is_known_the_same_way(tmp_path: Path, monkeypatch: pytest.
 
     def with_classifier(name: str, size: int = 8) -> dict[str, str]:
         node = f"_target_: tats_exp.features.torchscript.TorchScriptClassifier, path: {tmp_path / name}"
-        node = f"{{{node}, name: dark, size: {size}, value_range: [-0.5, 0.5]}}"
+        node = f"{{{node}, name: dark, size: {size}, value_range: [-0.5, 0.5], trust_torchscript: true}}"
         return keys(tmp_path, monkeypatch, f"metrics.classifier={node}")
 
     torch.jit.script(Dark()).save(str(tmp_path / "here.pt"))

@@ -46,6 +46,7 @@ QUICK = {"scale": "smoke", "logger": "csv", "trainer": "cpu"}
 WORLD = ("data.train_videos=128", "data.test_videos=32")
 SMALL = ("threads=1", "vqgan.training.steps=6", "transformer.training.steps=4", "metrics.resamples=10")
 FEW = ("eval_videos=2", "reference_videos=2", "metrics.videos=2", "metrics.reference_videos=2")
+TRUSTED = ("metrics.network.trust_torchscript=true",)
 RESERVED = {"reserve_training": 32, "reserve_encoding": 16}  # what padding=real needs: all runs draw from one index
 
 OPTIONS = sorted(
@@ -68,8 +69,8 @@ WITH = {
     ("data", "taichi"): ("data.root={taichi}", "data.frame_stride=3", "eval_videos=2", "reference_videos=4"),
     ("data", "atari"): ("data.train_videos=6", "data.test_videos=4", "data.frames=96"),
     ("metrics", "i3d"): ("metrics.network.weights={i3d}", *FEW),
-    ("metrics", "tats"): ("metrics.network.weights={detector}", *FEW, "metrics.repeats=2"),
-    ("metrics", "stylegan_v"): ("metrics.network.weights={detector}", *FEW),
+    ("metrics", "tats"): ("metrics.network.weights={detector}", *TRUSTED, *FEW, "metrics.repeats=2"),
+    ("metrics", "stylegan_v"): ("metrics.network.weights={detector}", *TRUSTED, *FEW),
     ("perceptual", "i3d_early"): ("vqgan.training.perceptual.weights={i3d}",),
     ("perceptual", "vgg16_l1"): ("vqgan.training.perceptual.weights={vgg}",),
     ("perceptual", "lpips"): ("vqgan.training.perceptual.weights={vgg}", "vqgan.training.perceptual.heads={heads}"),

@@ -56,6 +56,8 @@ def main() -> None:
             difference = np.mean(slopes[one]) - np.mean(slopes[other])
             kept.append([key, one, other, *told(test, difference, len(slopes[one]))])
         axis.set(xscale="log", xlabel="steps of the transformer", ylabel=label)
+        axis.set_xticks([float(step) for step in every_step], labels=list(every_step), minor=False)
+        axis.minorticks_off()
     axes[0].legend(frameon=False)
     (HERE / "figures").mkdir(exist_ok=True)
     figure.savefig(HERE / "figures" / "trend.png", dpi=110)

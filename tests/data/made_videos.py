@@ -23,7 +23,11 @@ def frames_of(length, height=20, width=34, seed=0):
 
 
 def write_video(path, codec, frames, format="yuv420p", **options):
-    """Encode (T, H, W, 3) uint8 with one of ffmpeg's encoders; `libx264rgb`, `rgb24`, qp="0" loses nothing."""
+    """Encode (T, H, W, 3) uint8 with one of ffmpeg's encoders; `libx264rgb`, `rgb24`, qp="0" loses nothing.
+
+    A fourth channel is alpha.
+    """
+    given = "rgb24" if frames.shape[-1] == 3 else "rgba"
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=8, options=options)
@@ -31,7 +35,7 @@ def write_video(path, codec, frames, format="yuv420p", **options):
         stream.pix_fmt = format
         stream.codec_context.thread_count = 1
         for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=given)))
         container.mux(stream.encode(None))
 
 
@@ -78,6 +82,35 @@ def write_cut(path, source, start):
                 packet.pts, packet.dts = packet.pts - offset, packet.dts - offset
                 packet.stream = copied
                 cut.mux(packet)
+
+
+def write_at_times(path, source, times):
+    """Copy the packets of a file without B-frames, each to be shown at a time of its own, in eighths of a second."""
+    with av.open(str(source)) as even, av.open(str(path), "w") as uneven:
+        video = even.streams.video[0]
+        copied = uneven.add_stream_from_template(video)
+        packets = [packet for packet in even.demux(video) if packet.size]
+        for packet, time in zip(packets, times, strict=True):
+            packet.pts = packet.dts = round(time / 8 / packet.time_base)
+            packet.stream = copied
+            uneven.mux(packet)
+
+
+def write_sound(path, codec):
+    """A tenth of a second of silence, and no video."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=48000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.int16), format="s16", layout="mono")
+        frame.rate = 48000
+        for piece in av.AudioResampler(stream.format, "mono", 48000, stream.frame_size or None).resample(frame):
+            container.mux(stream.encode(piece))
+        container.mux(stream.encode(None))
+
+
+def from_the_start(path):
+    """What PyAV alone gives, from the first frame to the last."""
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
 def write_packed(path, frames):

@@ -9,6 +9,7 @@ import pytest
 from tats_exp import UserError
 from tats_exp.data import array_reader
 from tats_exp.data.array_reader import ArrayReader
+from tats_exp.data.judging import judged
 from tats_exp.data.limits import Limits
 from tests.data.made_videos import frames_of, write_array
 
@@ -223,6 +224,24 @@ def test_a_list_of_members_is_held_against_the_file(tmp_path):
     claims(path, member + 20, "<I", 2**24)
     claims(path, member + 24, "<I", 2**24)
     assert "reaches over what follows it" in refusal(path)
+
+
+def test_an_archive_whose_content_does_not_have_its_checksum_is_refused(tmp_path):
+    """Neither a picture nor the shape of the array tells that a bit of it is another one; its archive does."""
+    np.savez(tmp_path / "a.npz", np.arange(3), frames_of(4))
+    judged(tmp_path / "a.npz")
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.npz: damaged, arr_1\.npy in it does not have its checksum$"):
+        judged(tmp_path / "a.npz")
+
+
+def test_a_member_with_two_names_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", frames_of(4))
+    content = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(content.replace(b"arr_0.npy", b"arr_9.npy", 1))
+    assert "arr_0.npy has two names in it" in refusal(tmp_path / "a.npz")
 
 
 def test_more_members_than_a_video_needs_and_two_of_one_name_are_refused(tmp_path):

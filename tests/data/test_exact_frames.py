@@ -4,7 +4,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from torch.utils.data import DataLoader
@@ -17,7 +16,7 @@ from tats_exp.data.resizing import crop_and_resize
 from tats_exp.data.video_decoding import VideoFileReader
 from tats_exp.data.video_files import VideoFiles
 from tats_exp.data.video_readers import open_reader
-from tests.data.made_videos import frames_of, write_video
+from tests.data.made_videos import frames_of, from_the_start, write_video
 from tests.data.matrix import CUT, HEIGHT, KINDS, WIDTH, write_matrix
 
 NAMES = [f"{kind} {suffix}" for kind, (_, _, suffixes) in KINDS.items() for suffix in suffixes]
@@ -27,12 +26,6 @@ NAMES += ["mpeg4, packed B-frames .avi"]
 clips_folder = pytest.mark.skipif(
     "TATS_EXP_CLIPS" not in os.environ, reason="TATS_EXP_CLIPS does not name the folder of real clips"
 )
-
-
-def from_the_start(path):
-    """What PyAV alone gives, from the first frame to the last."""
-    with av.open(str(path)) as container:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
 @pytest.fixture(scope="module")

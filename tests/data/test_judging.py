@@ -15,6 +15,7 @@ import numpy as np
 import PIL
 import pytest
 
+from tats_exp import UserError
 from tats_exp.data import decoder, frame_index, judge, judges, judging
 from tats_exp.data.decoder import FrameConverter
 from tats_exp.data.judging import judge_all, judged
@@ -93,6 +94,28 @@ def test_a_packet_damaged_anywhere_is_found_every_time(tmp_path, monkeypatch, da
         monkeypatch.setattr(judging, "_known", {})
         with pytest.raises(ValueError, match=rf"a\.avi: damaged, frame {damaged} cannot be decoded"):
             judged(path)
+
+
+def test_a_packet_damaged_in_one_bit_gives_the_same_frames_from_the_start_every_time(tmp_path):
+    """What such a frame leaves undecoded shows what was in its memory before, and that is another frame."""
+    path = tmp_path / "a.avi"
+    write_video(path, "mjpeg", frames_of(6, 48, 64), "yuvj420p")
+    whole = path.read_bytes()
+    first, last = [at for at in range(len(whole) - 2) if whole[at : at + 3] == b"\xff\xd8\xff"][2:4]
+    accepted = 0
+    for place in range(first + 700, last - 8, 21):
+        content = bytearray(whole)
+        content[place] ^= 1
+        path.write_bytes(content)
+        try:
+            index, _, _ = frame_index.index_frames(path, Limits(), lambda: None)
+        except UserError:
+            continue
+        converter = FrameConverter()
+        with decoder.opened(path) as (container, stream):
+            assert [converter.check(frame) for frame in container.decode(stream)] == index.checks.tolist()
+        accepted += 1
+    assert accepted > 20
 
 
 def test_refusals_are_remembered_too(tmp_path, no_child, monkeypatch):

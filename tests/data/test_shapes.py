@@ -3,7 +3,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from tats_exp.data.shapes import COLOURS, LABEL_NAMES, LAWS, PALETTES, SHAPES, Shapes
+from tats_exp.data.shapes import Shapes
+from tats_exp.data.shapes_scene import COLOURS, LABEL_NAMES, LAWS, PALETTES, SHAPES
 
 GROUNDS = ("plain", "palettes", "textures")
 

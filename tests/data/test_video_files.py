@@ -193,7 +193,7 @@ def test_a_fingerprint_is_made_of_paths_sizes_contents_and_the_decoder(tmp_path)
     for split in ("train", "test"):
         write(tmp_path / split / "cats" / "a.mp4", 4)
     content = (tmp_path / "train" / "cats" / "a.mp4").read_bytes()
-    file = ["train/cats/a.mp4", len(content), hashlib.sha256(content).hexdigest(), DECODER, 0, []]
+    file = ["train/cats/a.mp4", len(content), hashlib.sha256(content).hexdigest(), DECODER, 0]
     made_by = ["files", VERSION, 16, 1, CROP_AND_RESIZE, ["cats"], [file]]
     fingerprint = VideoFiles(tmp_path, resolution=16).split("train").fingerprint()
     assert fingerprint == hashlib.sha256(json.dumps(made_by).encode()).hexdigest()

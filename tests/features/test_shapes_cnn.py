@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tats_exp import UserError
-from tats_exp.data.shapes import LABEL_NAMES, Shapes
+from tats_exp.data.shapes import Shapes
+from tats_exp.data.shapes_scene import LABEL_NAMES
 from tats_exp.features.shapes_cnn import WEIGHTS, ShapesCNN
 
 

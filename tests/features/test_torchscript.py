@@ -3,6 +3,7 @@
 import hashlib
 import os
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from tats_exp import UserError
 from tats_exp.features import I3D
 from tats_exp.features.i3d_weights import MOST_COMPRESSED, is_torchscript
 from tats_exp.features.torchscript import TorchScriptClassifier, TorchScriptI3D
+
+trusted = partial(TorchScriptClassifier, trust_torchscript=True)
 
 
 class Detector(nn.Module):
@@ -42,7 +45,7 @@ def archive(module: nn.Module, path: Path) -> Path:
 
 def test_the_detector_is_called_as_its_authors_call_it(tmp_path: Path) -> None:
     path = archive(Detector(), tmp_path / "i3d_torchscript.pt")
-    network = I3D.pretrained(path)
+    network = I3D.pretrained(path, trust_torchscript=True)
     assert isinstance(network, TorchScriptI3D) and network.name == "i3d" and network.precision == "fp32"
     assert network.checksum == hashlib.sha256(path.read_bytes()).hexdigest()
     video = random_clips(5, frames=16)
@@ -55,7 +58,7 @@ def test_the_detector_is_called_as_its_authors_call_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout, sizes", [("BCTHW", [3, 9, 8, 8]), ("BTCHW", [9, 3, 8, 8]), ("BTHWC", [9, 8, 8, 3])])
 def test_a_classifier_gets_its_axes_size_and_range(tmp_path: Path, layout: str, sizes: list[int]) -> None:
     path = archive(Corner(), tmp_path / "c3d.pt")
-    network = TorchScriptClassifier(path, "c3d", 8, (-1.0, 3.0), layout)
+    network = trusted(path, "c3d", 8, (-1.0, 3.0), layout)
     video = torch.zeros(2, 9, 40, 40, 3, dtype=torch.uint8)
     video[1] = 255
     logits = network(video)
@@ -63,12 +66,12 @@ def test_a_classifier_gets_its_axes_size_and_range(tmp_path: Path, layout: str, 
     assert logits[:, 4:].tolist() == [[-1, -1], [3, 3]]
     assert network.name == "c3d" and len(network.checksum) == 64
     for other in ((9, (-1.0, 3.0), layout), (8, (0.0, 3.0), layout)):
-        assert TorchScriptClassifier(path, "c3d", *other).checksum != network.checksum, "asked otherwise, it is another"
-    assert TorchScriptClassifier(path, "c3d", 8, [-1.0, 3.0], layout).checksum == network.checksum
+        assert trusted(path, "c3d", *other).checksum != network.checksum, "asked otherwise, it is another"
+    assert trusted(path, "c3d", 8, [-1.0, 3.0], layout).checksum == network.checksum
 
 
 def test_without_a_size_frames_stay_as_they_are(tmp_path: Path) -> None:
-    network = TorchScriptClassifier(archive(Corner(), tmp_path / "c3d.pt"), "c3d", None, (0.0, 1.0))
+    network = trusted(archive(Corner(), tmp_path / "c3d.pt"), "c3d", None, (0.0, 1.0))
     assert network(random_clips(1, side=24))[0, :4].tolist() == [3, 9, 24, 24]
 
 
@@ -83,11 +86,11 @@ def test_what_an_archive_claims_is_held_against_the_file(tmp_path: Path) -> None
     path = archive(Corner(), tmp_path / "c3d.pt")
     other = tmp_path / os.fsdecode(b"caf\xe9.pt")
     other.write_bytes(path.read_bytes())
-    assert TorchScriptClassifier(other, "c3d", None, (0.0, 1.0))(random_clips(1)).shape == (1, 6)
+    assert trusted(other, "c3d", None, (0.0, 1.0))(random_clips(1)).shape == (1, 6)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
         file.writestr("c3d/code/bomb.py", b" " * (MOST_COMPRESSED + 1))
     with pytest.raises(UserError, match=r"c3d\.pt: not a TorchScript archive, or damaged") as error:
-        TorchScriptClassifier(path, "c3d", 8, (0.0, 1.0))
+        trusted(path, "c3d", 8, (0.0, 1.0))
     assert "is compressed" in str(error.value.__cause__) and not is_torchscript(path)
 
 
@@ -96,18 +99,35 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.pt"
     damaged.write_bytes(path.read_bytes()[:200])
     wrong = {
-        "no such file": lambda: TorchScriptClassifier(tmp_path / "gone.pt", "c3d", 8, (0.0, 1.0)),
-        "not a TorchScript archive": lambda: TorchScriptClassifier(damaged, "c3d", 8, (0.0, 1.0)),
-        "layout must be one of": lambda: TorchScriptClassifier(path, "c3d", 8, (0.0, 1.0), "TBCHW"),
-        "size must be": lambda: TorchScriptClassifier(path, "c3d", 0, (0.0, 1.0)),
-        "value_range must go": lambda: TorchScriptClassifier(path, "c3d", 8, (1.0, 0.0)),
-        "cannot be called": lambda: TorchScriptI3D(path)(random_clips(1)),
-        "takes precision=fp32": lambda: I3D.pretrained(path, precision="bf16"),
-        "one row of logits": lambda: TorchScriptClassifier(
-            archive(nn.Flatten(0), tmp_path / "flat.pt"), "flat", 8, (0.0, 1.0)
-        )(random_clips(1)),
+        "no such file": lambda: trusted(tmp_path / "gone.pt", "c3d", 8, (0.0, 1.0)),
+        "not a TorchScript archive": lambda: trusted(damaged, "c3d", 8, (0.0, 1.0)),
+        "layout must be one of": lambda: trusted(path, "c3d", 8, (0.0, 1.0), "TBCHW"),
+        "size must be": lambda: trusted(path, "c3d", 0, (0.0, 1.0)),
+        "value_range must go": lambda: trusted(path, "c3d", 8, (1.0, 0.0)),
+        "cannot be called": lambda: TorchScriptI3D(path, trust_torchscript=True)(random_clips(1)),
+        "takes precision=fp32": lambda: I3D.pretrained(path, precision="bf16", trust_torchscript=True),
+        "one row of logits": lambda: trusted(archive(nn.Flatten(0), tmp_path / "flat.pt"), "flat", 8, (0.0, 1.0))(
+            random_clips(1)
+        ),
     }
     for said, call in wrong.items():
         with pytest.raises(ValueError, match=said) as refused:
             call()
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["c3d.pt", "i3d_pretrained_400.pt", "weights.safetensors"])
+def test_an_archive_runs_only_where_that_was_allowed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its name says: what it is shows in the file."""
+    path = archive(Detector(), tmp_path / name)
+    monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("it was loaded"))
+    for load in (
+        lambda: TorchScriptClassifier(path, "c3d", 8, (0.0, 1.0)),
+        lambda: TorchScriptI3D(path),
+        lambda: I3D.pretrained(path),
+    ):
+        with pytest.raises(UserError, match=r"is a program, .* trust_torchscript=true") as error:
+            load()
+        assert "\n" not in str(error.value)

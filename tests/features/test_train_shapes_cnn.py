@@ -3,7 +3,7 @@ from typing import get_args
 import pytest
 import torch
 
-from tats_exp.data.shapes import Grounds
+from tats_exp.data.shapes_scene import Grounds
 from tats_exp.features import train_shapes_cnn
 from tats_exp.features.shapes_cnn import ShapesCNN
 from tats_exp.features.train_shapes_cnn import TEST_SEED, TRAIN_SEED, accuracy, draw_batch, save, train

@@ -10,8 +10,8 @@ Node = dict[str, Any]
 """A section with `_target_`, checked against the parameters of its target."""
 
 HOUSEKEEPING = {"log_every", "checkpoint_every"}
-NO_MEANING = {"weights", "heads", "path", "compile"}
-"""Keys of a network that say where its weights lie (what they are, its checksum says) or how it is run."""
+NO_MEANING = {"weights", "heads", "path", "compile", "trust_torchscript"}
+"""Keys of a network that say where its weights lie (what they are, its checksum says), how and whether it may run."""
 
 
 def identity(node: Node, checksum: str) -> Node:

@@ -89,9 +89,9 @@ def _check_key(path: str, node: Node, key: str, names: list[str], hints: dict[st
     value = node[key]
     if key not in names:
         raise UserError(f"{path}.{key}: unknown key; {allowed(key, names)}")
-    if isinstance(value, dict) and "_target_" in value and not (key in hints and _is_plain(hints[key])):
-        check_target(f"{path}.{key}", value, _class_of(hints.get(key)))
-    elif key in hints and _is_plain(hints[key]):
+    if not (key in hints and _is_plain(hints[key])):
+        _check_inside(f"{path}.{key}", value, hints.get(key))
+    if key in hints and _is_plain(hints[key]):
         try:
             taken = TypeAdapter(hints[key]).validate_python(value)
             if type(taken) is float:  # 1 and 1.0 are one value, and one key in the store
@@ -100,6 +100,20 @@ def _check_key(path: str, node: Node, key: str, names: list[str], hints: dict[st
             raise UserError(f"{path}.{key}={value!r}: {error.errors()[0]['msg']}") from None
     elif value is None and key in hints and not _takes_none(hints[key]):
         raise UserError(f"{path}.{key}=null: it has to be given")
+
+
+def _check_inside(path: str, value: object, hint: Any) -> None:
+    """Hold every section with a target in a value against that, which must be of the class that the hint names."""
+    if isinstance(value, dict) and "_target_" in value:
+        kind = _class_of(hint)
+        if kind is None:
+            raise UserError(f"{path}._target_={value['_target_']}: no class can be built here; allowed: a plain value")
+        check_target(path, value, kind)
+    elif isinstance(value, dict | list):
+        within = typing.get_args(hint)[-1:] if typing.get_origin(hint) is not None else ()
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in items:
+            _check_inside(f"{path}.{key}", inner, within[0] if within else None)
 
 
 def _innermost(error: BaseException) -> str:
@@ -114,7 +128,7 @@ def _class_of(hint: Any) -> type | None:
     union = typing.get_origin(hint) in (typing.Union, UnionType)
     found = [arg for arg in (typing.get_args(hint) if union else (hint,)) if arg is not type(None)]
     nominal = len(found) == 1 and inspect.isclass(found[0]) and not getattr(found[0], "_is_protocol", False)
-    return found[0] if nominal else None
+    return found[0] if nominal and found[0] not in (object, type, dict, list, tuple, set) else None
 
 
 def _is_plain(hint: Any) -> bool:

@@ -17,7 +17,7 @@ DIRECTORY = 2**20
 """Bytes that an archive's list of members may take: some 10,000 of them."""
 LOCAL_HEADER, END_RECORD = 30, 22
 """Bytes of the record before a member's content, and of the last one of an archive, without comments."""
-ENCRYPTED = 0x1
+ENCRYPTED, UTF8 = 0x1, 0x800
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,13 @@ class Member:
         name: in the archive.
         start: where its content begins in the file, in bytes.
         size: of its content, in bytes of the file.
+        check: CRC-32 that the archive tells of its content, before it was compressed.
     """
 
     name: str
     start: int
     size: int
+    check: int
 
 
 class _Frugal:
@@ -90,8 +92,12 @@ def _member(file: BinaryIO, path: Path, info: zipfile.ZipInfo) -> Member:
     magic, flags, method, name, extra = struct.unpack("<4s2xHH16xHH", header)
     if magic != b"PK\x03\x04":
         raise zipfile.BadZipFile(f"{info.filename} does not lie where it says")
+    encoding = "utf-8" if info.flag_bits & UTF8 else "cp437"
+    if read_at(file, path, info.header_offset + LOCAL_HEADER, name).decode(encoding, "replace") != info.orig_filename:
+        raise zipfile.BadZipFile(f"{info.filename} has two names in it")
     if (flags | info.flag_bits) & ENCRYPTED:
         raise zipfile.BadZipFile(f"{info.filename} in it is encrypted")
     if method != info.compress_type or (method == zipfile.ZIP_STORED and info.file_size != info.compress_size):
         raise zipfile.BadZipFile(f"{info.filename} is stored in two ways or sizes")
-    return Member(info.filename, info.header_offset + LOCAL_HEADER + name + extra, info.compress_size)
+    start = info.header_offset + LOCAL_HEADER + name + extra
+    return Member(info.filename, start, info.compress_size, info.CRC)

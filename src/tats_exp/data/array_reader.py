@@ -4,6 +4,8 @@ Axes: N videos of an array, T frames, H W pixels, C = 3 colour channels (a singl
 """
 
 import math
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from tats_exp import UserError
 from tats_exp.data.limits import DEFAULT, Limits
-from tats_exp.data.regular_file import fill_from, require_frames, state_of
+from tats_exp.data.regular_file import fill_from, read_at, require_frames, state_of
 from tats_exp.data.stored_array import map_array
 
 ARRAYS = (".npy", ".npz")
@@ -22,7 +24,7 @@ SLACK = 1e-4
 """By how much a float may leave [0, 1]: filters that resize do so by their rounding."""
 
 BLOCK = 2**22
-"""Bytes of an array in Fortran order that are read at once: a frame of it lies all over the file."""
+"""Bytes of an array that are read at once for a checksum, or in Fortran order: a frame then lies all over the file."""
 
 
 class ArrayReader:
@@ -90,6 +92,26 @@ class ArrayReader:
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read ({error.strerror})") from error
         return frames
+
+    def require_undamaged(self, beat: Callable[[], None]) -> None:
+        """Hold the array of an archive against the checksum that is kept beside it.
+
+        Args:
+            beat: called for every block that is read.
+
+        Raises:
+            UserError: its content is another one; one line that names the file.
+        """
+        member, check = self._array.member, 0
+        if member is None:
+            return
+        with self.path.open("rb") as file:
+            for offset in range(0, member.size, BLOCK):
+                block = read_at(file, self.path, member.start + offset, min(BLOCK, member.size - offset))
+                check = zlib.crc32(block, check)
+                beat()
+        if check != member.check:
+            raise UserError(f"{self.path}: damaged, {member.name} in it does not have its checksum")
 
     def _read_whole(self, file: BinaryIO, indices: range, frames: NDArray[np.uint8]) -> None:
         """Frames that lie in one piece each."""

@@ -60,6 +60,8 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
             container = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except MemoryError:
         raise
+    except PermissionError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
     except (av.error.FFmpegError, ValueError) as error:
         raise UserError(f"{path}: cannot be opened as a video") from error
     with container:

@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from tats_exp import UserError
+from tats_exp import UserError, printable
 from tats_exp.data import judging
 from tats_exp.data.audio import read_audio
 from tats_exp.data.decoder import opened
 from tats_exp.data.judge import Verdict
 from tats_exp.data.limits import DEFAULT, Limits
 from tats_exp.data.listing import ONE_CLASS, Listed, Listing, named
+from tats_exp.data.regular_file import entering_folders
 from tats_exp.data.resizing import RESIZED, VERSION, Crop, chunks, crop_and_resize
 from tats_exp.data.video_decoding import VideoFileReader
 from tats_exp.data.video_readers import open_reader
@@ -102,15 +103,13 @@ class FileVideos(Videos):
         return read_audio(path, float(times[first]), period * frames * self.frame_stride)
 
     def fingerprint(self) -> str:
-        """SHA-256 of each video's relative path, size and content, class and captions, and of what is done to frames.
+        """SHA-256 of each video's relative path, size, content and class, and of what is done to frames.
 
-        Sound of a file beside a video is no part of it: what learns from sound has to look at that itself.
+        Captions and sound are no part of it: what learns from them has to look at them itself.
         """
         files = [
-            [name, verdict.bytes, verdict.sha256, verdict.decoder, label, captions]
-            for name, verdict, label, captions in zip(
-                self.names, self.verdicts, self.labels, self.captions, strict=True
-            )
+            [name, verdict.bytes, verdict.sha256, verdict.decoder, label]
+            for name, verdict, label in zip(self.names, self.verdicts, self.labels, strict=True)
         ]
         made_by = ["files", VERSION, self.resolution, self.frame_stride, self.resize, self.label_names, files]
         return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
@@ -195,16 +194,19 @@ class FileSource(VideoSource):
             limits: budgets that what a file claims is held against.
 
         Raises:
-            UserError: there is no such folder, it is not laid out as it should be, or a number is below 1.
+            UserError: there is no such folder, it cannot be entered or is not laid out as it should be, or a number is
+                below 1.
         """
         for name, value in {"resolution": resolution, "frame_stride": frame_stride}.items():
             if value < 1:
                 raise UserError(f"data.{name} must be at least 1, got {value}")
         self.root, self.seed, self.limits, self.crop, self.complete = Path(root), seed, limits, crop, complete
         self.resolution, self.frame_stride = resolution, frame_stride
-        if not self.root.is_dir():
-            raise UserError(f"data.root={root}: no such folder")
-        if lacking := [name for name in self.inside if not (self.root / name).is_dir()]:
+        with entering_folders():
+            if not self.root.is_dir():
+                raise UserError(f"data.root={root}: no such folder")
+            lacking = [name for name in self.inside if not (self.root / name).is_dir()]
+        if lacking:
             raise UserError(f"data.root={root}: has no folder {lacking[0]}; it must hold {' and '.join(self.inside)}")
         self._left_out: dict[Split, list[str]] = {}
 
@@ -230,20 +232,23 @@ class FileSource(VideoSource):
         What is left out, and what is missing of the whole data set, is named and counted in the log.
 
         Raises:
-            UserError: no video is left, or one of the sweep's list is no longer readable and its verdict was not kept.
+            UserError: no video is left, a folder cannot be entered, or a video of the sweep's list is no longer
+                readable and its verdict was not kept.
         """
         known_as = f"{type(self).__qualname__} {self.root.absolute()} {self.variant}"
-        label_names = judging.handed(f"{known_as} classes") or self.list_classes()
+        with entering_folders():
+            label_names = judging.handed(f"{known_as} classes") or self.list_classes()
         judging.plan_with(f"{known_as} classes", label_names)
         key = f"{known_as} {name} {self.limits}"
         planned = judging.handed(key)
         if planned is None:
-            listing = in_known_classes(self.list_split(name), label_names)
+            with entering_folders():
+                listing = in_known_classes(self.list_split(name), label_names)
         else:
             listing = Listing("the list of the sweep", [Listed.from_json(line, self.root) for line in planned])
         videos, unreadable = self._judged(name, listing.videos, planned is not None)
         missing = self._missing(name, listing, len(videos))
-        self._left_out[name] = [*missing, *listing.left_out, *unreadable]
+        self._left_out[name] = [printable(line) for line in (*missing, *listing.left_out, *unreadable)]
         self._tell(name, listing, missing, unreadable)
         tell_of_concealed({video.path: verdict for video, verdict in videos})
         judging.plan_with(key, [video.as_json(self.root) for video, _ in videos])
@@ -292,9 +297,9 @@ class FileSource(VideoSource):
             UserError: that was everything.
         """
         for line in missing:
-            logger.warning("%s", line)
+            logger.warning("%s", printable(line))
         for line in [*listing.left_out, *unreadable]:
-            logger.warning("left out %s", line)
+            logger.warning("left out %s", printable(line))
         if unreadable:
             logger.warning("left out %d of %d videos of %s as unreadable", len(unreadable), len(listing.videos), name)
         if len(unreadable) == len(listing.videos):
@@ -315,4 +320,4 @@ def tell_of_concealed(videos: dict[Path, Verdict]) -> None:
     """Log which videos have frames that their decoder calls damaged, and patches from their neighbours."""
     for path, verdict in videos.items():
         if verdict.frames is not None and verdict.frames.concealed:
-            logger.warning("%s: the decoder patches %d damaged frames", path, verdict.frames.concealed)
+            logger.warning("%s: the decoder patches %d damaged frames", printable(path), verdict.frames.concealed)

@@ -118,8 +118,9 @@ def index_frames(path: Path, limits: Limits, beat: Beat) -> tuple[FrameIndex, tu
             if isinstance(error, (UserError, MemoryError)):
                 raise
             raise UserError(f"{path}: damaged, frame {len(seen.checks)} cannot be decoded") from error
-        index = seen.index()
-        return _with_starts(path, index, seen, beat), seen.turned_size(), context.codec.canonical_name
+        codec = context.codec.canonical_name
+    index = _with_turn_and_starts(path, seen, beat)
+    return index, seen.turned_size(index.turn), codec
 
 
 class _Seen:
@@ -133,7 +134,7 @@ class _Seen:
         self.delays: list[int] = []
         self.decoding_times: dict[int, int] = {}
         self.size: tuple[int, int] | None = None
-        self.turn = self.concealed = 0
+        self.concealed = 0
 
     def packet(self, packet: av.Packet) -> None:
         """Note at which time a packet can be sought."""
@@ -145,7 +146,7 @@ class _Seen:
         size = (frame.height, frame.width)
         if self.size is None:
             self.limits.check_frame(self.path, *size)
-            self.size, self.turn = size, turn_of(self.path, frame)
+            self.size = size
         if size != self.size:
             first, other = (f"{height}x{width}" for height, width in (self.size, size))
             raise UserError(
@@ -160,7 +161,7 @@ class _Seen:
         self.limits.check_length(self.path, len(self.checks))
 
     def index(self) -> FrameIndex:
-        """The index, as yet without places to begin at."""
+        """The index, as yet without the turn, and places to begin at."""
         if not self.checks:
             raise UserError(f"{self.path}: holds no frame")
         known = [time for time in self.times if time is not None]
@@ -168,22 +169,26 @@ class _Seen:
         none = np.zeros(0, np.int64)
         delays = np.array(self.delays, np.int64)
         checks = np.array(self.checks, np.uint32)
-        return FrameIndex(checks, np.array(times, np.int64), none, none, delays, self.turn, self.concealed)
+        return FrameIndex(checks, np.array(times, np.int64), none, none, delays, 0, self.concealed)
 
-    def turned_size(self) -> tuple[int, int]:
-        """Height and width of the turned frames."""
+    def turned_size(self, turn: int) -> tuple[int, int]:
+        """Height and width of the frames when they are turned."""
         height, width = self.size or (0, 0)
-        return (width, height) if self.turn & 1 else (height, width)
+        return (width, height) if turn & 1 else (height, width)
 
 
-def _with_starts(path: Path, index: FrameIndex, seen: _Seen, beat: Beat) -> FrameIndex:
-    """The index with the places where decoding may begin: those where it has been tried, and gave the frame meant."""
-    if not index.times.size:
-        return index
+def _with_turn_and_starts(path: Path, seen: _Seen, beat: Beat) -> FrameIndex:
+    """The index with the places where decoding may begin: those where it has been tried, and gave the frame meant.
+
+    The turn is found here, too. PyAV keeps a frame that was asked for it, and its memory is not used again; but the
+    part of a damaged frame that is not decoded shows what its memory held before, so that it would be another frame.
+    """
+    index = seen.index()
     starts: list[int] = []
     seeks: list[int] = []
     with opened(path) as (container, stream):
-        for key in seen.keys:
+        turn = turn_of(path, _first_frame(path, container, stream))
+        for key in seen.keys if index.times.size else ():
             if key - (starts[-1] if starts else 0) < SEEK_EVERY:
                 continue
             time = int(index.times[key])
@@ -195,7 +200,16 @@ def _with_starts(path: Path, index: FrameIndex, seen: _Seen, beat: Beat) -> Fram
             if cost <= key // 2:
                 starts.append(key)
                 seeks.append(seek)
-    return replace(index, starts=np.array(starts, np.int64), seeks=np.array(seeks, np.int64))
+    return replace(index, starts=np.array(starts, np.int64), seeks=np.array(seeks, np.int64), turn=turn)
+
+
+def _first_frame(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> av.VideoFrame:
+    try:
+        return next(container.decode(stream))
+    except (av.error.FFmpegError, StopIteration) as error:
+        if isinstance(error, MemoryError):
+            raise
+        raise UserError(f"{path}: damaged, frame 0 cannot be decoded") from error
 
 
 def _decoded_before(

@@ -141,6 +141,8 @@ def _from_image(path: Path, limits: Limits, look: Callable[[ImageFile], Told]) -
             return look(image)
     except UserError:
         raise
+    except PermissionError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
     except Exception as error:  # what Pillow raises over a damaged image can be anything
         raise UserError(f"{path}: cannot be read as an image") from error
 

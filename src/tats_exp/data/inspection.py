@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
+from tats_exp import printable
 from tats_exp.data.videos import Split, Videos
 from tats_exp.data.windows import span, starts
 
@@ -117,7 +118,7 @@ def report(found: Inspection) -> str:
         lines += [f"  too short: {line}" for line in split.too_short]
         lines += [f"  left out: {line}" for line in split.left_out]
     lines += [f"in both splits: {train} and {test} show the same" for train, test in found.in_both]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _of_split(videos: Videos, frames: int, margin: int, left_out: list[str]) -> SplitInspection:

@@ -82,6 +82,7 @@ def judge(path: Path, limits: Limits, beat: Beat) -> Verdict:
         return Verdict(len(images), size, codec, decoder, *_content(images, beat))
     if path.suffix.lower() in ARRAYS:
         array = ArrayReader(path, limits=limits)
+        array.require_undamaged(beat)
         for index in range(array.videos or 1) if array.checks_values else ():
             video = ArrayReader(path, index, limits)
             for frame in range(video.length):

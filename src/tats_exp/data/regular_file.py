@@ -1,7 +1,8 @@
 """Files that are read piece by piece, so that memory follows what is wanted of them and not what they claim."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,15 +10,32 @@ from tats_exp import UserError
 
 
 def require_file(path: Path) -> None:
-    """Refuse what is no file, or an empty one.
+    """Refuse what is no file, an empty one, or one in a closed folder.
 
     Raises:
         UserError: one line that names it.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    if not path.stat().st_size:
+    try:
+        if not path.is_file():
+            raise UserError(f"{path}: no such file")
+        size = path.stat().st_size
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    if not size:
         raise UserError(f"{path}: the file is empty")
+
+
+@contextmanager
+def entering_folders() -> Iterator[None]:
+    """A block in which folders are listed: one that may not be entered is the user's to open.
+
+    Raises:
+        UserError: one line that names it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}") from error
 
 
 def require_frames(path: Path, indices: Sequence[int], length: int) -> None:

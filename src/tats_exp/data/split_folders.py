@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tats_exp import UserError
+from tats_exp.data.regular_file import entering_folders
 from tats_exp.data.videos import Split
 
 NAMES: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "val", "validation")}
@@ -19,7 +20,8 @@ def split_folders(root: Path, inside: str) -> dict[Split, Path]:
     Raises:
         UserError: one is missing; the line says what it may be called.
     """
-    there = {split: [root / name for name in names if (root / name).is_dir()] for split, names in NAMES.items()}
+    with entering_folders():
+        there = {split: [root / name for name in names if (root / name).is_dir()] for split, names in NAMES.items()}
     for split, found in there.items():
         if not found:
             names = " or ".join(NAMES[split])

@@ -37,6 +37,7 @@ class StoredArray:
 
     Attributes:
         path: of the file.
+        member: of an archive that holds it with its header; None where the file holds nothing else.
         start: where its numbers begin, in bytes.
         shape: of the array.
         dtype: of its numbers.
@@ -45,6 +46,7 @@ class StoredArray:
     """
 
     path: Path
+    member: Member | None
     start: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -74,14 +76,14 @@ def map_array(path: Path) -> StoredArray:
         with path.open("rb") as file:
             zipped = path.suffix.lower() == ".npz"
             member, header = _only_video(file, path) if zipped else _whole_file(file, path)
-            return _stored(path, member, header, state_of(file))
+            return _stored(path, member, header, state_of(file), zipped)
     except OSError as error:
         raise UserError(f"{path}: cannot be read as an array ({error.strerror})") from error
 
 
 def _whole_file(file: BinaryIO, path: Path) -> tuple[Member, _Header]:
     size = path.stat().st_size
-    whole = Member(path.name, 0, size)
+    whole = Member(path.name, 0, size, 0)
     header = _header(file, path, whole)
     if header is None:
         raise UserError(f"{path}: cannot be read as an array (no header of an array of numbers)")
@@ -121,7 +123,7 @@ def _header(file: BinaryIO, path: Path, member: Member) -> _Header | None:
     return _Header(before + length, found["descr"], tuple(map(int, shape)), found["fortran"] == "True")
 
 
-def _stored(path: Path, member: Member, header: _Header, state: tuple[int, ...]) -> StoredArray:
+def _stored(path: Path, member: Member, header: _Header, state: tuple[int, ...], zipped: bool) -> StoredArray:
     try:
         if not _DTYPE.fullmatch(header.descr):
             raise TypeError("unknown")
@@ -136,4 +138,5 @@ def _stored(path: Path, member: Member, header: _Header, state: tuple[int, ...])
             f"{path}: cannot be read as an array (shape {header.shape} of {dtype} takes {claimed} bytes, "
             f"{there} are there)"
         )
-    return StoredArray(path, member.start + header.size, header.shape, dtype, header.fortran, state)
+    start, of_archive = member.start + header.size, member if zipped else None
+    return StoredArray(path, of_archive, start, header.shape, dtype, header.fortran, state)

@@ -242,7 +242,7 @@ def find(root: Path) -> tuple[list[Path], list[str], list[str]]:
         root, followlinks=True, onerror=lambda error: closed.append(f"{error.filename}: {error.strerror}")
     ):
         folder = Path(here)
-        folders[:] = [name for name in folders if name[0] != "." and not _leads_back(folder / name)]
+        folders[:] = [name for name in folders if name[0] != "." and not _leads_back(folder / name, root)]
         visible = [folder / name for name in files if name[0] != "."]
         videos = [path for path in visible if path.suffix.lower() in FILES]
         images = sum(path.suffix.lower() in IMAGES for path in visible)
@@ -254,9 +254,12 @@ def find(root: Path) -> tuple[list[Path], list[str], list[str]]:
     return sorted(paths), closed, beside
 
 
-def _leads_back(folder: Path) -> bool:
-    """Whether a folder is a link to one that it lies in."""
-    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
+def _leads_back(folder: Path, root: Path) -> bool:
+    """Whether a folder is a link to one that it lies in, or that was gone through on the way to it."""
+    if not os.path.islink(folder):  # noqa: PTH114  (`Path.is_symlink` raises where the folder around it is closed)
+        return False
+    way = [parent for parent in folder.parents if parent.is_relative_to(root)]
+    return any(parent.resolve().is_relative_to(folder.resolve()) for parent in way)
 
 
 def _told(size: tuple[int, ...]) -> str:

@@ -61,7 +61,7 @@ class Videos(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of everything that pixels, labels, lengths and captions depend on."""
+        """SHA-256 (hex) of everything that pixels, labels and lengths depend on; captions and sound are apart."""
         ...
 
     @property

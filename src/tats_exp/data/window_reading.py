@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tats_exp import UserError
+from tats_exp import UserError, printable
 from tats_exp.data.videos import Videos
 from tats_exp.data.windows import Window, draw_windows
 
@@ -72,7 +72,7 @@ def _read(videos: Videos, video: int, start: int, frames: int) -> NDArray[np.uin
                 instead = videos.read(other, start, frames)
                 if str(error) not in _reported:
                     _reported.add(str(error))
-                    logger.warning("%s; %s is read in its place", error, videos.names[other])
+                    logger.warning("%s; %s is read in its place", error, printable(videos.names[other]))
                 return instead
         raise
 

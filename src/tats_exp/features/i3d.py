@@ -87,7 +87,11 @@ class I3D(VideoNetwork):
 
     @classmethod
     def pretrained(
-        cls, weights: str | Path | None = None, precision: str = "fp32", compile: bool = False
+        cls,
+        weights: str | Path | None = None,
+        precision: str = "fp32",
+        compile: bool = False,
+        trust_torchscript: bool = False,
     ) -> VideoNetwork:
         """The network with trained weights, frozen, on the CPU.
 
@@ -96,6 +100,7 @@ class I3D(VideoNetwork):
                 detector. None: what `python -m tats_exp.features.weights i3d` left in the user's cache.
             precision: "fp32" or "bf16"; a TorchScript detector knows fp32 alone.
             compile: as in the constructor; a TorchScript detector cannot be compiled.
+            trust_torchscript: whether a TorchScript detector, which is a program, may run.
 
         Raises:
             ValueError: there are no weights, they are damaged, or those of another network; one line.
@@ -106,7 +111,7 @@ class I3D(VideoNetwork):
                     f"weights={weights}: a TorchScript detector takes precision=fp32 and compile=false only, "
                     f"got {precision} and {str(compile).lower()}"
                 )
-            return TorchScriptI3D(Path(weights))
+            return TorchScriptI3D(Path(weights), trust_torchscript)
         network = cls(precision, compile)
         shapes = {name: value.shape for name, value in network.state_dict().items()}
         state, network.checksum = read_cached(shapes) if weights is None else read_state(Path(weights), shapes)

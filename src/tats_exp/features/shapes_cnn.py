@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from tats_exp import UserError
 from tats_exp.data.pixels import to_float
-from tats_exp.data.shapes import LABEL_NAMES
+from tats_exp.data.shapes_scene import LABEL_NAMES
 from tats_exp.features.clip_batches import exact_float32
 from tats_exp.features.video_network import VideoNetwork
 

@@ -1,6 +1,6 @@
 """Networks that users bring as TorchScript archives: the I3D detector of StyleGAN-V, and any classifier such as C3D.
 
-A TorchScript archive is a program: it is run, so take it from where you trust it.
+A TorchScript archive is a program that runs with the rights of its user: it is loaded only where that was allowed.
 
 Axes: B batch, T frames, H W pixels, C colour channels, D features.
 """
@@ -41,15 +41,19 @@ class TorchScriptI3D(VideoNetwork):
     width = 400
     precision = "fp32"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, trust_torchscript: bool = False) -> None:
         """Read the archive, onto the CPU.
 
+        Args:
+            path: of the archive.
+            trust_torchscript: whether it may run.
+
         Raises:
-            UserError: it cannot be read; one line.
+            UserError: it may not run, or cannot be read; one line.
         """
         super().__init__()
         self.path = path
-        self.detector, self.checksum = _load(path)
+        self.detector, self.checksum = _load(path, trust_torchscript)
 
     @torch.no_grad()
     def features(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:
@@ -84,7 +88,13 @@ class TorchScriptClassifier(VideoNetwork):
     precision = "fp32"
 
     def __init__(
-        self, path: str | Path, name: str, size: int | None, value_range: Sequence[float], layout: str = "BCTHW"
+        self,
+        path: str | Path,
+        name: str,
+        size: int | None,
+        value_range: Sequence[float],
+        layout: str = "BCTHW",
+        trust_torchscript: bool = False,
     ) -> None:
         """Read the archive, onto the CPU.
 
@@ -95,9 +105,10 @@ class TorchScriptClassifier(VideoNetwork):
                 None: as they are.
             value_range: what 0 and 255 become.
             layout: order of the axes that it wants: "BCTHW", "BTCHW" or "BTHWC".
+            trust_torchscript: whether the archive may run.
 
         Raises:
-            UserError: an argument is not allowed, or the archive cannot be read; one line.
+            UserError: an argument is not allowed, the archive may not run, or the archive cannot be read; one line.
         """
         super().__init__()
         if layout not in get_args(Layout):
@@ -108,7 +119,7 @@ class TorchScriptClassifier(VideoNetwork):
             raise UserError(f"value_range must go from low to high, got {list(value_range)}")
         self.low, self.high = value_range
         self.path, self.name, self.size, self.layout = Path(path), name, size, layout
-        self.classifier, archive = _load(self.path)
+        self.classifier, archive = _load(self.path, trust_torchscript)
         asked = json.dumps([archive, size, [float(end) for end in value_range], layout])
         self.checksum = hashlib.sha256(asked.encode()).hexdigest()
 
@@ -136,9 +147,14 @@ class TorchScriptClassifier(VideoNetwork):
         return _call(self.path, self.classifier, None, clips)
 
 
-def _load(path: Path) -> tuple[Any, str]:
+def _load(path: Path, trusted: bool) -> tuple[Any, str]:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
+    if not trusted:
+        raise UserError(
+            f"{path}: a TorchScript archive is a program, which would run with your rights; where you trust its "
+            "source, allow it with trust_torchscript=true beside its path"
+        )
     try:
         with path.open("rb") as file:
             members_of(file, path, MOST_COMPRESSED)

@@ -19,7 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tats_exp.data.shapes import LABEL_NAMES, LAWS, PALETTES, Grounds, Scene, Shapes
+from tats_exp.data.shapes import Shapes
+from tats_exp.data.shapes_scene import LABEL_NAMES, LAWS, PALETTES, Grounds, Scene
 from tats_exp.features.shapes_cnn import WEIGHTS, ShapesCNN
 
 RESOLUTIONS = (16, 32, 64)

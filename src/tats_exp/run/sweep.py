@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tats_exp import UserError
 from tats_exp.cli import one_line
 from tats_exp.config.compose import compose_run, configuration, refuse_taken
+from tats_exp.config.hydra_section import check_hydra
 from tats_exp.config.overrides import at_home, parse_overrides, refuse_several
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import allowed
@@ -84,6 +85,7 @@ def compose_sweep(given: Namespace) -> Sweep:
         overrides = [_without_glob(o, searched) for o in overrides]
         whole = compose_run([_line(o) for o in overrides if not o.is_sweep_override()], with_hydra=True)
         _refuse_sections(whole.hydra)
+        check_hydra(whole.hydra)
         multirun = bool(given.multirun) or str(whole.hydra.mode).endswith("MULTIRUN")
         lines = [_line(o) for o in overrides]
         if not multirun:
