@@ -1,5 +1,12 @@
 """Only a mistake of the user is told as one, in one line that begins with the key; all else shows as ours."""
 
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +14,7 @@ from typing import Any
 import pytest
 
 from tats_exp import UserError
-from tats_exp.cli import guarded, path_of
+from tats_exp.cli import guarded, path_of, stoppable
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.schema import Config
 from tats_exp.files import Stage
@@ -86,5 +93,71 @@ def test_a_process_passes_on_what_the_user_can_mend(
     config = Config.model_construct(threads=1, trainer={"devices": 1})
     with pytest.raises(type(error)):
         arguments = (stage, config, {}, tmp_path, Progress(tmp_path, ""), 0, SimpleNamespace(put=queue.append))
-        processes._work(0, *arguments)
+        processes._work(0, os.getppid(), *arguments)
     assert queue == ([(0, error)] if passed else [])
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        assert guarded("x", lambda number=number: os.kill(os.getpid(), number) or time.sleep(9) or 0) == 1
+        assert capsys.readouterr().err == "x: stopped\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+    other = threading.Thread(target=lambda: stoppable().__enter__())  # signals reach the main thread alone
+    other.start()
+    other.join()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_command_is_stopped_in_one_line_from_its_first_import_on(tmp_path: Path) -> None:
+    """The signal comes while Hydra is imported, which is the first thing that takes long."""
+    script = """
+import os, runpy, signal, sys
+
+class Kills:
+    def find_spec(self, name, path=None, target=None):
+        if name == "hydra":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Kills())
+sys.argv = ["tats_exp", "scale=smoke"]
+runpy.run_module("tats_exp", run_name="__main__", alter_sys=True)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "tats_exp: stopped\n")
+
+
+def _parent(pipe: Any) -> None:
+    child = multiprocessing.get_context("fork").Process(target=_child, args=(os.getpid(),))
+    child.start()
+    pipe.send(child.pid)
+    time.sleep(600)
+
+
+def _child(parent: int) -> None:
+    from tats_exp.cli import end_with
+
+    end_with(parent)
+    time.sleep(600)
+
+
+def test_a_process_ends_with_the_one_that_started_it() -> None:
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    parent = context.Process(target=_parent, args=(theirs,))
+    parent.start()
+    child = ours.recv()
+    os.kill(child, 0)
+    parent.kill()
+    parent.join()
+    for _ in range(600):
+        try:
+            os.kill(child, 0)
+            state = subprocess.run(["ps", "-o", "stat=", "-p", str(child)], capture_output=True, text=True).stdout
+            if not state.strip() or state.startswith("Z"):  # nobody may be there to reap it
+                break
+        except ProcessLookupError:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("it lives on")

@@ -13,7 +13,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 from runs import QUICK, tats_exp
 from tats_exp import UserError
-from tats_exp.__main__ import command
+from tats_exp.__main__ import _check_stores, _run, command
 from tats_exp.cli import guarded
 from tats_exp.config.compose import configuration
 from tats_exp.config.overrides import LONGEST_NAME, expanded, folder_name, parse_overrides
@@ -143,7 +143,6 @@ def test_version_is_ours(asked: Any) -> None:
         (["hydra/launcher=x"], "hydra/launcher=x: no such option; allowed: basic, joblib"),
         (["hydra.foo=1"], "hydra.foo: unknown key; allowed: callbacks"),
         (["hydra.sweeper.max_batch_size=1,2"], "a key of hydra is not swept"),
-        (["hydra.job.chdir=true"], "hydra.job.chdir=true"),
         (["hydra.run.dir=${nope}"], "hydra.run.dir: Interpolation key 'nope' not found"),
         (["question=What is (this)?"], """a text is written 'question="What is (this)?"'"""),
         (["-m", "seed=1,1"], "two runs of the sweep would share the folder seed=1"),
@@ -299,6 +298,17 @@ def test_folders_of_the_user_are_those_that_are_used(tmp_path: Path) -> None:
     assert sweep.run_folders == [Path.home() / "x y" / name for name in ("n0", "n1")]
 
 
+def test_runs_work_where_one_starts_whatever_hydra_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["hydra.job.chdir=true", "scale=smoke", "logger=csv", "trainer=cpu"]
+    plan, sweep = make_plan(given), composed(*given)
+    assert any(line.startswith("hydra.job.chdir=true: paths are taken from the folder") for line in plan.unused)
+    seen: list[tuple[Path, str]] = []
+    monkeypatch.setattr("tats_exp.run.job.run_job", lambda cfg: seen.append((Path.cwd(), cfg.store.root)))
+    _run(read_command_line(given), sweep, plan)
+    assert seen == [(tmp_path, "runs/store")]
+
+
 def test_a_folder_is_held_by_one_command_and_holds_no_other_runs(tmp_path: Path) -> None:
     sweep = composed("-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}/s")
     with own_folder(sweep) as held:
@@ -332,6 +342,17 @@ def test_a_folder_is_held_by_one_command_and_holds_no_other_runs(tmp_path: Path)
     file = composed(f"hydra.run.dir={tmp_path}/file")
     with pytest.raises(UserError, match=r"^hydra\.run\.dir=.*file"), own_folder(file):
         pass
+
+
+def test_a_store_below_a_file_is_refused_unless_there_is_nothing_to_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    plan = make_plan(["scale=smoke", "logger=csv", "trainer=cpu", f"store.root={tmp_path}/file/store"])
+    with pytest.raises(UserError, match=r"^store\.root=.*file/store: Not a directory"):
+        _check_stores(plan)
+    monkeypatch.setattr(Path, "is_dir", lambda self: True)  # every stage is there
+    _check_stores(plan)
 
 
 def own_options(folder: Path) -> Path:

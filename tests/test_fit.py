@@ -7,10 +7,22 @@ import lightning.pytorch as L
 import pytest
 import torch
 
+from tats_exp import UserError
 from tats_exp.data.clips import Clips
 from tats_exp.data.code_shards import CodeShards
 from tats_exp.data.shapes import Shapes
-from tats_exp.fit import CHECKPOINT, LOSSES, Budget, fit, read_checkpoint, read_losses
+from tats_exp.fit import (
+    CHECKPOINT,
+    DAMAGED,
+    LOSSES,
+    SUMMED,
+    AtomicCheckpoints,
+    Budget,
+    fit,
+    read_checkpoint,
+    read_losses,
+    step_of,
+)
 from tats_exp.transformer import Transformer
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.vqgan import VQGAN, EMACodebook, SpatialDiscriminator, TemporalDiscriminator
@@ -152,16 +164,53 @@ def test_losses_are_the_same_with_and_without_a_listener(tmp_path: Path) -> None
     assert {step for step, _, _ in rows} == set(range(1, 7))
 
 
-def test_a_truncated_checkpoint_is_one_line(tmp_path: Path) -> None:
-    train(vqgan_module(), clips(), tmp_path)
-    path = tmp_path / CHECKPOINT
-    path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(ValueError, match=r"cannot be read .*delete it to train this stage from its start") as error:
-        read_checkpoint(path)
-    assert "\n" not in str(error.value)
+def same(one: object, other: object) -> bool:
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, dict):
+        return isinstance(other, dict) and one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    return one == other
+
+
+def test_no_flipped_bit_of_a_checkpoint_gives_another_one(tmp_path: Path) -> None:
+    path, weights = tmp_path / CHECKPOINT, {"a": torch.randn(20), "b": {"c": torch.arange(3)}}
+    AtomicCheckpoints().save_checkpoint({"global_step": 7, "state_dict": weights, "loops": {"done": 1.5}}, path)
+    whole, written, refused = path.read_bytes(), read_checkpoint(path), 0
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        try:
+            assert same(read_checkpoint(path), written)  # a byte of the mark that a sum follows
+        except UserError as error:
+            assert "is damaged" in str(error) and "\n" not in str(error)
+            refused += 1
+    assert refused == len(whole) - len(SUMMED)
+
+
+@pytest.mark.parametrize("harm", ["cut", "flip"])
+def test_a_damaged_checkpoint_is_named_put_aside_and_trained_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, harm: str
+) -> None:
+    whole, again = transformer_module(), transformer_module()
+    train(whole, code_windows(), tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        train(transformer_module(), code_windows(), tmp_path / "parts", stop_at=3)
+    path = tmp_path / "parts" / CHECKPOINT
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content[:-2000] if harm == "cut" else content)
+    train(again, code_windows(), tmp_path / "parts")
+    assert f"checkpoint {path} is damaged" in caplog.text and (tmp_path / "parts" / DAMAGED).is_file()
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+    assert list(read_losses(tmp_path / "whole" / LOSSES)) == list(read_losses(tmp_path / "parts" / LOSSES))
+
+
+def test_a_checkpoint_of_an_older_version_is_gone_on_from(tmp_path: Path) -> None:
+    torch.save({"global_step": 7}, tmp_path / CHECKPOINT)
+    assert step_of(tmp_path / CHECKPOINT) == 7
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save({"global_step": Path("anything")}, tmp_path / CHECKPOINT)
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="is damaged"):
         read_checkpoint(tmp_path / CHECKPOINT)

@@ -1,8 +1,10 @@
 """`python -m tats_exp`: compose conf/, check every run it asks for, run them, report.
 
-What is needed to run is imported once it is known that something will: a typo is told without waiting for torch.
+What is needed to run is imported once it is known that something will: a typo is told without waiting for torch. And
+nothing is imported before a stop is answered in one line.
 """
 
+import os
 import sys
 import time
 import traceback
@@ -12,16 +14,10 @@ from pathlib import Path
 
 from tats_exp import UserError
 from tats_exp.cli import disk_is_full, error_line, guarded, path_of
-from tats_exp.config.compose import configuration
-from tats_exp.config.overrides import assigned
-from tats_exp.config.schema import Config, validated
-from tats_exp.run.flags import read_command_line, show
-from tats_exp.run.folders import folders_told, own_folder, writable
-from tats_exp.run.sweep import Sweep, compose_sweep, hidden
-from tats_exp.run_folder import Status
 
 if typing.TYPE_CHECKING:
     from tats_exp.run.plan import Plan
+    from tats_exp.run.sweep import Sweep
 
 
 def main() -> None:
@@ -35,6 +31,11 @@ def command(arguments: list[str]) -> int:
     Raises:
         UserError: it asks for what there is not; one line, nothing has run.
     """
+    from tats_exp.config.schema import Config, validated
+    from tats_exp.run.flags import read_command_line, show
+    from tats_exp.run.folders import own_folder
+    from tats_exp.run.sweep import compose_sweep
+
     given = read_command_line(arguments)
     if show(given):
         return 0
@@ -45,9 +46,7 @@ def command(arguments: list[str]) -> int:
     from tats_exp.run.plan import plan_of
 
     plan = plan_of(sweep)
-    for store in plan.stores:
-        with path_of("store.root", store):
-            writable(Path(store))
+    _check_stores(plan)
     with own_folder(sweep) as sweep:
         runs = f"{plan.jobs} run{'s' * (plan.jobs > 1)}"
         print(f"{plan.name}: {runs}, {plan.side_by_side} at a time -> {sweep.folder}", flush=True)
@@ -57,7 +56,22 @@ def command(arguments: list[str]) -> int:
         return _start(given, sweep, plan)
 
 
-def _start(given: Namespace, sweep: Sweep, plan: "Plan") -> int:
+def _check_stores(plan: "Plan") -> None:
+    """Refuse a store that cannot be written where something is still to be made in it."""
+    from tats_exp.run.folders import writable
+    from tats_exp.run.planned import planned_stages
+
+    for store in plan.stores:
+        try:
+            with path_of("store.root", store):
+                writable(Path(store))
+        except UserError:
+            stages = planned_stages([config for config in plan.configs if config.store.root == store])
+            if not all(stage.held for run in stages for stage in run):
+                raise
+
+
+def _start(given: Namespace, sweep: "Sweep", plan: "Plan") -> int:
     """Have the runs started, wait for them, and report; returns the exit code."""
     from tats_exp.data.judging import hand_over
     from tats_exp.progress import ProgressBar
@@ -69,19 +83,30 @@ def _start(given: Namespace, sweep: Sweep, plan: "Plan") -> int:
     try:
         with ProgressBar(sweep.folder, plan.jobs):
             _run(given, sweep, plan)
-    except (KeyboardInterrupt, SystemExit):
-        sys.exit("tats_exp: stopped; start the same command again to go on from the last checkpoints")
+    except (KeyboardInterrupt, SystemExit):  # Lightning makes the one into the other
+        return _stopped(sweep.folder, time.time() - started)
     except Exception as error:  # a worker that was killed ends the launcher, what has finished stays
         broken = error
     return _conclude(sweep.folder, time.time() - started, broken)
 
 
-def _run(given: Namespace, sweep: Sweep, plan: "Plan") -> None:
+def _run(given: Namespace, sweep: "Sweep", plan: "Plan") -> None:
     """Have Hydra start the runs. It is told where they go; what they must know of the sweep they find there."""
-    from tats_exp.run.job import run_job
+    from tats_exp.config.compose import configuration
+    from tats_exp.config.overrides import assigned
+    from tats_exp.run.folders import folders_told
+    from tats_exp.run.job import COMMAND, run_job
+    from tats_exp.run.sweep import hidden
 
+    os.environ.pop(COMMAND, None)
+    if plan.joblib:  # its processes are of this machine, and of no use without this one
+        os.environ[COMMAND] = str(os.getpid())
     lines = [*sweep.lines, *(assigned(key, folder) for key, folder in folders_told(sweep).items())]
-    lines += [f"hydra.launcher.n_jobs={plan.side_by_side}"] * plan.joblib
+    lines += ["hydra.job.chdir=false"]  # paths are taken from the folder that one starts in
+    if plan.joblib:
+        lines.append(f"hydra.launcher.n_jobs={plan.side_by_side}")
+        if sweep.hydra.launcher.get("temp_folder") is None:  # left in /dev/shm, it would outlive a kill
+            lines.append(assigned("hydra.launcher.temp_folder", sweep.folder))
     with configuration(given.config_dir) as hydra:
         if sweep.multirun:
             hydra.multirun("config", run_job, [*lines, hidden(sweep.hydra, sweep.fixed), "hydra.mode=MULTIRUN"])
@@ -89,8 +114,27 @@ def _run(given: Namespace, sweep: Sweep, plan: "Plan") -> None:
             hydra.run("config", run_job, [*lines, "hydra.mode=RUN"])
 
 
+def _stopped(folder: Path, seconds: float) -> int:
+    """Say that the command was stopped, and report what is finished; returns the exit code."""
+    from tats_exp.run_folder import Status
+
+    line = "stopped; start the same command again to go on from the last checkpoints"
+    print(f"tats_exp: {line}", file=sys.stderr, flush=True)
+    states = []
+    for path in folder.rglob(Status.FILE):
+        status = Status.read(path.parent)
+        if status.state == "killed":  # in a process that ended with this command
+            status.model_copy(update={"state": "stopped"}).write(path.parent)
+        states.append(status.state)
+    if "finished" in states:
+        guarded("tats_exp: no report", lambda: _report(folder, seconds))
+    return 1
+
+
 def _conclude(folder: Path, seconds: float, broken: Exception | None) -> int:
     """Report what the runs left; returns the exit code."""
+    from tats_exp.run_folder import Status
+
     statuses = [Status.read(path.parent) for path in sorted(folder.rglob(Status.FILE))]
     failed = [status for status in statuses if status.state != "finished"]
     for status in failed:

@@ -1,11 +1,20 @@
-"""What all commands share: a mistake of the user is one line and exit code 2, a mistake of ours exit code 1."""
+"""What all commands share: how they end, and what they say then.
+
+A mistake of the user is one line and exit code 2, a mistake of ours exit code 1.
+"""
 
 import errno
+import os
+import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from types import FrameType
 
 from tats_exp import UserError
 
@@ -23,7 +32,8 @@ def guarded(name: str, run: Callable[[], int]) -> int:
         The exit code: that of `run`, 2 when the user's input is wrong, 1 when anything else went wrong.
     """
     try:
-        return run()
+        with stoppable():
+            return run()
     except UserError as error:
         print(f"{name}: {one_line(error)}", file=sys.stderr)
         return 2
@@ -35,6 +45,35 @@ def guarded(name: str, run: Callable[[], int]) -> int:
             traceback.print_exc()
         print(f"{name}: {error_line(error)}", file=sys.stderr)
         return 1
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """A block that SIGTERM, which schedulers send, stops as Ctrl-C does; in the main thread, which signals reach."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@cache
+def end_with(parent: int) -> None:
+    """End this process, whatever it is at, within a second of the one that started it, a number of a process."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def one_line(error: BaseException) -> str:

@@ -1,9 +1,12 @@
 """Files that are whole or not there, tensors among them; locks between processes; where the cache of the user lies."""
 
+import errno
 import fcntl
+import hashlib
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,11 +58,63 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file; it falls when the process ends, however it ends."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def lock(path: Path, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on a file; it falls when the process ends, however it ends.
+
+    The file is made where there is none, and what it holds is left alone.
+
+    Args:
+        path: of the file. One that may be read and not be written can be locked, too.
+        wait: until nobody else holds it.
+
+    Raises:
+        BlockingIOError: somebody else holds it, and there was to be no waiting.
+        UserError: a link lies in its place, which is not followed.
+        OSError: there is no such file, and it cannot be made.
+    """
+    while True:
+        held = _open_lock(path)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if _is_still(held, path):  # not removed by who held it before
+                yield
+                return
+        finally:
+            os.close(held)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock on a file that is there; True where the file system cannot tell."""
+    held = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(held)
+    return False
+
+
+def _open_lock(path: Path) -> int:
+    how = os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | how, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UserError(f"{path}: a link, and no lock of ours; remove it") from None
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        try:
+            return os.open(path, os.O_RDONLY | how)
+        except FileNotFoundError:
+            raise error from None
+
+
+def _is_still(held: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(held), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
@@ -67,12 +122,31 @@ def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path` to write to; it becomes `path` only once the block is through."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
+        temporary.unlink(missing_ok=True)  # a link of that name would be written through
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+SETTLED = 1.0
+"""Seconds after which a file that changes again has another time of change."""
+_sums: dict[tuple[int, ...], str] = {}
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file. A process reads a file once for it, unless the file has changed since."""
+    with path.open("rb") as file:
+        now = os.fstat(file.fileno())
+        state = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+        if (known := _sums.get(state)) is not None:
+            return known
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if time.time() - max(now.st_mtime, now.st_ctime) > SETTLED:
+        _sums[state] = digest
+    return digest
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -110,11 +184,36 @@ def load_tensors(path: Path) -> "dict[str, torch.Tensor]":
 
 def save_tensors(path: Path, tensors: "dict[str, torch.Tensor]") -> None:
     """Write tensors so that the file is whole or absent; int64 is narrowed to int16, or int32 where it must be."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(_packed(tensors))
+
+
+def save_with_sum(path: Path, tensors: "dict[str, torch.Tensor]") -> None:
+    """Write tensors that are read again before they have a place in a record, and their SHA-256 beside them."""
+    sum_file = _sum_file(path)
+    with atomic(sum_file) as note:  # first: a file without a sum is one of an older version, never half a pair
+        data = _packed(tensors)
+        note.write_text(hashlib.sha256(data).hexdigest())
+    with atomic(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def load_with_sum(path: Path) -> "dict[str, torch.Tensor] | None":
+    """What `save_with_sum` wrote, as `load_tensors` gives it; None where there is nothing, or it is damaged."""
+    sum_file = _sum_file(path)
+    if not path.is_file() or (sum_file.is_file() and sum_file.read_bytes() != sha256(path).encode()):
+        return None
+    return load_tensors(path)
+
+
+def _sum_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _packed(tensors: "dict[str, torch.Tensor]") -> bytes:
     from safetensors.torch import save
 
-    narrow = {name: _narrowed(value).contiguous().cpu() for name, value in tensors.items()}
-    with atomic(path) as temporary:
-        temporary.write_bytes(save(narrow))
+    return save({name: _narrowed(value).contiguous().cpu() for name, value in tensors.items()})
 
 
 def _narrowed(value: "torch.Tensor") -> "torch.Tensor":

@@ -1,9 +1,11 @@
 """The training core that both stages share: a Lightning trainer, resumable to the bit, with one log of its losses."""
 
 import csv
-import pickle
+import hashlib
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,13 @@ from tats_exp import UserError
 from tats_exp.data.step_sampler import EpochSampler, StepSampler
 from tats_exp.files import atomic
 
+logger = logging.getLogger(__name__)
+
 CHECKPOINT = "last.ckpt"
+DAMAGED = "damaged.ckpt"
+SUMMED = b"SHA-256 "
+SUM_BYTES = len(SUMMED) + 32
+BLOCK = 2**20
 LOSSES = "losses.csv"
 
 Scalars = Callable[[int, dict[str, float]], None]
@@ -40,15 +48,18 @@ class Budget:
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints that are whole or absent, and are read without unpickling objects."""
+    """Checkpoints that are whole or absent, carry their own sum, and are read without unpickling objects."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write to a temporary name, flush to disk, rename."""
-        with atomic(Path(path)) as temporary, temporary.open("wb") as file:
+        with atomic(Path(path)) as temporary, temporary.open("w+b") as file:
             try:
                 torch.save(checkpoint, file)
             except RuntimeError as error:  # torch's word for what went wrong in the file below it, a full disk say
                 raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").digest()
+            file.write(SUMMED + digest)  # at the end: all has been read
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         """Read on the CPU, with `weights_only=True` whatever is asked."""
@@ -56,18 +67,47 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint with `weights_only=True`.
+    """Read a checkpoint with `weights_only=True`, once it has been held against the sum at its end.
+
+    An archive may have bytes behind its end; those of older versions have none and are read as they are.
 
     Raises:
         UserError: the file is damaged.
+        OSError: there is none, or it may not be read.
     """
     try:
+        if not _is_whole(path):
+            raise ValueError("its SHA-256 is not the one that was written")
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as error:
+    except (FileNotFoundError, PermissionError, MemoryError):
+        raise
+    except Exception as error:  # whatever torch and unpickling raise over damaged bytes
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"checkpoint {path} cannot be read ({reason}); delete it to train this stage from its start"
-        ) from None
+        raise UserError(f"checkpoint {path} is damaged ({reason})") from None
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a checkpoint is as it was written, as far as it carries a sum."""
+    left, digest = path.stat().st_size - SUM_BYTES, hashlib.sha256()
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(left, BLOCK))):
+            digest.update(block)
+            left -= len(block)
+        end = file.read()
+    return not end.startswith(SUMMED) or end == SUMMED + digest.digest()
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step that a checkpoint goes on from: 0 where there is none, or a damaged one, which is put aside."""
+    try:
+        return int(read_checkpoint(checkpoint)["global_step"])
+    except FileNotFoundError:
+        return 0
+    except UserError as error:
+        with suppress(FileNotFoundError):  # of several processes another one was first
+            checkpoint.replace(checkpoint.with_name(DAMAGED))
+        logger.warning("%s; put aside as %s, the training starts from its start", error, DAMAGED)
+        return 0
 
 
 class KeepCheckpoint(L.Callback):
@@ -155,7 +195,7 @@ def fit(
     steps: Steps,
     videos: Sequence[int] | None = None,
 ) -> None:
-    """Train a module in place, going on from the checkpoint in `folder` if there is one.
+    """Train a module in place, going on from the checkpoint in `folder` if there is a whole one.
 
     The batch of step k depends on `seed` and k alone, so that a training which was stopped and resumed equals one
     that was not, to the bit on a CPU.
@@ -173,10 +213,10 @@ def fit(
             drawn from all items.
 
     Raises:
-        UserError: the checkpoint cannot be read, or the batch cannot be shared out evenly among the processes.
+        UserError: the batch cannot be shared out evenly among the processes.
     """
     checkpoint = folder / CHECKPOINT
-    start = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint.exists() else 0
+    start = step_of(checkpoint)
     torch.manual_seed(seed)
     trainer = make_trainer(
         max_steps=budget.steps,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tats_exp.report.runs import group_runs, load_runs
+from tats_exp.run_folder import Status
 from tests.report.sweep import PROTOCOL, write_curves, write_histogram, write_losses, write_run
 
 
@@ -105,6 +106,18 @@ def test_failed_and_unfinished_runs_say_so(tmp_path: Path) -> None:
     failed, running = load_runs(tmp_path)
     assert (failed.state, failed.reason) == ("failed", "ValueError: too long")
     assert running.state == "running" and "not finished" in running.reason
+
+
+def test_stopped_killed_and_damaged_runs_say_so(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"seed": "0"}, state="running")
+    (tmp_path / "a" / "running.lock").touch()  # of a process that is gone
+    write_run(tmp_path / "b", {"seed": "1"}, state="stopped")
+    finished = write_run(tmp_path / "c", {"seed": "2"})
+    Status.read(finished).model_copy(update={"sums": {"metrics.json": "another"}}).write(finished)
+    killed, stopped, damaged = load_runs(tmp_path)
+    assert killed.state == "killed" and killed.reason.startswith("its process is gone")
+    assert stopped.state == "stopped" and "start the same command again" in stopped.reason
+    assert damaged.state == "unreadable" and damaged.reason.startswith("metrics.json: damaged")
 
 
 def test_the_same_choices_twice_count_once_and_the_newer_counts(tmp_path: Path) -> None:

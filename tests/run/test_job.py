@@ -6,11 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from runs import HANGS, QUICK, killed, run_folders, start, tats_exp
+from tats_exp.run_folder import Status
 
 pytestmark = pytest.mark.slow
 # Long enough to be killed in the middle, with a checkpoint every few steps.
@@ -174,3 +177,68 @@ def test_the_same_job_on_files_leaves_out_what_it_cannot_use(tmp_path: Path) -> 
     assert "broken.mp4" in result.stderr and "1 of 9 videos" in result.stderr
     assert "too short" in result.stderr
     assert np.isfinite(metrics(tmp_path)["values"]["fvd/shapes_cnn/last"])
+
+
+LONG = ("vqgan.training.checkpoint_every=20", "logger=csv", "hydra.sweep.dir=sweep", "store.root=store")
+
+
+def wait_for(what: Callable[[], bool], process: subprocess.Popen) -> None:
+    """Wait until something has come to pass that a process does; a process that ends before does not."""
+    begun = time.monotonic()
+    while not what():
+        assert process.poll() is None and time.monotonic() - begun < HANGS
+        time.sleep(0.2)
+
+
+def states(folder: Path) -> list[str]:
+    return sorted(Status.read(path.parent).state for path in folder.glob("sweep/*/status.json"))
+
+
+def test_workers_end_with_a_command_that_is_killed(tmp_path: Path) -> None:
+    """Killed while both train: nobody goes on, the runs show as killed, and nothing is left in shared memory."""
+    options = ("-m", *QUICK, *LONG, "seed=0,1", "hydra.launcher.n_jobs=2", "vqgan.training.steps=1000000")
+    process = start(tmp_path, *options)
+    wait_for(lambda: len(list(tmp_path.glob("store/vqgan/*.partial/last.ckpt"))) == 2, process)
+    assert states(tmp_path) == ["running", "running"]
+    process.kill()
+    process.communicate()
+    begun = time.monotonic()
+    while states(tmp_path) != ["killed", "killed"] or list(Path("/dev/shm").glob(f"*[_-]{process.pid}[_-]*")):
+        assert time.monotonic() - begun < 60
+        time.sleep(0.2)
+    result = tats_exp(tmp_path, "sweep", module="tats_exp.report")
+    assert "seed=0 (killed): its process is gone" in result.stdout
+
+
+@pytest.mark.parametrize("side_by_side", [1, 2])
+def test_sigterm_is_one_line_and_a_report_of_what_is_finished(tmp_path: Path, side_by_side: int) -> None:
+    """In this process, where Lightning trains, and with workers."""
+    options = ("-m", *QUICK, *LONG, f"hydra.launcher.n_jobs={side_by_side}", "vqgan.training.steps=4,1000000")
+    process = start(tmp_path, *options)
+
+    def trains() -> bool:
+        return any(tmp_path.glob("store/vqgan/*.partial/last.ckpt"))
+
+    wait_for(lambda: states(tmp_path) == ["finished", "running"] and trains(), process)
+    process.terminate()
+    output = process.communicate(timeout=HANGS)[0]
+    assert process.returncode == 1 and output.count("tats_exp: stopped; start the same command again") == 1
+    assert "Traceback" not in output and states(tmp_path) == ["finished", "stopped"]
+    assert "vqgan.training.steps=1000000 (stopped): stopped before its end" in output
+    assert (tmp_path / "sweep" / "report" / "index.html").is_file() and not list(tmp_path.rglob("*.tmp"))
+
+
+def test_flipped_bytes_in_any_stored_file_change_no_number(untouched: Path) -> None:
+    """A byte in one file of every stage at once: all are named, made again, and come out as before."""
+    before, store = metrics(untouched), untouched / "runs" / "store"
+    files = [path for path in store.glob("*/*/*") if path.name not in ("stage.json", "samples.json") and path.is_file()]
+    for path in files:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    result = tats_exp(untouched, *QUICK, *LONGER)
+    assert result.returncode == 0, result.stderr
+    assert metrics(untouched) == before
+    stages = {path.parent for path in files}
+    assert len(stages) == 7 and all(stage.with_name(f"{stage.name}.damaged").is_dir() for stage in stages)
+    assert result.stderr.count("is damaged") + result.stdout.count("is damaged") == 7

@@ -19,7 +19,8 @@ from tats_exp.data.pixels import to_uint8
 from tats_exp.export import main as export
 from tats_exp.files import save_tensors
 from tats_exp.official import load_vqgan
-from tats_exp.run_folder import Protocol, Status, write_losses, write_metrics, write_table
+from tats_exp.run.stage_record import StageRecord, sums_of
+from tats_exp.run_folder import Protocol, Status, sums_of_results, write_losses, write_metrics, write_table
 from tats_exp.stages.codes import WindowCodes
 from tats_exp.stages.trained import MODEL
 from tats_exp.vqgan.vqgan import VQGAN
@@ -134,6 +135,27 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     assert "tats_exp.export: run: store.root=" in capsys.readouterr().err
     Status(state="failed", error="disk full").write(folder)
     with pytest.raises(UserError, match="the run is failed, not finished: disk full"):
+        load_run(folder)
+
+
+def test_damaged_models_and_results_are_named(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    vqgan = tmp_path / "store" / "vqgan" / "key"
+    StageRecord(files=sums_of(vqgan)).write(vqgan)
+    assert load_run(folder).vqgan() is not None
+    content = (vqgan / MODEL).read_bytes()
+    (vqgan / MODEL).write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    with pytest.raises(UserError, match=rf"^{vqgan / MODEL} is damaged: .* start the command of the run again"):
+        load_run(folder).vqgan()
+    status = Status.read(folder).model_copy(update={"sums": sums_of_results(folder)})
+    status.write(folder)
+    assert load_run(folder).metrics.values["a"] == 1 / 3
+    (folder / "curves.csv").write_text("window,a\n0,1.0\n")
+    with pytest.raises(UserError, match=r"curves\.csv: damaged"):
+        load_run(folder)
+    status.model_copy(update={"state": "running"}).write(folder)
+    (folder / "running.lock").touch()
+    with pytest.raises(UserError, match="the run is killed, not finished"):
         load_run(folder)
 
 

@@ -1,7 +1,9 @@
 """Two processes that train together: one codebook, and what one process would train with their joined batch."""
 
+import multiprocessing as std_multiprocessing
 import os
 import socket
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -158,6 +160,20 @@ def test_batch_norm_is_that_of_the_joined_batch_on_two_gpus(tmp_path: Path) -> N
     precision = "trainer.precision=32-true"
     together = ["trainer=ddp", "trainer.devices=2", precision]
     assert_alike(*stage_of_one_and_of_two(tmp_path, [], ["trainer=gpu", precision], together))
+
+
+@pytest.mark.slow
+def test_processes_end_where_the_run_is_stopped(tmp_path: Path) -> None:
+    def stop(step: int, values: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    several = ["trainer.devices=2", "+trainer.strategy=ddp", "norm=frame_group", "vqgan.training.steps=100000"]
+    with pytest.raises(KeyboardInterrupt):
+        made(composed(*several), tmp_path, stop)
+    begun = time.monotonic()
+    while std_multiprocessing.active_children():
+        assert time.monotonic() - begun < 60
+        time.sleep(0.1)
 
 
 @pytest.mark.slow

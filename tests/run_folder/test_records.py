@@ -2,14 +2,26 @@
 
 import json
 import math
+import multiprocessing
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tats_exp import UserError
-from tats_exp.run_folder import Column, MaskLeak, Metrics, Protocol, Status, write_metrics
+from tats_exp.run_folder import (
+    Column,
+    MaskLeak,
+    Metrics,
+    Protocol,
+    Status,
+    marked_running,
+    sums_of_results,
+    write_metrics,
+)
 from tests.report.sweep import PROTOCOL
 
 STATUS = Status(
@@ -80,3 +92,42 @@ def test_a_file_of_an_older_version_is_refused_with_the_commit_that_wrote_it(tmp
 def test_records_are_read_without_torch() -> None:
     script = "import sys, tats_exp.run_folder; print([n for n in ('torch', 'hydra', 'matplotlib') if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+
+
+def _runs_on(folder: Path, ready: Any) -> None:
+    with marked_running(folder):
+        Status(state="running").write(folder)
+        ready.set()
+        time.sleep(600)
+
+
+def test_a_run_whose_process_is_gone_was_killed(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    process = context.Process(target=_runs_on, args=(tmp_path, ready))
+    process.start()
+    ready.wait()
+    assert Status.read(tmp_path).state == "running"
+    process.kill()
+    process.join()
+    assert Status.read(tmp_path).state == "killed"
+    with marked_running(tmp_path):  # it is started again
+        assert Status.read(tmp_path).state == "running"
+        Status(state="finished").write(tmp_path)
+    assert Status.read(tmp_path).state == "finished" and len(list(tmp_path.iterdir())) == 1
+    Status(state="running").write(tmp_path)
+    assert Status.read(tmp_path).state == "running"  # an older version says no more
+
+
+def test_results_are_held_against_what_the_run_wrote(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("{}")
+    (tmp_path / "curves.csv").write_text("window\n")
+    status = Status(state="finished", sums=sums_of_results(tmp_path))
+    status.require_whole(tmp_path)
+    (tmp_path / "metrics.json").write_text("[]")
+    with pytest.raises(UserError, match=r"^metrics.json: damaged"):
+        status.require_whole(tmp_path)
+    (tmp_path / "metrics.json").unlink()
+    with pytest.raises(UserError, match=r"^metrics.json: damaged"):
+        status.require_whole(tmp_path)
+    Status(state="finished").require_whole(tmp_path)  # of an older version

@@ -12,7 +12,7 @@ from tats_exp.config.check import check
 from tats_exp.config.models import build_vqgan, transformer_of
 from tats_exp.config.schema import Config, conf_dir
 from tats_exp.data.code_shards import CodeShards, ShardWriter
-from tats_exp.files import save_tensors
+from tats_exp.files import save_tensors, save_with_sum
 from tats_exp.sampling import SlidingWindow
 from tats_exp.stages.codes import WindowCodes
 from tats_exp.stages.context import Left, RunContext
@@ -74,9 +74,9 @@ def die_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def dying(path: Path, tensors: dict[str, torch.Tensor]) -> None:
         if path.name == name:
             raise StoppedError
-        save_tensors(path, tensors)
+        save_with_sum(path, tensors)
 
-    monkeypatch.setattr("tats_exp.stages.samples.save_tensors", dying)
+    monkeypatch.setattr("tats_exp.stages.samples.save_with_sum", dying)
 
 
 @pytest.mark.parametrize("sampler", ["sliding", "hierarchical"])
@@ -93,13 +93,25 @@ def test_stopped_and_started_again_in_other_batches_is_never_stopped(
     with pytest.raises(StoppedError):
         sample(stopped, again)
     monkeypatch.undo()
-    assert [path.name for path in again.glob("part_*")] == ["part_0.safetensors"]
+    assert {path.name for path in again.iterdir()} == {"part_0.safetensors", "part_0.safetensors.sha256"}
     resumed = sample(run_of(tmp_path, *options, "sampling.batch_size=2", "sampling.gaps_at_once=5"), again)
 
     assert {path.name for path in again.iterdir()} == {"samples.safetensors", "samples.json"}
     assert torch.equal(resumed.codes, whole.codes)
     assert torch.equal(resumed.labels, whole.labels)
     assert resumed.seconds_per_1024_frames > 0
+
+
+def test_a_damaged_batch_of_a_stopped_attempt_is_sampled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, again = sample(run_of(tmp_path), tmp_path / "whole"), tmp_path / "samples"
+    run = run_of(tmp_path, "sampling.batch_size=3")
+    die_at(monkeypatch, "part_3.safetensors")
+    with pytest.raises(StoppedError):
+        sample(run, again)
+    monkeypatch.undo()
+    content = (again / "part_0.safetensors").read_bytes()
+    (again / "part_0.safetensors").write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    assert torch.equal(sample(run, again).codes, whole.codes)
 
 
 @pytest.mark.parametrize("sampler", ["sliding", "hierarchical"])

@@ -5,7 +5,6 @@ A writer that was stopped goes on behind the last whole file. Codes are stored a
 Axes: N windows, t latent frames, h w codes of a latent frame.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
@@ -17,7 +16,7 @@ from jaxtyping import Int, Int64
 from torch import Tensor
 
 from tats_exp import UserError
-from tats_exp.files import read_tensors, save_tensors, write_json
+from tats_exp.files import read_tensors, save_tensors, sha256, write_json
 
 WINDOWS = 4096
 """Windows of a file. Batches that are encoded side by side should divide it."""
@@ -71,7 +70,7 @@ class ShardWriter:
         self.folder = folder
         self._index: list[dict[str, str | int]] = []
         for entry in _entries(folder):
-            if not (folder / str(entry["file"])).is_file() or _sha256(folder / str(entry["file"])) != entry["sha256"]:
+            if not (folder / str(entry["file"])).is_file() or sha256(folder / str(entry["file"])) != entry["sha256"]:
                 break
             self._index.append(entry)
         self.done = sum(int(entry["windows"]) for entry in self._index)
@@ -80,7 +79,7 @@ class ShardWriter:
         """Write the next file."""
         name = f"train-{len(self._index):05d}.safetensors"
         save_tensors(self.folder / name, {CODES: codes})
-        self._index.append({"file": name, "windows": len(codes), "sha256": _sha256(self.folder / name)})
+        self._index.append({"file": name, "windows": len(codes), "sha256": sha256(self.folder / name)})
         write_json(self.folder / INDEX, self._index)
         self.done += len(codes)
 
@@ -94,7 +93,7 @@ def read_shards(folder: Path) -> CodeShards:
     shards = []
     for entry in _entries(folder):
         path = folder / str(entry["file"])
-        if not path.is_file() or _sha256(path) != entry["sha256"]:
+        if not path.is_file() or sha256(path) != entry["sha256"]:
             raise UserError(f"{path} is missing or damaged; delete its folder to make it again")
         shards.append(read_tensors(path)[CODES])
     if not shards:
@@ -109,8 +108,3 @@ def _entries(folder: Path) -> list[dict[str, str | int]]:
         return [{key: entry[key] for key in ("file", "windows", "sha256")} for entry in entries]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

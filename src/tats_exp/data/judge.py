@@ -7,9 +7,7 @@ here. Starts in a fraction of a second: torch is not imported.
 
 import hashlib
 import json
-import os
 import sys
-import threading
 import time
 import traceback
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +17,7 @@ from typing import Any
 import PIL
 
 from tats_exp import UserError
+from tats_exp.cli import end_with
 from tats_exp.data.array_reader import ARRAYS, ArrayReader
 from tats_exp.data.decoder import DECODER
 from tats_exp.data.frame_index import Beat, FrameIndex, index_frames
@@ -107,16 +106,9 @@ def _content(files: list[Path], beat: Beat) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def end_with(parent: int) -> None:
-    """End this process when the one that started it is gone, whatever a decoder is at."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
 def main(parent: int) -> None:
     """Judge one path after the other until standard input ends, or the parent does, a number of a process."""
-    threading.Thread(target=end_with, args=[parent], daemon=True).start()
+    end_with(parent)
     last = time.monotonic()
 
     def tell(line: str = "") -> None:

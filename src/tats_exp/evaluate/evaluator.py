@@ -28,7 +28,7 @@ from tats_exp.metrics.networks import statistics_along, statistics_of_windows, w
 from tats_exp.metrics.reference_windows import draw_reference
 from tats_exp.run.cost import cost_line, seconds_per_clip
 from tats_exp.run.store import Store, provenance
-from tats_exp.run_folder import CURVES, Protocol, Status, write_metrics, write_table
+from tats_exp.run_folder import CURVES, Protocol, Status, sums_of_results, write_metrics, write_table
 
 VERSION = 3
 """Raised by hand when what is kept of a reference changes its meaning."""
@@ -61,6 +61,7 @@ class Evaluator:
         self.networks = Networks(network, classifier(self.metrics.classifier, self.device), self.device)
         self.measures = build_measures(self.metrics.measures)
         self._wrong: list[str] = []
+        self._kept: dict[str, str] = {}
         real = self._open("real", config.real, config.frame_stride)
         self.rebuilt = None if config.rebuilt is None else self._open("rebuilt", config.rebuilt, frame_stride=1)
         folders = [config.generated] if isinstance(config.generated, str) else config.generated
@@ -135,7 +136,8 @@ class Evaluator:
         protocol = self._protocol(real, generated)
         write_metrics(out, evaluation.values, evaluation.floors, notes, protocol, evaluation.columns)
         seconds = {"total": round(time.time() - started, 1)}
-        self._status(folder).model_copy(update={"seconds": seconds}).write(out)
+        left = {"seconds": seconds, "stages": dict(self._kept), "sums": sums_of_results(out)}
+        self._status(folder).model_copy(update=left).write(out)
 
     def give_up(self, folder: str, out: Path, why: str) -> None:
         """Leave, in place of values, why a folder has none."""
@@ -215,8 +217,9 @@ class Evaluator:
         }
         inputs = {**asked, "data": videos.fingerprint(), "frames": config.frames}
         inputs |= {"windows": (len(drawn[0]) - floor, floor), "seed": config.seed}
-        kept = Store(Path(config.store)).stage("evaluate_reference", VERSION, inputs, make).path / REFERENCE
-        return ReferenceWindows.load(kept)
+        kept = Store(Path(config.store)).stage("evaluate_reference", VERSION, inputs, make)
+        self._kept[side] = kept.key
+        return ReferenceWindows.load(kept.path / REFERENCE)
 
     def _statistics(self, videos: VideoFolder, chosen: list[int]) -> list[WindowStatistics]:
         """What is seen of the windows of some videos."""

@@ -32,8 +32,13 @@ from tats_exp.run_folder import (
 )
 from tats_exp.run_folder.columns import TO_REAL, TO_REBUILT
 
-State = Literal["finished", "running", "failed", "unreadable", "superseded"]
-REASONS = {"running": "not finished: still running, or killed", "failed": "failed without a word"}
+State = Literal["finished", "running", "failed", "stopped", "killed", "unreadable", "superseded"]
+REASONS = {
+    "running": "not finished: still running, or killed",
+    "failed": "failed without a word",
+    "stopped": "stopped before its end; start the same command again",
+    "killed": "its process is gone; start the same command again",
+}
 """What is said of a run that is not finished and says nothing itself."""
 
 
@@ -216,7 +221,9 @@ def _load(folder: Path, root: Path) -> Run:
     name = folder.relative_to(root).as_posix() if folder != root else folder.resolve().name
     run = Run(folder, name, "unreadable")
     try:
-        run = _with_status(run, Status.read(folder))
+        status = Status.read(folder)
+        run = _with_status(run, status)
+        status.require_whole(folder)
         return _with_results(run) if run.state == "finished" else run
     except (OSError, ValueError, TypeError, KeyError) as error:
         return replace(run, state="unreadable", reason=one_line(error))

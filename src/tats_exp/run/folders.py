@@ -14,9 +14,9 @@ from tats_exp import UserError
 from tats_exp.cli import path_of
 from tats_exp.run.sweep import Sweep
 from tats_exp.run.sweep_record import SweepRecord
-from tats_exp.run_folder import CODE_HISTOGRAM, CONFIG, CURVES, LOSSES, VIDEOS, MaskLeak, Metrics, Status
+from tats_exp.run_folder import CONFIG, RESULTS, VIDEOS, Status
 
-LEFT = (Status.FILE, "error.txt", CONFIG, Metrics.FILE, MaskLeak.FILE, CURVES, LOSSES, CODE_HISTOGRAM)
+LEFT = (Status.FILE, "error.txt", CONFIG, *RESULTS)
 """Files of a run's folder that the report reads."""
 
 
@@ -112,7 +112,11 @@ def _forget(sweep: Sweep, folder: str) -> None:
         )
     if there and SweepRecord.read(sweep.folder).asked != sweep.asked:
         raise UserError(f"{folder}: holds what another command made; name another folder")
+    for joblib in sweep.folder.glob("joblib_memmapping_folder_*"):  # of a command that was killed
+        shutil.rmtree(joblib, ignore_errors=True)
     for run_folder in there:
+        for temporary in run_folder.rglob(".*.tmp"):
+            temporary.unlink(missing_ok=True)
         for name in LEFT:
             (run_folder / name).unlink(missing_ok=True)
         shutil.rmtree(run_folder / VIDEOS, ignore_errors=True)

@@ -2,11 +2,12 @@
 
 import logging
 import math
+import os
 import shutil
 import time
 import traceback
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from tats_exp import UserError
-from tats_exp.cli import disk_is_full, error_line
+from tats_exp.cli import disk_is_full, end_with, error_line, stoppable
 from tats_exp.config.check import check
 from tats_exp.config.overrides import unquoted
 from tats_exp.config.padding import with_halves
@@ -35,7 +36,9 @@ from tats_exp.run_folder import (
     VIDEOS,
     Metrics,
     Status,
+    marked_running,
     read_columns,
+    sums_of_results,
     write_losses,
 )
 from tats_exp.stages.context import RunContext
@@ -50,6 +53,9 @@ NO_CHOICE |= {"threads", "reserve", "endpoint", "secondary"}
 PADDINGS = {"padding", "padding.encoder", "padding.decoder"}
 """Overrides that the names of the paddings tell already; those of arguments are choices."""
 
+
+COMMAND = "TATS_EXP_COMMAND"
+"""Environment variable with the number of the process that has started this one; set by the command itself."""
 
 Values = dict[str, float | None]
 
@@ -80,12 +86,22 @@ class Outcome:
         return status.model_copy(update={"state": "finished", **outcome})
 
 
+def end_with_command() -> None:
+    """End this process with the command that started it, where that runs its jobs in processes of this machine."""
+    command = int(os.environ.get(COMMAND, os.getpid()))
+    if command != os.getpid():
+        end_with(command)
+
+
 def run_job(cfg: DictConfig) -> None:
     """Run one job of a sweep, or the only one; whatever goes wrong ends in its status.json, not in the sweep.
+
+    A stop, by Ctrl-C or SIGTERM, is written there and ends the sweep, too.
 
     Args:
         cfg: the composed root config.
     """
+    end_with_command()
     folder = Path(HydraConfig.get().runtime.output_dir)
     sweep = SweepRecord.of_run(folder)
     cfg = sweep.settle(with_halves(cfg))
@@ -106,21 +122,39 @@ def run_job(cfg: DictConfig) -> None:
         version=provenance()["versions"],
         commit=provenance()["commit"],
     )
-    status.write(folder)
-    OmegaConf.save(OmegaConf.create(config.model_dump()), folder / CONFIG)
+    with stoppable(), marked_running(folder):
+        status.write(folder)
+        try:
+            OmegaConf.save(OmegaConf.create(config.model_dump()), folder / CONFIG)
+            _work(config, folder, name, status, sweep.started)
+        except (KeyboardInterrupt, SystemExit):  # Lightning makes the one into the other
+            if (left := Status.read(folder)).state == "running":
+                left.model_copy(update={"state": "stopped"}).write(folder)
+            raise
+
+
+def _work(config: Config, folder: Path, name: str, status: Status, redo_before: float) -> None:
+    """Go through a run that has its status and its config; what it comes to ends in its status."""
     log = GuardedLog(lambda: instantiate(config.logger))
     progress = Progress(folder, name)
     started = time.time()
+    values: Values = {}
+
+    def note(stage: str, key: str) -> None:
+        nonlocal status
+        status = status.model_copy(update={"stages": {**status.stages, stage: key}})
+        status.write(folder)
+
     try:
-        log.start(folder, name, config.name, [f"{k}={v}" for k, v in choices.items()], config.model_dump())
-        outcome = run(config, folder, log, progress, sweep.started)
-        status = outcome.of(status)
-        values = outcome.values
+        tags = [f"{k}={v}" for k, v in status.choices.items()]
+        log.start(folder, name, config.name, tags, config.model_dump())
+        outcome = run(config, folder, log, progress, redo_before, note)
+        status, values = outcome.of(status), outcome.values
+        status = status.model_copy(update={"sums": sums_of_results(folder)})
     except Exception as error:
         status = status.model_copy(update={"state": "failed", **failure(error)})
         (folder / "error.txt").write_text(traceback.format_exc())
         logger.info("%s failed", name, exc_info=True)  # the console gets one line at the end
-        values = {}
     seconds = {**status.seconds, "total": round(time.time() - started, 1)}
     status = status.model_copy(update={"seconds": seconds})
     status.write(folder)
@@ -130,7 +164,14 @@ def run_job(cfg: DictConfig) -> None:
         status.model_copy(update={"log": log.refused}).write(folder)
 
 
-def run(config: Config, folder: Path, log: RunLog, progress: Progress, redo_before: float | None = None) -> Outcome:
+def run(
+    config: Config,
+    folder: Path,
+    log: RunLog,
+    progress: Progress,
+    redo_before: float | None = None,
+    note: Callable[[str, str], None] = lambda stage, key: None,
+) -> Outcome:
     """Go through the stages and gather in `folder` what the report reads.
 
     Args:
@@ -140,12 +181,13 @@ def run(config: Config, folder: Path, log: RunLog, progress: Progress, redo_befo
         progress: is told how far the run is.
         redo_before: stages in `store.redo` that were made before this time (seconds since 1970) are made again; None:
             whenever they were made.
+        note: told name and key of each stage that the run comes to.
     """
     context = RunContext(config)
     stages = stages_of(config, context.condition)
     progress.expect([stage.name for stage in stages])
     redo = redo_from(config.store.redo, [stage.name for stage in stages])
-    store = Store(Path(config.store.root), redo, redo_before)
+    store = Store(Path(config.store.root), redo, redo_before, note=note)
     for stage in stages:
         walk(stage, context, store, progress, log)
     return gather(store.used, folder, log, context.device.type)

@@ -26,6 +26,7 @@ from tats_exp.config.build import build
 from tats_exp.config.schema import Config, validated
 from tats_exp.features.clip_batches import exact_float32
 from tats_exp.files import Stage
+from tats_exp.run.stage_record import damage
 from tats_exp.run_folder import (
     CONFIG,
     CURVES,
@@ -87,7 +88,7 @@ class LoadedRun:
         """The trained VQGAN with its discriminators, in eval mode.
 
         Raises:
-            UserError: it is no longer in the store; one line.
+            UserError: it is no longer in the store, or damaged; one line.
         """
         return self._left(VQGAN_STAGE).to(self.device)
 
@@ -95,7 +96,7 @@ class LoadedRun:
         """The trained autoregressive transformer, in eval mode; of a hierarchy it models key frames.
 
         Raises:
-            UserError: it is no longer in the store; one line.
+            UserError: it is no longer in the store, or damaged; one line.
         """
         return self._left(TRANSFORMER_STAGE).to(self.device)
 
@@ -200,6 +201,8 @@ class LoadedRun:
         if not key or not folder.is_dir():
             missing = f"store.root={root}: the {stage.name} of {self.folder} is not there ({stage.name}/{key})"
             raise UserError(f"{missing}; read the run where it ran, or start its command again")
+        if (line := damage(folder)) is not None:
+            raise UserError(f"{line}; start the command of the run again, which makes the {stage.name} again")
         return stage.read(self.config, folder)
 
 
@@ -211,7 +214,8 @@ def load_run(folder: str | Path, device: str = "cpu") -> LoadedRun:
         device: where its models are put, such as "cuda".
 
     Raises:
-        UserError: there is no run, it did not finish, or another version wrote it, whose commit is named; one line.
+        UserError: there is no run, it did not finish, what it left is damaged, or another version wrote it, whose
+            commit is named; one line.
     """
     folder = Path(folder)
     if not (folder / CONFIG).is_file() or not (folder / Status.FILE).is_file():
@@ -220,6 +224,10 @@ def load_run(folder: str | Path, device: str = "cpu") -> LoadedRun:
     if status.state != "finished":
         reason = f": {status.error}" if status.error else ""
         raise UserError(f"{folder}: the run is {status.state}, not finished{reason}")
+    try:
+        status.require_whole(folder)
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from None
     try:
         cfg = OmegaConf.load(folder / CONFIG)
     except Exception as error:  # whatever YAML raises over what is none

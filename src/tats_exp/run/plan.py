@@ -111,7 +111,7 @@ def plan_of(sweep: Sweep) -> Plan:
     networks = _check_networks(configs)
     for alike in networks:
         _check_endpoints(alike)
-    launcher = sweep.hydra.launcher
+    launcher, chdir = sweep.hydra.launcher, bool(sweep.hydra.job.chdir)
     joblib = sweep.multirun and "joblib" in launcher._target_
     side_by_side = _side_by_side(configs, int(launcher.get("n_jobs", 1)) if joblib else 1)
     record = SweepRecord(
@@ -129,7 +129,11 @@ def plan_of(sweep: Sweep) -> Plan:
         record=record,
         side_by_side=side_by_side,
         stores=sorted({config.store.root for config in configs}),
-        unused=_unused(configs, sweep.said, sweep.swept) + _unused_context(configs, sweep.said, sweep.swept),
+        unused=[
+            *_unused(configs, sweep.said, sweep.swept),
+            *_unused_context(configs, sweep.said, sweep.swept),
+            *["hydra.job.chdir=true: paths are taken from the folder one starts in, as without"] * chdir,
+        ],
         costs=_costs(networks),
         configs=[record.settled(config) for config in configs],
     )

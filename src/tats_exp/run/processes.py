@@ -15,7 +15,7 @@ from torch import multiprocessing
 from torch.distributed import TCPStore
 
 from tats_exp import UserError
-from tats_exp.cli import disk_is_full
+from tats_exp.cli import disk_is_full, end_with
 from tats_exp.config.schema import Config
 from tats_exp.files import Stage
 from tats_exp.fit import Scalars, keep_float32
@@ -44,7 +44,7 @@ def make_together(stage: Stage[Any, Any], run: RunContext, folder: Path, progres
     reports = multiprocessing.get_context("spawn").Queue()
     # The store takes a free port and holds it; a port that is found and let go can be taken by another program.
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    arguments = (stage, run.config, run.left, folder, progress, store.port, reports)
+    arguments = (os.getpid(), stage, run.config, run.left, folder, progress, store.port, reports)
     running = multiprocessing.spawn(_work, arguments, nprocs=processes, join=False)
     error: UserError | OSError | None = None
 
@@ -68,11 +68,15 @@ def make_together(stage: Stage[Any, Any], run: RunContext, folder: Path, progres
         if error is not None:
             raise error from None
         raise RuntimeError(str(failed)) from None
+    finally:
+        for process in running.processes:  # they would go on where this one was stopped, and it would wait for them
+            process.kill()
     listen(timeout=0.5)
 
 
 def _work(
     rank: int,
+    parent: int,
     stage: Stage[Any, Any],
     config: Config,
     left: dict[str, Left],
@@ -82,6 +86,7 @@ def _work(
     reports: "multiprocessing.Queue[tuple[int, dict[str, float] | UserError | OSError]]",
 ) -> None:
     """One of the processes: Lightning learns from the environment that it need not start them."""
+    end_with(parent)
     os.environ |= {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # the process that started this one holds the store
     torch.set_num_threads(max(1, (config.threads or os.cpu_count() or 1) // int(config.trainer["devices"])))

@@ -86,8 +86,6 @@ def compose_sweep(given: Namespace) -> Sweep:
         whole = compose_run([_line(o) for o in overrides if not o.is_sweep_override()], with_hydra=True)
         _refuse_sections(whole.hydra)
         check_hydra(whole.hydra)
-        if whole.hydra.job.chdir:
-            raise UserError("hydra.job.chdir=true: paths are taken from the folder one starts in; allowed: false")
         multirun = bool(given.multirun) or str(whole.hydra.mode).endswith("MULTIRUN")
         lines = [_line(o) for o in overrides]
         if not multirun:

@@ -1,22 +1,25 @@
 """How long a unit of work takes, once warm; that of a stage by the stage itself, on a budget of a few steps."""
 
+import shutil
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import torch
 
-from tats_exp.files import Stage
+from tats_exp.files import Stage, is_locked, lock
 from tats_exp.stages.context import RunContext
 
 LONGEST = 4.0
 """Seconds after which what is being timed is broken off."""
 STEPS = 3
 """Training steps that are made, the first one to warm up."""
+SCRATCH = "tats_exp_timing_"
+"""Begin of the names of folders in which that happens."""
 
 
 class _EnoughError(Exception):
@@ -87,8 +90,21 @@ def stage_seconds(stage: Stage[Any, Any], inputs: object, run: RunContext) -> fl
         if clock.over:
             raise _EnoughError
 
-    with TemporaryDirectory(prefix="tats_exp_") as folder, suppress(_EnoughError):
-        work = run.work(Path(folder), advance, lambda step, values: None)
+    with scratch() as folder, suppress(_EnoughError):
+        work = run.work(folder, advance, lambda step, values: None)
         stage.make(inputs, replace(work, workers=0, compile=False))
     counts = [0, *(done for done, _ in told)]
     return warm([seconds / (after - before) for before, (after, seconds) in zip(counts, told, strict=False)])
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Give a folder that is thrown away; those of processes that were killed are thrown away with the next."""
+    for left in Path(gettempdir()).glob(f"{SCRATCH}*"):
+        with suppress(OSError):  # another user's
+            if (left / "lock").is_file() and not is_locked(left / "lock"):
+                shutil.rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(prefix=SCRATCH) as made, lock(Path(made) / "lock"):
+        folder = Path(made) / "work"
+        folder.mkdir()
+        yield folder

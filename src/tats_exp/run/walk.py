@@ -9,7 +9,7 @@ from tats_exp.progress import Progress
 from tats_exp.run.log import RunLog
 from tats_exp.run.processes import make_together
 from tats_exp.run.store import Store
-from tats_exp.stages.context import Left, RunContext, meaning
+from tats_exp.stages.context import Left, RunContext, earlier_keys, meaning
 from tats_exp.stages.trained import FromFile
 
 
@@ -37,6 +37,6 @@ def walk(stage: Stage[Any, Any], run: RunContext, store: Store, progress: Progre
         else:
             stage.make(inputs, run.work(folder, advance, losses))
 
-    made = store.stage(stage.name, stage.version, meaning(inputs), make)
+    made = store.stage(stage.name, stage.version, meaning(inputs), make, earlier_keys(inputs))
     run.left[stage.name] = Left(made.key, made.path)
     advance(1, 1)

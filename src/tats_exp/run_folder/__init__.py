@@ -13,9 +13,12 @@ A report leaves a table of several runs: `report/table.csv`, kept as `experiment
 Nothing here imports torch or the science.
 """
 
+from pathlib import Path
+
+from tats_exp.files import sha256
 from tats_exp.run_folder.columns import Column
 from tats_exp.run_folder.protocol import Protocol, same_protocol
-from tats_exp.run_folder.records import MaskLeak, Metrics, Record, Status, write_metrics
+from tats_exp.run_folder.records import MaskLeak, Metrics, Record, Status, marked_running, write_metrics
 from tats_exp.run_folder.results import ResultRow, read_results, results_csv
 from tats_exp.run_folder.series import (
     CODE_HISTOGRAM,
@@ -32,6 +35,14 @@ from tats_exp.run_folder.series import (
 
 CONFIG = "config.yaml"
 VIDEOS = "videos"
+RESULTS = (Metrics.FILE, MaskLeak.FILE, CURVES, LOSSES, CODE_HISTOGRAM)
+"""Files of a finished run whose numbers are shown."""
+
+
+def sums_of_results(folder: Path) -> dict[str, str]:
+    """SHA-256 of the results that a run left in its folder, as its status keeps them."""
+    return {name: sha256(folder / name) for name in RESULTS if (folder / name).is_file()}
+
 
 __all__ = [
     "CODE_HISTOGRAM",
@@ -49,11 +60,13 @@ __all__ = [
     "ResultRow",
     "Series",
     "Status",
+    "marked_running",
     "read_columns",
     "read_losses",
     "read_results",
     "results_csv",
     "same_protocol",
+    "sums_of_results",
     "write_losses",
     "write_metrics",
     "write_table",

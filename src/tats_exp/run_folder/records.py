@@ -2,20 +2,23 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_serializer, field_validator
 
 from tats_exp import UserError
-from tats_exp.files import write_json
+from tats_exp.files import is_locked, lock, sha256, write_json
 from tats_exp.run_folder.columns import Column
 from tats_exp.run_folder.protocol import Protocol
 
 RecordType = TypeVar("RecordType", bound="Record")
 Text = Annotated[str, BeforeValidator(str)]
 NEVER = "never"
+RUNNING = "running.lock"
+"""File in the folder of a run that its process holds locked as long as it lives."""
 
 
 class Record(BaseModel):
@@ -47,7 +50,8 @@ class Status(Record):
     """How a run went.
 
     Attributes:
-        state: of the run; a process that was killed leaves `running`.
+        state: of the run; `stopped` by the user or a scheduler. A process that was killed leaves `running` in the file,
+            which is read as `killed`.
         error: one line about what went wrong.
         by_user: whether the user can mend it.
         experiment: name of the question.
@@ -69,7 +73,7 @@ class Status(Record):
 
     FILE = "status.json"
 
-    state: Literal["running", "finished", "failed"]
+    state: Literal["running", "finished", "failed", "stopped", "killed"]
     error: str | None = None
     by_user: bool = False
     experiment: str = ""
@@ -81,17 +85,50 @@ class Status(Record):
     seconds: dict[str, float] = {}
     reused: tuple[str, ...] = ()
     stages: dict[str, str] = {}
+    sums: dict[str, str] = {}
     speed: dict[str, float] = {}
     device: str = ""
     version: dict[str, str] = {}
     commit: str | None = None
     log: str | None = None
 
+    @classmethod
+    def read(cls, folder: Path) -> "Status":
+        """Read the status of a run; one that says `running` although its process is gone was killed.
+
+        Raises:
+            UserError: as for every record.
+        """
+        status, mark = super().read(folder), folder / RUNNING
+        gone = status.state == "running" and mark.is_file() and not is_locked(mark)
+        return status.model_copy(update={"state": "killed"}) if gone else status
+
+    def require_whole(self, folder: Path) -> None:
+        """Hold the files of results against the sums that the run wrote down.
+
+        Raises:
+            UserError: one of them is not what the run wrote; one line that names it.
+        """
+        for name, wanted in self.sums.items():
+            if not (folder / name).is_file() or sha256(folder / name) != wanted:
+                raise UserError(f"{name}: damaged, not what the run wrote; start its command again")
+
     @property
     def writer(self) -> str:
         """Who wrote the folder, in words: the commit, or the version that was installed; "" if it does not say."""
         version = self.version.get("tats-exp")
         return f"commit {self.commit}" if self.commit else f"version {version}" if version else ""
+
+
+@contextmanager
+def marked_running(folder: Path) -> Iterator[None]:
+    """A block at whose end, also by a kill, a status that says `running` is no longer believed."""
+    mark = folder / RUNNING
+    with ExitStack() as held:
+        with suppress(OSError):  # a network file system that knows no locks
+            held.enter_context(lock(mark))
+        yield
+        mark.unlink(missing_ok=True)
 
 
 class Metrics(Record):

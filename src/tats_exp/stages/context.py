@@ -134,6 +134,22 @@ def _meaning(value: object) -> Json:
     raise TypeError(f"{type(value).__name__} cannot be part of the key of a stage: it has no meaning()")
 
 
+def earlier_keys(inputs: object) -> set[str]:
+    """Keys of the earlier stages that a stage reads.
+
+    Args:
+        inputs: a dataclass, as for `meaning`.
+    """
+    return {key for name in get_type_hints(type(inputs)) for key in _keys(getattr(inputs, name))}
+
+
+def _keys(value: object) -> set[str]:
+    if isinstance(value, Earlier):
+        return {value.key}
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return {key for part in parts for key in _keys(part)}
+
+
 @dataclass
 class RunContext:
     """A checked run and what its config describes, made when first asked for; stages take their inputs from it.

@@ -17,7 +17,7 @@ from torch import Tensor
 from tats_exp import UserError
 from tats_exp.config.build import build
 from tats_exp.config.sections import Node
-from tats_exp.files import Stage, load_tensors, save_tensors, write_json
+from tats_exp.files import Stage, load_tensors, load_with_sum, save_tensors, save_with_sum, write_json
 from tats_exp.fit import Steps
 from tats_exp.run_folder import Column
 from tats_exp.sampling.sampler import Progress, Sampler
@@ -155,7 +155,7 @@ def _make(inputs: SamplesInputs, work: Work) -> None:
     """
     if not (work.folder / ABOUT).exists():
         _sample(inputs, work)
-    for path in work.folder.glob(_part(work.folder, "*").name):
+    for path in work.folder.glob("part_*"):
         path.unlink()
 
 
@@ -245,7 +245,7 @@ def _in_batches(
     seconds, start = 0.0, 0
     while start < videos:
         path = _part(folder, start)
-        if not path.exists():
+        if (part := load_with_sum(path)) is None:
             batch = slice(start, min(start + batch_size, videos))
 
             def advance(made: int, wanted: int, batch: slice = batch) -> None:
@@ -255,15 +255,15 @@ def _in_batches(
             with torch.inference_mode():
                 made = sample(batch, advance).cpu()
             taken = torch.tensor(time.perf_counter() - begun, dtype=torch.float64)
-            save_tensors(path, {"codes": made, "seconds": taken})
-        part = load_tensors(path)
+            part = {"codes": made, "seconds": taken}
+            save_with_sum(path, part)
         codes.append(part["codes"])
         seconds += float(part["seconds"])
         start += len(part["codes"])
     return torch.cat(codes), seconds
 
 
-def _part(folder: Path, start: int | str) -> Path:
+def _part(folder: Path, start: int) -> Path:
     """File of the batch that begins with video `start`."""
     return folder / f"part_{start}.safetensors"
 

@@ -13,7 +13,7 @@ from tats_exp.config.checkpoints import checksum
 from tats_exp.config.schema import Config, ModelName
 from tats_exp.config.sections import Training
 from tats_exp.files import atomic, read_tensors
-from tats_exp.fit import CHECKPOINT, Budget
+from tats_exp.fit import CHECKPOINT, DAMAGED, Budget
 from tats_exp.stages.context import NoMeaning
 from tats_exp.vqgan.training import MakeOptimizer, MakeScheduler
 
@@ -78,9 +78,10 @@ def with_weights(model: Model, weights: Path) -> Model:
 
 @rank_zero_only
 def write_model(model: torch.nn.Module, folder: Path) -> None:
-    """Write the weights of a trained model, and only then let go of the checkpoint."""
+    """Write the weights of a trained model, and only then let go of checkpoints."""
     write_weights(model, folder / MODEL)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    for checkpoint in (CHECKPOINT, DAMAGED):
+        (folder / checkpoint).unlink(missing_ok=True)
 
 
 @rank_zero_only
