@@ -58,6 +58,8 @@ class Run:
         floors: kind ("real", "reconstruction", "chance") -> metric key -> value.
         refused: why values over videos are left out, "" where they are not.
         notes: what a reader of the values has to know.
+        free: keys of values that a degenerate model gets for nothing, and what makes it one: they are shown with a
+            mark, and enter no mean and no comparison.
         columns: what the measures of the run declared of values and curves.
         curves: metric key -> one value per window (nan where there is none).
         losses: (stage, key) -> (steps, values).
@@ -85,6 +87,7 @@ class Run:
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
     refused: str = ""
     notes: tuple[str, ...] = ()
+    free: dict[str, str] = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
     curves: Columns = field(default_factory=dict)
     losses: Losses = field(default_factory=dict)
@@ -105,6 +108,10 @@ class Run:
     def label(self) -> str:
         """What identifies the run to a reader: `padding=zero seed=0`, or its path if it chose nothing."""
         return " ".join(f"{key}={value}" for key, value in self.choices.items()) or self.name
+
+    def earned(self, key: str) -> float | None:
+        """A value that counts: None where there is none, or a degenerate model gets it for nothing."""
+        return None if key in self.free else self.values.get(key)
 
     def video(self, name: str) -> Path | None:
         """Path of `videos/<name>.mp4`, None if the run made none."""
@@ -136,8 +143,8 @@ class Group:
     runs: list[Run]
 
     def values(self, key: str) -> list[float]:
-        """The metric of every run in which it is defined, in the order of `runs`; infinite where it means never."""
-        return [value for run in self.runs if (value := run.values.get(key)) is not None]
+        """The metric of every run in which it is defined and counts, in the order of `runs`; infinite means never."""
+        return [value for run in self.runs if (value := run.earned(key)) is not None]
 
 
 def natural(text: str) -> list[tuple[int, str]]:
@@ -255,6 +262,7 @@ def _with_results(run: Run) -> Run:
         floors=metrics.floors,
         refused=why,
         notes=metrics.notes,
+        free={key: why for key, why in metrics.free.items() if key not in refused},
         columns=metrics.columns,
         curves={key: column for key, column in curves.items() if key != "window" and key not in refused},
         losses=read_losses(run.folder),
