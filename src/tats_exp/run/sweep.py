@@ -3,13 +3,14 @@
 Nothing is built and torch is not imported: names of keys and options, and types, are told right away.
 """
 
+import math
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.types import Override, ValueType
+from hydra.core.override_parser.types import Override, RangeSweep, ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -23,6 +24,7 @@ from tats_exp.config.schema import allowed
 
 HOUSEKEEPING = {"store", "logger", "trainer", "workers", "compile", "threads", "hydra", "endpoint", "secondary"}
 """Keys that change where and how runs work, not what comes out."""
+MOST_RUNS = 1000
 SEARCHED = "hydra.searchpath"
 SWEPT_BY_HYDRA = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
@@ -119,6 +121,7 @@ def _multirun(whole: DictConfig, overrides: list[Override], lines: list[str], se
         job = [_line(o) for o in parsed if not o.is_sweep_override()]
         config = compose_run(job, with_hydra=True)
         return Sweep([config], [job], lines, said, [], _fixed(overrides, []), True, whole.hydra, folder, [])
+    _refuse_many(parsed)
     try:
         jobs = [list(job) for job in BasicSweeper.split_arguments(parsed, None)[0]]
     except (HydraException, AssertionError) as error:
@@ -134,6 +137,26 @@ def _multirun(whole: DictConfig, overrides: list[Override], lines: list[str], se
     configs = [_job(job, number, whole, fixed) for number, job in enumerate(jobs)]
     run_folders = [folder / name for name in _names(configs)]
     return Sweep(configs, jobs, lines, said, swept, fixed, True, whole.hydra, folder, run_folders)
+
+
+def _refuse_many(overrides: list[Override]) -> None:
+    """Refuse a sweep of more runs than anyone waits for, before they are listed.
+
+    Raises:
+        UserError: it tells how many there are.
+    """
+    counts = {o.key_or_group: count for o in overrides if o.is_sweep_override() and (count := _values(o))}
+    if (runs := math.prod(counts.values())) > MOST_RUNS:
+        by_key = ", ".join(f"{key}: {count:,}" for key, count in counts.items())
+        raise UserError(f"a sweep of {runs:,} runs ({by_key}); allowed: {MOST_RUNS:,} runs in one command")
+
+
+def _values(override: Override) -> int:
+    """How many values a key is swept over; those of a range are not listed."""
+    swept = override.value()
+    if isinstance(swept, RangeSweep) and swept.start is not None and swept.stop is not None:
+        return max(0, math.ceil((swept.stop - swept.start) / (swept.step or 1)))
+    return sum(1 for _ in override.sweep_iterator())
 
 
 def _names(configs: list[DictConfig]) -> list[str]:
