@@ -174,7 +174,7 @@ def read_losses(path: Path) -> Iterator[tuple[int, str, float]]:
     """Rows (step, key, value) of a loss log; a last line cut short by a killed process is passed over."""
     with path.open(newline="") as file:
         for row in csv.reader(file):
-            if len(row) == 3 and row[0].isdigit():
+            if len(row) == 3 and row[0].isdecimal():
                 yield int(row[0]), row[1], float(row[2])
 
 

@@ -39,8 +39,12 @@ def configuration(own: str | None = None) -> Iterator[Hydra]:
         What composes them, and starts runs of them.
 
     Raises:
-        UserError: there is no such folder, or it holds an option whose name is taken.
+        UserError: the working directory is gone, there is no such folder, or it holds an option whose name is taken.
     """
+    try:
+        Path.cwd()  # Hydra asks for it
+    except FileNotFoundError:
+        raise UserError("the working directory is not there any more; allowed: to start from one that is") from None
     with initialize_config_dir(str(conf_dir()), job_name="tats_exp", version_base="1.3"):
         if own is not None:
             folder = Path(at_home(own)).absolute()

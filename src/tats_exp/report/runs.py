@@ -149,7 +149,7 @@ class Group:
 
 def natural(text: str) -> list[tuple[int, str]]:
     """Sort key under which `seed=10` follows `seed=9`."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def load_runs(folder: Path) -> list[Run]:

@@ -4,6 +4,7 @@ Nothing is built and torch is not imported: names of keys and options, and types
 """
 
 import math
+import os
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from tats_exp.config.schema import allowed
 HOUSEKEEPING = {"store", "logger", "trainer", "workers", "compile", "threads", "hydra", "endpoint", "secondary"}
 """Keys that change where and how runs work, not what comes out."""
 MOST_RUNS = 1000
+LONGEST_PART = 255
+"""Bytes of a name that a file system takes."""
 SEARCHED = "hydra.searchpath"
 SWEPT_BY_HYDRA = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
@@ -168,6 +171,12 @@ def _names(configs: list[DictConfig]) -> list[str]:
     names = [_select(config, "hydra.sweep.subdir") for config in configs]
     if outside := [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]:
         raise UserError(f"hydra.sweep.subdir={outside[0]}: allowed: a folder inside hydra.sweep.dir")
+    for part in {part for name in names for part in Path(name).parts}:
+        if len(os.fsencode(part)) > LONGEST_PART:
+            raise UserError(
+                f"hydra.sweep.subdir={part[:40]}...: {len(os.fsencode(part))} bytes; allowed: {LONGEST_PART}, to which "
+                "${folder_name:TEXT} shortens a text"
+            )
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UserError(

@@ -126,7 +126,9 @@ class Metrics(Record):
 
     @field_validator("values", mode="before")
     @classmethod
-    def _measured(cls, values: dict[str, float | str | None]) -> dict[str, float | str | None]:
+    def _measured(cls, values: object) -> object:
+        if not isinstance(values, Mapping):
+            return values
         read = {key: math.inf if value == NEVER else value for key, value in values.items()}
         return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in read.items()}
 
@@ -141,7 +143,9 @@ class Metrics(Record):
 
     @field_validator("floors", mode="before")
     @classmethod
-    def _known(cls, floors: dict[str, dict[str, float | None]]) -> dict[str, dict[str, float]]:
+    def _known(cls, floors: object) -> object:
+        if not isinstance(floors, Mapping) or not all(isinstance(floor, Mapping) for floor in floors.values()):
+            return floors
         return {kind: {k: v for k, v in floor.items() if v is not None} for kind, floor in floors.items()}
 
 
@@ -198,6 +202,8 @@ def _read_object(path: Path) -> dict[str, object]:
         raise UserError(f"{path.name}: missing") from error
     except ValueError as error:
         raise UserError(f"{path.name}: not JSON ({error})") from error
+    except RecursionError:
+        raise UserError(f"{path.name}: nested too deep to be read") from None
     if not isinstance(content, dict):
         raise UserError(f"{path.name}: holds no JSON object")
     return content
