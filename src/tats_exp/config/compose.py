@@ -102,7 +102,9 @@ def compose_run(overrides: list[str], with_hydra: bool = False, root: str = "con
 def _refuse_value_of_group(override: Override) -> None:
     """Refuse what is no name where the option of a group is chosen; Hydra's line does not say which."""
     group, loader = override.key_or_group, GlobalHydra.instance().config_loader()
-    if "." in group or override.is_delete() or isinstance(override.value(), str | list | Sweep):
+    value = override.value()
+    names = value if isinstance(value, list) else [value]
+    if "." in group or override.is_delete() or all(isinstance(name, str | Sweep) for name in names):
         return
     if options := loader.get_group_options(group):
         raise UserError(f"{override.input_line}: no such option; {allowed('', options)}")

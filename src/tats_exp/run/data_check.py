@@ -25,6 +25,10 @@ def check_data(configs: list[Config], reserve_training: int, reserve_encoding: i
         source = build(config.data, "data")
         with blamed_on("data", kinds=OSError):
             train, test = source.split("train"), source.split("test")
+        if train.resolution != config.resolution:
+            raise UserError(
+                f"data.resolution={train.resolution}: allowed: resolution={config.resolution}, of the models"
+            )
         with blamed_on("data"):
             Clips(train, config.frames, reserve=reserve_training)
             # At the last of its shifts a held-out window begins t - 1 latent frames later.

@@ -89,7 +89,7 @@ def _cost(configs: Sequence[Config], side_by_side: int) -> str:
     def seen(run: RunContext) -> Seen:
         key = repr((run.config.data, run.config.metrics, run.config.frames, sampled_windows(run.config)))
         if key not in found:
-            found[key] = _seen(run)
+            found[key] = seen_of(run)
         return found[key]
 
     meter, without = Meter(), dict[str, str]()
@@ -111,7 +111,7 @@ def _cost(configs: Sequence[Config], side_by_side: int) -> str:
     return f"about {in_words(wall)} and {size_in_words(size)} on this machine{left_out} ({there})"
 
 
-def _seen(run: RunContext) -> Seen:
+def seen_of(run: RunContext) -> Seen:
     """What the evaluation of a run finds in the data, and how many numbers it keeps of a window."""
     config = run.config
     clip = torch.zeros(1, config.frames, config.resolution, config.resolution, 3, dtype=torch.uint8)

@@ -74,10 +74,12 @@ def check_memory(config: Config) -> None:
     Raises:
         NoRoomError: in one line, with the largest values that would fit.
     """
-    for stage in ("vqgan", "transformer", "interpolation", "samples", "metrics"):
+    stages: dict[str, list[Need]] = {}
+    for need in _needs(config):
+        stages.setdefault(need.stage, []).append(need)
+    for stage, needs in stages.items():
         trains = stage in ("vqgan", "transformer", "interpolation")
-        where, room = _memory_of(config) if trains else ("memory", main_memory())
-        refuse([need for need in _needs(config) if need.stage == stage], where, room)
+        refuse(needs, *(_memory_of(config) if trains else ("memory", main_memory())))
 
 
 def refuse(needs: Sequence[Need], where: str, room: int) -> None:

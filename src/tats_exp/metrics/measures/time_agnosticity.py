@@ -90,9 +90,9 @@ class TimeAgnosticity(Measure):
         if (codes := findings.codes) is None:
             return Measurement()
         probe = _probe(codes)
-        gaps: Values = _by_slot(_GAP, findings.shift_gap) if findings.shift_gap is not None else {_GAP: None}
+        gaps: Values = {_GAP: None} if findings.shift_gap is None else {**_by_slot(_GAP, findings.shift_gap)}
         values: Values = {
-            **_by_slot(_SHIFT, codes.latent_shift, first=1),
+            **{key: defined(shift) for key, shift in _by_slot(_SHIFT, codes.latent_shift, first=1).items()},
             "codes/sliding_gap": findings.sliding_gap,
             "codes/unchanged": share_unchanged(codes.held_out_shifts) if codes.held_out_shifts.shape[1] > 1 else None,
             "codes/place_probe": probe.accuracy if probe else None,
@@ -107,10 +107,10 @@ class TimeAgnosticity(Measure):
         return Measurement(values, floors={"chance": {"codes/place_probe": 1 / codes.frames}}, notes=notes, free=free)
 
 
-def _by_slot(key: str, values: Float64[Tensor, " slots"], first: int = 0) -> Values:
+def _by_slot(key: str, values: Float64[Tensor, " slots"], first: int = 0) -> dict[str, float]:
     """The mean under a key, and the values of all slots below it; `first`: number of the first of them."""
     slots = {f"{key}/slot_{first + place}": value for place, value in enumerate(values.tolist())}
-    return {name: defined(value) for name, value in {key: float(values.mean()), **slots}.items()}
+    return {key: float(values.mean()), **slots}
 
 
 def _probe(codes: CodeFindings) -> Probe | None:
