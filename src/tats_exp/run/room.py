@@ -46,9 +46,9 @@ class Grows:
     power: int = 1
     step: int = 1
 
-    def largest(self, share: float) -> int:
-        """The largest value with which no more than a share of the size is left; 0 where there is none."""
-        return int(self.value * share ** (1 / self.power)) // self.step * self.step if share > 0 else 0
+    def factor(self, value: int) -> float:
+        """What a size is multiplied by where the key has another value."""
+        return (value / self.value) ** self.power
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,10 @@ class Need:
     what: str
     size: int
     grows: tuple[Grows, ...]
+
+    def size_with(self, key: str, value: int) -> float:
+        """Bytes where a key has another value."""
+        return self.size * next((one.factor(value) for one in self.grows if one.key == key), 1.0)
 
 
 def check_memory(config: Config) -> None:
@@ -97,14 +101,25 @@ def refuse(needs: Sequence[Need], where: str, room: int) -> None:
     if total <= room:
         return
     most = max(needs, key=lambda need: need.size)
-    share = (room - (total - most.size)) / most.size
     given = ", ".join(f"{one.key}={one.value}" for one in most.grows)
-    fitting = [f"{one.key}={largest}" for one in most.grows if (largest := one.largest(share)) > 0]
+    fitting = [f"{one.key}={largest}" for one in most.grows if (largest := _largest(one, needs, room)) > 0]
     allowed = f"at most {' or '.join(fitting)}" if fitting else "smaller ones of several keys"
     raise NoRoomError(
         f"{given}: {most.what} of the stage {most.stage} take {in_bytes(most.size)}, the {where} has {in_bytes(room)}; "
         f"allowed: {allowed}"
     )
+
+
+def _largest(one: Grows, needs: Sequence[Need], room: int) -> int:
+    """The largest value of a key with which all fits; 0 where there is none. Bisected: sizes grow with the value."""
+    fits, too_large = 0, one.value // one.step + 1
+    while too_large - fits > 1:
+        middle = (fits + too_large) // 2
+        if sum(need.size_with(one.key, middle * one.step) for need in needs) <= room:
+            fits = middle
+        else:
+            too_large = middle
+    return fits * one.step
 
 
 def in_bytes(size: int) -> str:
