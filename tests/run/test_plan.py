@@ -48,6 +48,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["padding.decoder=2"], "padding.decoder=2: no such option"),
         (["vqgan=null"], "vqgan=null: a section of keys belongs here; allowed: vqgan.KEY=VALUE"),
         (["~vqgan"], "vqgan is missing"),
+        (["vqgan='${nope}'"], "vqgan: Interpolation key 'nope' not found"),
         (["reserve=3"], "reserve=3: a section of keys belongs here"),
         (["transformer.model=null"], "transformer.model=null: a section of keys belongs here"),
         ([f"name={'a' * 300}"], "String should have at most 160 characters"),
