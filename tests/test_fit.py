@@ -1,5 +1,7 @@
 """Resumed training equals uninterrupted training, to the bit: weights, codebook, optimiser, losses."""
 
+import math
+import re
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import lightning.pytorch as L
 import pytest
 import torch
 
-from tats_exp import UserError
+from tats_exp import NotFiniteError, UserError
 from tats_exp.data.clips import Clips
 from tats_exp.data.code_shards import CodeShards
 from tats_exp.data.shapes import Shapes
@@ -19,6 +21,7 @@ from tats_exp.fit import (
     AtomicCheckpoints,
     Budget,
     fit,
+    not_finite,
     read_checkpoint,
     read_losses,
     step_of,
@@ -214,3 +217,65 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save({"global_step": Path("anything")}, tmp_path / CHECKPOINT)
     with pytest.raises(ValueError, match="is damaged"):
         read_checkpoint(tmp_path / CHECKPOINT)
+
+
+class Overflowing(torch.optim.SGD):
+    """An optimiser that loses its weights at its fourth step, behind losses that are fine."""
+
+    def step(self, closure: object = None) -> object:
+        self.steps = getattr(self, "steps", 0) + 1
+        loss = super().step(closure)
+        if self.steps == 4:
+            self.param_groups[0]["params"][0].data[0, 0] = float("inf")
+        return loss
+
+
+def huge(make) -> L.LightningModule:
+    module = make()
+    module._make_optimizer, module._make_scheduler = partial(torch.optim.SGD, lr=1e30), None
+    return module
+
+
+@pytest.mark.parametrize("make, data", [(vqgan_module, clips), (gan_module, clips), (transformer_module, code_windows)])
+def test_a_loss_that_is_not_finite_ends_the_training_and_says_at_which_step(tmp_path: Path, make, data) -> None:
+    with pytest.raises(
+        NotFiniteError, match=r"train/\S+ is (nan|-?inf) at step [2-6]: the training diverged, "
+    ) as error:
+        train(huge(make), data(), tmp_path, gradient_clip=0.0, checkpoint_every=100)
+    step = int(re.search(r"at step (\d)", str(error.value))[1])
+    logged = list(read_losses(tmp_path / LOSSES))
+    assert max(row[0] for row in logged) == step and not math.isfinite(sum(value for *_, value in logged))
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_a_checkpoint_with_weights_that_are_not_finite_never_replaces_a_good_one(tmp_path: Path) -> None:
+    module = transformer_module()
+    module._make_optimizer, module._make_scheduler = partial(Overflowing, lr=1e-3), None
+    with pytest.raises(NotFiniteError, match=r"the weight transformer\.\S+ is not finite at step 4: .*step 2 is kept"):
+        train(module, code_windows(), tmp_path, log_every=100)
+    kept = read_checkpoint(tmp_path / CHECKPOINT)
+    assert kept["global_step"] == 2
+    assert not_finite(kept["state_dict"].items()) is None
+
+
+def test_weights_are_looked_at_when_the_training_ends(tmp_path: Path) -> None:
+    module = transformer_module()
+    module._make_optimizer, module._make_scheduler = partial(Overflowing, lr=1e-3), None
+    with pytest.raises(NotFiniteError, match=r"is not finite at step 4: the training diverged, it has no good"):
+        train(module, code_windows(), tmp_path, steps=4, log_every=100, checkpoint_every=100)
+
+
+def test_a_checkpoint_of_a_diverged_training_is_not_gone_on_from(tmp_path: Path) -> None:
+    train(transformer_module(), code_windows(), tmp_path, steps=2)
+    state = read_checkpoint(tmp_path / CHECKPOINT)
+    state["state_dict"]["transformer.head.weight"][0, 0] = float("nan")
+    torch.save(state, tmp_path / CHECKPOINT)
+    with pytest.raises(NotFiniteError, match=r"transformer\.head\.weight is not finite in the checkpoint .*delete it"):
+        train(transformer_module(), code_windows(), tmp_path)
+
+
+def test_weights_are_looked_at_where_checkpoints_are_written_and_not_at_every_step(tmp_path: Path, monkeypatch) -> None:
+    looked = []
+    monkeypatch.setattr("tats_exp.fit.not_finite", lambda tensors: looked.append(None))
+    train(transformer_module(), code_windows(), tmp_path, steps=6, checkpoint_every=3)
+    assert len(looked) == 3  # twice on the way, once at the end

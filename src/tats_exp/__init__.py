@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tats_exp.run.load_run import LoadedRun, load_run
 
-__all__ = ["LoadedRun", "UserError", "load_run", "printable"]
+__all__ = ["LoadedRun", "NotFiniteError", "UserError", "load_run", "printable"]
 
 # Halves of UTF-16 pairs, by which Python stands for bytes that are no UTF-8, cannot be written; the others are control
 # characters, and what ends a line.
@@ -22,6 +22,10 @@ class UserError(ValueError):
     def __init__(self, message: object) -> None:
         """Make the message one line that any terminal and log can take."""
         super().__init__(printable(message))
+
+
+class NotFiniteError(UserError):
+    """A loss, a weight, a latent or a metric is not finite: what was trained diverged, and nothing is made of it."""
 
 
 def printable(text: object) -> str:

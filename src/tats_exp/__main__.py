@@ -47,12 +47,13 @@ def command(arguments: list[str]) -> int:
 
     plan = plan_of(sweep)
     _check_stores(plan)
+    cost = estimate_line(plan.configs, plan.side_by_side)
     with own_folder(sweep) as sweep:
         runs = f"{plan.jobs} run{'s' * (plan.jobs > 1)}"
         print(f"{plan.name}: {runs}, {plan.side_by_side} at a time -> {sweep.folder}", flush=True)
         for line in plan.unused + plan.costs:
             print(line, flush=True)
-        print(estimate_line(plan.configs, plan.side_by_side), flush=True)
+        print(cost, flush=True)
         return _start(given, sweep, plan)
 
 

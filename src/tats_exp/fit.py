@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader, Dataset
 
-from tats_exp import UserError
+from tats_exp import NotFiniteError, UserError
 from tats_exp.data.step_sampler import EpochSampler, StepSampler
 from tats_exp.files import atomic
 
@@ -110,16 +111,56 @@ def step_of(checkpoint: Path) -> int:
         return 0
 
 
+def not_finite(tensors: Iterable[tuple[str, torch.Tensor]]) -> str | None:
+    """The first name whose tensor holds a number that is not finite; None where all are finite.
+
+    A device is waited for once, whatever the number of tensors, and once more where one of them is not finite.
+    """
+    floating = [(name, value.detach()) for name, value in tensors if value.is_floating_point()]
+    if not floating:
+        return None
+    finite = torch.stack([value.isfinite().all() for _, value in floating])
+    return None if finite.all() else floating[finite.tolist().index(False)][0]
+
+
+def diverged(what: str, step: int, kept: int) -> NotFiniteError:
+    """What is said of a training with a number in it that is not finite.
+
+    Args:
+        what: is not finite.
+        step: at which it was seen.
+        kept: step of the last good checkpoint, 0 without one.
+    """
+    good = f"the checkpoint of step {kept} is kept" if kept else "it has no good checkpoint yet"
+    return NotFiniteError(
+        f"{what} at step {step}: the training diverged, {good}; a lower learning rate or gradient_clip may help"
+    )
+
+
 class KeepCheckpoint(L.Callback):
-    """Keeps the latest state of the training, every so many optimiser steps."""
+    """Keeps the latest state of the training, every so many optimiser steps; never one with weights gone bad."""
 
     def __init__(self, path: Path, every: int, start_step: int) -> None:
         self.path, self.every, self.kept = path, every, start_step
 
+    def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
+        """Refuse to go on from a checkpoint that an earlier version wrote of a training that had diverged."""
+        if self.kept and (name := not_finite(trainer.lightning_module.named_parameters())) is not None:
+            raise NotFiniteError(
+                f"{name} is not finite in the checkpoint {self.path}; delete it to train this stage from its start"
+            )
+
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Save once per reached multiple of `every`."""
+        """Save once per reached multiple of `every`.
+
+        Raises:
+            NotFiniteError: a weight is not finite; the checkpoint before stays.
+        """
         step = trainer.global_step
         if step % self.every == 0 and step != self.kept:
+            # Of buffers nothing is asked: some hold infinity on purpose, as a lowest value before there was one.
+            if (name := not_finite(trainer.lightning_module.named_parameters())) is not None:
+                raise diverged(f"the weight {name} is not finite", step, self.kept)
             self.kept = step
             trainer.save_checkpoint(self.path)
 
@@ -130,9 +171,11 @@ class LossLog(L.Callback):
     Of several processes the first logs; the values are means over all of them already.
     """
 
-    def __init__(self, path: Path, every: int, start_step: int, scalars: Scalars, steps: Steps, total: int) -> None:
+    def __init__(
+        self, path: Path, every: int, checkpoints: KeepCheckpoint, scalars: Scalars, steps: Steps, total: int
+    ) -> None:
         self.path, self.every, self.scalars, self.steps, self.total = path, every, scalars, steps, total
-        self.last = start_step
+        self.checkpoints, self.last = checkpoints, checkpoints.kept
 
     def on_fit_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Tell again what was logged up to the checkpoint, and forget what was logged after it."""
@@ -145,7 +188,11 @@ class LossLog(L.Callback):
             csv.writer(file).writerows([("step", "key", "value"), *rows])
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Log every `every` optimiser steps and at the last."""
+        """Log every `every` optimiser steps and at the last.
+
+        Raises:
+            NotFiniteError: a loss is not finite; it is logged all the same.
+        """
         step = trainer.global_step
         if step == self.last or trainer.global_rank:
             return
@@ -158,13 +205,16 @@ class LossLog(L.Callback):
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerows((step, key, repr(value)) for key, value in values.items())
         self.scalars(step, values)
+        for key, value in values.items():
+            if not math.isfinite(value):
+                raise diverged(f"{key} is {value}", step, self.checkpoints.kept)
 
 
 def read_losses(path: Path) -> Iterator[tuple[int, str, float]]:
     """Rows (step, key, value) of a loss log; a last line cut short by a killed process is passed over."""
     with path.open(newline="") as file:
         for row in csv.reader(file):
-            if len(row) == 3 and row[0].isdigit():
+            if len(row) == 3 and row[0].isdecimal():
                 yield int(row[0]), row[1], float(row[2])
 
 
@@ -214,17 +264,20 @@ def fit(
 
     Raises:
         UserError: the batch cannot be shared out evenly among the processes.
+        NotFiniteError: the training diverges: a loss is not finite where it is logged, or a weight where a checkpoint
+            is due or at the end.
     """
     checkpoint = folder / CHECKPOINT
     start = step_of(checkpoint)
+    checkpoints = KeepCheckpoint(checkpoint, budget.checkpoint_every, start)
     torch.manual_seed(seed)
     trainer = make_trainer(
         max_steps=budget.steps,
         accumulate_grad_batches=budget.accumulate,
         gradient_clip_val=budget.gradient_clip or None,
         callbacks=[
-            LossLog(folder / LOSSES, budget.log_every, start, scalars, steps, budget.steps),
-            KeepCheckpoint(checkpoint, budget.checkpoint_every, start),
+            LossLog(folder / LOSSES, budget.log_every, checkpoints, scalars, steps, budget.steps),
+            checkpoints,
         ],
         plugins=[AtomicCheckpoints()],
         logger=False,
@@ -258,3 +311,5 @@ def fit(
         trainer.fit(module, loader, ckpt_path=checkpoint if start else None, weights_only=True)
     if trainer.global_step != budget.steps:
         raise RuntimeError(f"training ended at step {trainer.global_step} of {budget.steps}")
+    if (name := not_finite(module.named_parameters())) is not None:
+        raise diverged(f"the weight {name} is not finite", budget.steps, checkpoints.kept)

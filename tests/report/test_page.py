@@ -1,4 +1,5 @@
 import base64
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,16 @@ from tats_exp.report import make_report, page
 from tats_exp.report.pictures import pictures_of
 from tats_exp.report.runs import group_runs, load_runs
 from tats_exp.report.videos import films_of
-from tests.report.sweep import PROTOCOL, demo_sweep, write_curves, write_frames, write_run, write_video
+from tats_exp.run_folder import Column
+from tests.report.sweep import (
+    PROTOCOL,
+    demo_sweep,
+    write_curves,
+    write_frames,
+    write_losses,
+    write_run,
+    write_video,
+)
 
 VOID = {"meta", "img", "source", "input", "br"}
 
@@ -172,3 +182,57 @@ make_report(Path({str(tmp_path)!r}))
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;</style>{{ 7*7 }}"
+"""Breaks out of text, of attributes in either quotes, of a style, and of a template."""
+
+
+def test_hostile_names_and_texts_are_text_and_nothing_else(tmp_path: Path) -> None:
+    file_name = HOSTILE.replace("/", "_")
+    for seed in range(2):
+        for padding in (HOSTILE, "real"):
+            folder = tmp_path / f"{seed}{padding}".replace("/", "_")
+            run = write_run(
+                folder,
+                {"padding": padding, f"class {HOSTILE}": HOSTILE, "seed": str(seed)},
+                {"layout/growth": 1.0 + seed},
+                columns=[Column("layout/growth", (HOSTILE, HOSTILE), HOSTILE, HOSTILE, "lower", HOSTILE, True)],
+                protocol=PROTOCOL | {"features": HOSTILE, "codec_real": HOSTILE},
+                floors={HOSTILE: {"layout/growth": 0.5}},
+                experiment=HOSTILE,
+                description=HOSTILE,
+                endpoint="layout/growth",
+                record=HOSTILE,
+                seconds={HOSTILE: 1.0},
+                reused=[HOSTILE],
+                device=HOSTILE,
+                version={HOSTILE: HOSTILE},
+            )
+            metrics = json.loads((run / "metrics.json").read_text())
+            (run / "metrics.json").write_text(json.dumps(metrics | {"notes": [HOSTILE]}))
+            (run / "config.yaml").write_text(f"question: {HOSTILE}\n")
+            write_losses(run, {("vqgan", f"train/vqgan/{HOSTILE}"): [1.0, 0.5]})
+            write_curves(run, {"layout": [1.0, 2.0]})
+    write_run(tmp_path / f"failed {file_name}", {"padding": HOSTILE}, state="failed", error=HOSTILE)
+    page = make_report(tmp_path).page.read_text()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "{{ 7*7 }}" in page
+    tags = Tags()
+    tags.feed(page)
+    assert tags.scripts == 1  # the page's own
+    assert (
+        not tags.handlers and "x" not in tags.sources and "<img src=x" not in page and "alert(1)</script>" not in page
+    )
+
+
+class Tags(HTMLParser):
+    """Counts scripts, and collects handlers of events and sources."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts, self.handlers, self.sources = 0, [], []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.scripts += tag == "script"
+        self.handlers += [name for name, _ in attributes if name.startswith("on")]
+        self.sources += [value for name, value in attributes if name == "src"]

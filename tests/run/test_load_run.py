@@ -58,7 +58,7 @@ def finished(folder: Path, *overrides: str) -> Path:
     stages = {name: "key" for name in (*models, "codes", "long_codes")}
     Status(state="finished", experiment="single_run", stages=stages, commit="c0ffee").write(run)
     protocol = Protocol.from_dict(PROTOCOL)
-    write_metrics(run, {"a": 1 / 3, "never": None}, {"real": {"a": 0.1}}, ["note"], protocol, [])
+    write_metrics(run, {"a": 1 / 3, "never": None}, {"real": {"a": 0.1}}, ["note"], protocol, [], {})
     write_table(run / "curves.csv", [{"window": t, "a": t / 3} for t in range(3)])
     write_losses(run, {"vqgan": [(0, "train/vqgan/l1", 0.5), (5, "train/vqgan/l1", 0.25)]})
     (run / "videos").mkdir()

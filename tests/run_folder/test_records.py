@@ -55,7 +55,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 def test_values_that_are_no_numbers_are_written_as_null(tmp_path: Path) -> None:
     values = {"a": 1.0, "b": float("nan"), "c": float("inf"), "d": None}
-    write_metrics(tmp_path, values, {"real": {"a": 1.0, "b": math.nan}}, ["note"], Protocol.from_dict(PROTOCOL), [])
+    write_metrics(tmp_path, values, {"real": {"a": 1.0, "b": math.nan}}, ["note"], Protocol.from_dict(PROTOCOL), [], {})
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert written["values"] == {"a": 1.0, "b": None, "c": None, "d": None}
     assert written["floors"] == {"real": {"a": 1.0}}
@@ -65,7 +65,7 @@ def test_values_that_are_no_numbers_are_written_as_null(tmp_path: Path) -> None:
 def test_infinity_is_never_where_a_column_counts_and_null_elsewhere(tmp_path: Path) -> None:
     counts = Column("a", ("a", ""), "Windows until a.", never=True)
     values = {"a": math.inf, "b": math.inf, "c": -math.inf}
-    write_metrics(tmp_path, values, {}, [], Protocol.from_dict(PROTOCOL), [counts])
+    write_metrics(tmp_path, values, {}, [], Protocol.from_dict(PROTOCOL), [counts], {})
     assert json.loads((tmp_path / "metrics.json").read_text())["values"] == {"a": "never", "b": None, "c": None}
     assert Metrics.read(tmp_path).values == {"a": math.inf, "b": None, "c": None}
 

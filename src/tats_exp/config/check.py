@@ -8,7 +8,6 @@ from typing import Literal
 import torch
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig
-from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -18,6 +17,7 @@ from tats_exp.config.build import blamed_on, build
 from tats_exp.config.endpoints import check_endpoints
 from tats_exp.config.measures import build_measures
 from tats_exp.config.models import build_adversaries, build_paddings, build_pixel_loss, build_vqgan, transformer_of
+from tats_exp.config.optimizers import check_optimizer
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, Metrics, allowed, validated
 from tats_exp.config.sections import Node, Training
@@ -158,7 +158,8 @@ def _check_together(config: Config) -> None:
         with blamed_on(""):
             vqgan.check_clip(config.sampled_frames, config.resolution)
         transformer_of(config, "transformer", 2, 1)
-        _check_optimizers(config)
+    for name, section in _trainings(config).items():
+        check_optimizer(name, section)
     sampler = _checked_sampler(config)
     if config.interpolates:
         with torch.device("meta"):
@@ -250,16 +251,3 @@ def _check_processes(config: Config) -> None:
         raise UserError(
             f"trainer.sync_batchnorm=true: there is none for accelerator={config.trainer['accelerator']}; allowed: cuda"
         )
-
-
-def _check_optimizers(config: Config) -> None:
-    """Build both optimisers and schedulers on a weight of no substance."""
-    for name, training in _trainings(config).items():
-        weight = nn.Parameter(torch.zeros(1))
-        make_optimizer = build(training.optimizer, f"{name}.training.optimizer")
-        with blamed_on(f"{name}.training.optimizer", training.optimizer):
-            optimizer = make_optimizer([weight])
-        if training.scheduler is not None:
-            make_scheduler = build(training.scheduler, f"{name}.training.scheduler")
-            with blamed_on(f"{name}.training.scheduler", training.scheduler):
-                make_scheduler(optimizer)

@@ -11,6 +11,7 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override, Sweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -38,8 +39,12 @@ def configuration(own: str | None = None) -> Iterator[Hydra]:
         What composes them, and starts runs of them.
 
     Raises:
-        UserError: there is no such folder, or it holds an option whose name is taken.
+        UserError: the working directory is gone, there is no such folder, or it holds an option whose name is taken.
     """
+    try:
+        Path.cwd()  # Hydra asks for it
+    except FileNotFoundError:
+        raise UserError("the working directory is not there any more; allowed: to start from one that is") from None
     with initialize_config_dir(str(conf_dir()), job_name="tats_exp", version_base="1.3"):
         if own is not None:
             folder = Path(at_home(own)).absolute()
@@ -83,6 +88,7 @@ def compose_run(overrides: list[str], with_hydra: bool = False, root: str = "con
     for override in parse_overrides(overrides):
         if (key := SET_ELSEWHERE.get(override.key_or_group)) is not None:
             raise UserError(f"{override.input_line}: not to be set here; allowed: {key}=NAME")
+        _refuse_value_of_group(override)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="provider=.* is not available")
@@ -91,6 +97,17 @@ def compose_run(overrides: list[str], with_hydra: bool = False, root: str = "con
         raise UserError(f"hydra.searchpath: {re.sub('provider=.*?, path=', '', str(warning))}") from warning
     except OVER_OVERRIDES as error:
         raise UserError(_one_line(error, root, overrides)) from error
+
+
+def _refuse_value_of_group(override: Override) -> None:
+    """Refuse what is no name where the option of a group is chosen; Hydra's line does not say which."""
+    group, loader = override.key_or_group, GlobalHydra.instance().config_loader()
+    value = override.value()
+    names = value if isinstance(value, list) else [value]
+    if "." in group or override.is_delete() or all(isinstance(name, str | Sweep) for name in names):
+        return
+    if options := loader.get_group_options(group):
+        raise UserError(f"{override.input_line}: no such option; {allowed('', options)}")
 
 
 def _one_line(error: Exception, root: str, overrides: list[str]) -> str:

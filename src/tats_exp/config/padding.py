@@ -52,7 +52,7 @@ def with_halves(cfg: DictConfig) -> DictConfig:
     return filled
 
 
-def _check_chosen(chosen: str, composed: Node, option: Node, used: bool) -> None:
+def _check_chosen(chosen: object, composed: Node, option: Node, used: bool) -> None:
     """Refuse a section that is another than the option it is named for, and arguments that nothing takes."""
     if composed.get("_target_") != option.get("_target_"):
         raise UserError(
@@ -77,7 +77,7 @@ class _Options:
             places.append(provider, path)
         self.files = ConfigRepository(places)
 
-    def read(self, key: str, name: str) -> Node:
+    def read(self, key: str, name: object) -> Node:
         """What the file of an option says; its interpolations are looked up in the whole config.
 
         Args:

@@ -4,12 +4,15 @@ A key or a value that does not fit is one line of `UserError`.
 """
 
 import difflib
+import inspect
+import math
 import typing
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import omegaconf
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -17,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tats_exp import UserError
 from tats_exp.config.build import build
-from tats_exp.config.overrides import expanded
+from tats_exp.config.overrides import LONGEST_NAME, expanded
 from tats_exp.config.sections import (
     AutoregressiveSection,
     InterpolationSection,
@@ -116,11 +119,11 @@ ColumnKey = Annotated[str, Field(pattern=r"^([\w./-]|\{network\}|\{classifier\})
 class Config(Section):
     """One run, checked. See conf/config.yaml for what each key means."""
 
-    name: str = Field(pattern=r"^\w[\w.-]*$")
+    name: str = Field(pattern=r"^\w[\w.-]*$", max_length=LONGEST_NAME)
     question: str | None
     endpoint: ColumnKey | None
     secondary: list[ColumnKey] = Field(max_length=7)
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**31)  # random frames are drawn from it and a counter, 32 bits each
     frames: int = Field(ge=1)
     resolution: int = Field(ge=1)
     long_frames: int = Field(ge=1)
@@ -245,10 +248,40 @@ def validated(cfg: DictConfig, model: type[SectionType]) -> SectionType:
     Raises:
         UserError: in one line, naming the key, what was given and what is allowed.
     """
+    _check_sections(cfg, model)
+    values = expanded(plain(cfg))
+    _check_numbers(values)
     try:
-        return model.model_validate(expanded(plain(cfg)))
+        return model.model_validate(values)
     except ValidationError as error:
         raise UserError(_first_line(error, model)) from None
+
+
+def _check_sections(cfg: DictConfig, model: type[BaseModel], path: str = "") -> None:
+    """Refuse a value where a section belongs: what refers to a key below it would be blamed in its place."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        is_section = inspect.isclass(kind) and issubclass(kind, BaseModel)
+        given = cfg._get_node(name, validate_access=False)
+        if not (is_section or kind == Node) or not isinstance(given, omegaconf.Node) or given._is_interpolation():
+            continue
+        key = f"{path}{name}"
+        if not isinstance(given, DictConfig) or given._is_none():
+            text = "null" if given._is_none() else given
+            raise UserError(f"{key}={text}: a section of keys belongs here; allowed: {key}.KEY=VALUE")
+        if is_section:
+            _check_sections(given, typing.cast(type[BaseModel], kind), f"{key}.")
+
+
+def _check_numbers(values: object, path: str = "") -> None:
+    """Refuse numbers that no computer counts with: not finite, or whole ones of more than 64 bits."""
+    if isinstance(values, dict | list):
+        for name, value in values.items() if isinstance(values, dict) else enumerate(values):
+            _check_numbers(value, f"{path}.{name}" if path else str(name))
+    elif isinstance(values, float) and not math.isfinite(values):
+        raise UserError(f"{path}={values}: no finite number")
+    elif isinstance(values, int) and not -(2**63) <= values < 2**63:
+        raise UserError(f"{path}={values}: more than 64 bits; allowed: below {2**63}")
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tats_exp import UserError
 from tats_exp.data.resizing import RESIZED, Crop, crop_and_resize
-from tats_exp.data.videos import Split, Videos, VideoSource
+from tats_exp.data.videos import MOST_VIDEOS, Split, Videos, VideoSource
 from tats_exp.data.windows import span
 from tats_exp.files import atomic, cache_folder
 
@@ -176,6 +176,11 @@ class Atari(VideoSource):
         for name, value in given.items():
             if value < 1:
                 raise UserError(f"data.{name} must be at least 1, got {value}")
+        for name in ("train_videos", "test_videos"):
+            if given[name] > MOST_VIDEOS:
+                raise UserError(
+                    f"data.{name} must be at most {MOST_VIDEOS}, which are listed one by one, got {given[name]}"
+                )
         if seed < 0:
             raise UserError(f"data.seed must not be negative, got {seed}")
         known = _known_games()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tats_exp.data.shapes_captions import captions_of
 from tats_exp.data.shapes_scene import LABEL_NAMES, Grounds, Scene
 from tats_exp.data.shapes_sound import sound_of
-from tats_exp.data.videos import Split, Videos, VideoSource
+from tats_exp.data.videos import MOST_VIDEOS, Split, Videos, VideoSource
 
 VERSION = 2
 """Raised whenever the pixels change: it enters the fingerprint."""
@@ -117,6 +117,11 @@ class Shapes(VideoSource):
         for name, value in given.items():
             if value < 1:
                 raise ValueError(f"data.{name} must be at least 1, got {value}")
+        for name in ("train_videos", "test_videos"):
+            if given[name] > MOST_VIDEOS:
+                raise ValueError(
+                    f"data.{name} must be at most {MOST_VIDEOS}, which are listed one by one, got {given[name]}"
+                )
         if seed < 0:
             raise ValueError(f"data.seed must not be negative, got {seed}")
         self.videos: dict[Split, int] = {"train": train_videos, "test": test_videos}

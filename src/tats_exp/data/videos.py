@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from tats_exp import UserError
 
 Split = Literal["train", "test"]
+MOST_VIDEOS = 1_000_000
+"""Videos of a split that is made up: names, labels and places of windows are listed video by video."""
 
 
 @runtime_checkable

@@ -65,6 +65,20 @@ def draw_offsets(videos: Videos, count: int, frames: int, seed: int, before: int
     return _drawn(videos, count, frames, seed, before, after, 1)
 
 
+def count_windows(videos: Videos, count: int, frames: int, overlap: bool = True) -> int:
+    """How many windows a draw without margins gives: `count`, or all that fit if there are fewer.
+
+    Args:
+        videos: where to draw from.
+        count: windows wanted.
+        frames: clip frames of a window.
+        overlap: whether windows of one video may overlap.
+    """
+    stride = videos.frame_stride
+    apart = 1 if overlap else span(frames, stride)
+    return min(count, sum(-(-len(starts(length, stride, frames)) // apart) for length in videos.lengths))
+
+
 def _drawn(videos: Videos, count: int, frames: int, seed: int, before: int, after: int, apart: int) -> list[Window]:
     """Windows of which two of one video begin `apart` source frames from each other, at least."""
     rng = np.random.default_rng(seed)

@@ -134,7 +134,7 @@ class Evaluator:
         write_row(out / "videos" / "samples.mp4", self._shown(generated, chosen[:SHOWN]))
         write_row(out / "videos" / "real.mp4", read_along(self.real, SHOWN, SHOWN_FRAMES, config.seed))
         protocol = self._protocol(real, generated)
-        write_metrics(out, evaluation.values, evaluation.floors, notes, protocol, evaluation.columns)
+        write_metrics(out, evaluation.values, evaluation.floors, notes, protocol, evaluation.columns, evaluation.free)
         seconds = {"total": round(time.time() - started, 1)}
         left = {"seconds": seconds, "stages": dict(self._kept), "sums": sums_of_results(out)}
         self._status(folder).model_copy(update=left).write(out)

@@ -1,10 +1,11 @@
 """From what was seen of a set of videos to all that is reported of them: what a run and `evaluate` have in common."""
 
 import fnmatch
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tats_exp import UserError
+from tats_exp import NotFiniteError, UserError
 from tats_exp.data.videos import Videos
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.measure import Measure, Measurement, Values
@@ -24,6 +25,7 @@ class Evaluation:
         rows: one per window, `window` among its keys.
         floors: by kind, then by key.
         notes: what a reader of the values has to know.
+        free: keys of values that a degenerate model gets for nothing, and what makes it one.
     """
 
     columns: list[Column]
@@ -31,6 +33,7 @@ class Evaluation:
     rows: list[dict[str, float]]
     floors: dict[str, dict[str, float]]
     notes: list[str]
+    free: dict[str, str]
 
 
 def evaluate(measures: Mapping[str, Measure], findings: Findings) -> Evaluation:
@@ -42,11 +45,13 @@ def evaluate(measures: Mapping[str, Measure], findings: Findings) -> Evaluation:
 
     Raises:
         UserError: a measure gives what it has not declared.
+        NotFiniteError: a value is not finite, and no count of windows until what never happened.
     """
     values: Values = {}
     rows = [{"window": float(t)} for t in range(len(findings.windows))]
     floors: dict[str, dict[str, float]] = {}
     notes: list[str] = []
+    free: dict[str, str] = {}
     columns = []
     for name, measure in measures.items():
         declared = [column.named(findings.network, findings.classifier) for column in measure.columns]
@@ -54,6 +59,7 @@ def evaluate(measures: Mapping[str, Measure], findings: Findings) -> Evaluation:
         if not isinstance(measurement, Measurement):
             raise UserError(f"metrics.measures.{name}: gave {type(measurement).__name__}; wanted is a Measurement")
         _check_declared(name, declared, measurement)
+        _check_finite(name, declared, measurement)
         if twice := [key for key in (*measurement.values, *measurement.curves) if key in values or key in rows[0]]:
             raise UserError(f"metrics.measures.{name}: gives {twice[0]}, which another measure gives, too")
         columns += [_shown(column, measurement) for column in declared]
@@ -64,7 +70,8 @@ def evaluate(measures: Mapping[str, Measure], findings: Findings) -> Evaluation:
         for kind, floor in measurement.floors.items():
             floors.setdefault(kind, {}).update(floor)
         notes += measurement.notes
-    return Evaluation(columns, values, rows, floors, notes)
+        free |= {key: why for key, why in measurement.free.items() if measurement.values.get(key) is not None}
+    return Evaluation(columns, values, rows, floors, notes, free)
 
 
 def _shown(column: Column, measurement: Measurement) -> Column:
@@ -83,6 +90,17 @@ def _check_declared(name: str, declared: list[Column], measurement: Measurement)
             if not any(fnmatch.fnmatchcase(key, pattern) for pattern in allowed):
                 kind = "curve" if is_curve else "value"
                 raise UserError(f"metrics.measures.{name}: gives the {kind} {key}; declared: {', '.join(allowed)}")
+
+
+def _check_finite(name: str, declared: list[Column], measurement: Measurement) -> None:
+    """What is not defined is None, so nan and infinity say that what was measured, or the measure, went wrong."""
+    never = {column.key for column in declared if column.never}
+    for key, value in measurement.values.items():
+        if value is not None and not (math.isfinite(value) or (value == math.inf and key in never)):
+            raise NotFiniteError(f"metrics.measures.{name}: {key} is {value}; what is not defined is None")
+    for key, curve in measurement.curves.items():
+        if any(map(math.isinf, curve)):
+            raise NotFiniteError(f"metrics.measures.{name}: the curve {key} is infinite; what is not defined is nan")
 
 
 def count_notes(wanted: tuple[int, int], measured: tuple[int, int]) -> list[str]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from tats_exp.metrics.causality import Leak
 from tats_exp.metrics.reconstruction import ReconstructionErrors
 from tats_exp.metrics.reference_windows import ReferenceWindows
+from tats_exp.metrics.trend import frozen_share
 from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.run_folder.columns import TO_REAL, TO_REBUILT
 
@@ -196,6 +197,26 @@ class Findings:
     gaps: GapFindings | None = None
 
     @property
+    def one_code(self) -> str:
+        """Why what codes say, and distances to rebuilt windows, costs a model nothing: all real windows have one code.
+
+        "" where they have several, or codes are not known.
+        """
+        codes = self.codes
+        return "one code in use" if codes is not None and all(map(_alike, (codes.train, codes.held_out))) else ""
+
+    @property
+    def standing(self) -> str:
+        """Why staying as they begin costs the videos nothing: they are made of one code, or do not move at all.
+
+        "" where they could have moved away, and real videos move.
+        """
+        if self.one_code or (self.codes is not None and _alike(self.codes.sampled)):
+            return self.one_code or "one code in all sampled videos"
+        frozen = (frozen_share(window.motion, self.real.motion) for window in self.windows)
+        return "constant videos" if all(share == 1 for share in frozen) else ""
+
+    @property
     def looked_at(self) -> list[int]:
         """Numbers of the windows that the networks looked at."""
         return [t for t, window in enumerate(self.windows) if window.features is not None]
@@ -207,3 +228,8 @@ class Findings:
         if self.rebuilt is None:
             return real
         return {"" if self.rebuilt.own else TO_REBUILT: self.rebuilt.windows, **real}
+
+
+def _alike(codes: Int64[Tensor, "*places"]) -> bool:
+    """Whether all codes are the same one."""
+    return bool(codes.min() == codes.max())

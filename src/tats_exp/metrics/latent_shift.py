@@ -11,6 +11,11 @@ from einops import reduce
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from tats_exp import NotFiniteError
+
+_ROUNDING = 1e-12
+"""Share of the mean square that is left of a variance of 0 in float64, with room to spare."""
+
 
 class LatentShift:
     """The relative latent shift of each slot, over windows that come a batch at a time.
@@ -48,9 +53,17 @@ class LatentShift:
         self._count += z[:, 0, 0].numel()
 
     def values(self) -> Float64[Tensor, " places"]:
-        """The shift from each slot to the one before it, from slot 1 on; nan where latents are all the same."""
+        """The shift from each slot to the one before it, from slot 1 on; nan where latents are all the same.
+
+        Raises:
+            NotFiniteError: latents that are not finite were among them.
+        """
         if self._sums is None:
             return torch.zeros(0, dtype=torch.float64)
+        if not bool(self._sums.isfinite().all()):
+            raise NotFiniteError("latent shift: latents are not finite")
         moved, mean, square, mean_later, square_later = (self._sums / self._count).unbind(dim=1)
-        variance = square - mean.square() + square_later - mean_later.square()
-        return moved.sum(dim=1) / variance.sum(dim=1)
+        variance = (square - mean.square() + square_later - mean_later.square()).sum(dim=1)
+        # What rounding leaves of the variance of equal latents is no variance to divide by: 0 / 1e-17 would be perfect.
+        rounding = _ROUNDING * (square + square_later).sum(dim=1)
+        return torch.where(variance > rounding, moved.sum(dim=1) / variance, torch.nan)

@@ -26,12 +26,14 @@ class Measurement:
         floors: by kind, then by key; that of a curve holds for its first and last value, too: what real windows get
             against real ones, rebuilt ones against rebuilt ones, rebuilt ones against real ones, what chance gives.
         notes: what a reader of the values has to know, one line each.
+        free: keys of values that say nothing here, as a degenerate model gets them for nothing, and what makes it one.
     """
 
     values: Mapping[str, float | None] = field(default_factory=dict)
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     floors: Mapping[FloorKind, Mapping[str, float]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    free: Mapping[str, str] = field(default_factory=dict)
 
 
 class Measure(ABC):
@@ -47,15 +49,30 @@ class Measure(ABC):
         """The values of a set of videos. What the findings do not allow to say is left out; it is never 0."""
 
 
-def at_ends(key: str, curve: Sequence[float], end: str = "") -> dict[str, float]:
-    """The first and the last value of a curve, under the keys that all curves of networks use.
+def free_of_charge(reason: str, *keys: str) -> dict[str, str]:
+    """Keys of values that a degenerate model gets for nothing.
+
+    Args:
+        reason: what makes it one, as the findings tell it; "" where it is none.
+        keys: of the values.
+    """
+    return dict.fromkeys(keys, reason) if reason else {}
+
+
+def defined(value: float) -> float | None:
+    """The value; None for nan, which in a curve stands for what was not measured or is not defined."""
+    return None if math.isnan(value) else value
+
+
+def at_ends(key: str, curve: Sequence[float], end: str = "") -> Values:
+    """The first and the last value of a curve, under the keys that all curves of networks use; None where it has none.
 
     Args:
         key: of the curve.
         curve: one value per window.
         end: of both keys, behind the window: which reference the values were taken to.
     """
-    return {f"{key}/window_0{end}": curve[0], f"{key}/last{end}": curve[-1]}
+    return {f"{key}/window_0{end}": defined(curve[0]), f"{key}/last{end}": defined(curve[-1])}
 
 
 def along_windows(findings: Findings, value: Callable[[int], float]) -> list[float]:

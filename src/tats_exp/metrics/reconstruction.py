@@ -53,8 +53,8 @@ class ReconstructionErrors:
 
     @property
     def frame_errors(self) -> Float64[Tensor, " T"]:
-        """Mean absolute error at every place of the window, as a share of the grey range."""
-        return self._frames / (max(1, self.windows) * _GREY_LEVELS)
+        """Mean absolute error at every place of the window, as a share of the grey range; nan without a window."""
+        return self._frames / (self.windows * _GREY_LEVELS)
 
     @property
     def edge_ratio(self) -> float:
@@ -71,14 +71,21 @@ class ReconstructionErrors:
 
     @property
     def psnr(self) -> float:
-        """Peak signal-to-noise ratio in dB, of the mean squared error over all windows; infinite where it is 0."""
-        mean = self._squared / max(1, self.pixels)
+        """Peak signal-to-noise ratio in dB, of the mean squared error over all windows; infinite where it is 0.
+
+        nan without a window.
+        """
+        if not self.pixels:
+            return math.nan
+        mean = self._squared / self.pixels
         return 10 * math.log10(_GREY_LEVELS**2 / mean) if mean > 0 else math.inf
 
     @property
     def ssim(self) -> float | None:
         """Structural similarity of frames, -1 to 1, mean over all; None for frames smaller than its 11-pixel window.
 
+        None without a window, too.
+
         Source: Wang et al. 2004, deviation 1.5, as torchmetrics computes it (frames are reflected at their borders).
         """
-        return None if self._ssim is None else self._ssim / max(1, self.windows)
+        return None if self._ssim is None or not self.windows else self._ssim / self.windows

@@ -151,7 +151,7 @@ def _two_by_two(groups: list[Group]) -> list[Contrast] | None:
 
 def _by_seed(column: Column, group: Group) -> dict[str, float]:
     """Values of the trainings of a group; runs without a seed count by their names."""
-    values = {run.seed or run.name: run.values.get(column.key) for run in group.runs}
+    values = {run.seed or run.name: run.earned(column.key) for run in group.runs}
     return {seed: value for seed, value in values.items() if value is not None}
 
 

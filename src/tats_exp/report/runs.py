@@ -63,6 +63,8 @@ class Run:
         floors: kind ("real", "reconstruction", "chance") -> metric key -> value.
         refused: why values over videos are left out, "" where they are not.
         notes: what a reader of the values has to know.
+        free: keys of values that a degenerate model gets for nothing, and what makes it one: they are shown with a
+            mark, and enter no mean and no comparison.
         columns: what the measures of the run declared of values and curves.
         curves: metric key -> one value per window (nan where there is none).
         losses: (stage, key) -> (steps, values).
@@ -90,6 +92,7 @@ class Run:
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
     refused: str = ""
     notes: tuple[str, ...] = ()
+    free: dict[str, str] = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
     curves: Columns = field(default_factory=dict)
     losses: Losses = field(default_factory=dict)
@@ -110,6 +113,10 @@ class Run:
     def label(self) -> str:
         """What identifies the run to a reader: `padding=zero seed=0`, or its path if it chose nothing."""
         return " ".join(f"{key}={value}" for key, value in self.choices.items()) or self.name
+
+    def earned(self, key: str) -> float | None:
+        """A value that counts: None where there is none, or a degenerate model gets it for nothing."""
+        return None if key in self.free else self.values.get(key)
 
     def video(self, name: str) -> Path | None:
         """Path of `videos/<name>.mp4`, None if the run made none."""
@@ -141,13 +148,13 @@ class Group:
     runs: list[Run]
 
     def values(self, key: str) -> list[float]:
-        """The metric of every run in which it is defined, in the order of `runs`; infinite where it means never."""
-        return [value for run in self.runs if (value := run.values.get(key)) is not None]
+        """The metric of every run in which it is defined and counts, in the order of `runs`; infinite means never."""
+        return [value for run in self.runs if (value := run.earned(key)) is not None]
 
 
 def natural(text: str) -> list[tuple[int, str]]:
     """Sort key under which `seed=10` follows `seed=9`."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def load_runs(folder: Path) -> list[Run]:
@@ -262,6 +269,7 @@ def _with_results(run: Run) -> Run:
         floors=metrics.floors,
         refused=why,
         notes=metrics.notes,
+        free={key: why for key, why in metrics.free.items() if key not in refused},
         columns=metrics.columns,
         curves={key: column for key, column in curves.items() if key != "window" and key not in refused},
         losses=read_losses(run.folder),

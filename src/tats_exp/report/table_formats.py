@@ -32,7 +32,9 @@ def _result(row: Row, keys: list[str]) -> ResultRow:
     cells = list(zip(keys, row.cells, strict=True))
     values = {key: cell.mean for key, cell in cells if cell.mean is not None}
     std = {key: cell.std for key, cell in cells if cell.std is not None}
-    return ResultRow(row.kind, row.label, row.seed, row.n, values, std)
+    free = [key for key, cell in cells if cell.free]
+    reason = f"for nothing: {', '.join(free)}" if free else ""
+    return ResultRow(row.kind, row.label, row.seed, row.n, values, std, reason)
 
 
 def comparisons_csv(primary: list[Comparison], secondary: list[Comparison]) -> str:

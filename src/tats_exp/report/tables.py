@@ -17,6 +17,8 @@ from tats_exp.run_folder import same_protocol
 from tats_exp.run_folder.columns import Column
 
 MISSING = "–"
+FREE = "°"
+"""Behind a value that a degenerate model gets for nothing."""
 FLOORS = {
     "real": "floor: real vs other real",
     "rebuilt": "floor: rebuilt vs other rebuilt",
@@ -35,15 +37,20 @@ class Cell:
         std: sample standard deviation (n - 1) over seeds, None below two finite values.
         n: values that went into it.
         never: how many of them are "never".
+        free: whether a degenerate model gets it for nothing.
     """
 
     mean: float | None
     std: float | None = None
     n: int = 0
     never: int = 0
+    free: bool = False
 
     def text(self, decimals: int) -> str:
-        """The cell as people read it: `6.71`, `5.2 ± 0.4`, `never`, `1/2 never`, `–`."""
+        """The cell as people read it: `6.71`, `5.2 ± 0.4`, `never`, `1/2 never`, `–`, `0.00°`."""
+        return self._plain(decimals) + FREE * self.free
+
+    def _plain(self, decimals: int) -> str:
         if self.mean is None:
             return MISSING
         if self.never:
@@ -132,7 +139,7 @@ def _table(columns: list[Column], groups: list[Group]) -> Table:
     rows: list[Row] = []
     for place, group in enumerate(groups):
         for run in group.runs:
-            cells = [_cell(column, [run]) for column in columns]
+            cells = [_cell_of(column, run) for column in columns]
             rows.append(Row("seed", place, group.label, run.seed, 1, cells))
         if len(group.runs) > 1:
             rows.append(Row("mean", place, group.label, "", len(group.runs), [_cell(c, group.runs) for c in columns]))
@@ -171,8 +178,19 @@ def _check_protocol(column: Column, runs: list[Run]) -> None:
         raise UserError(f"report: {column.key} cannot stand in one column: {error}") from error
 
 
+def _cell_of(column: Column, run: Run) -> Cell:
+    """The value of one run, marked where it is for nothing."""
+    number = run.values.get(column.key)
+    return (
+        Cell(number, n=1, never=int(math.isinf(number)), free=column.key in run.free)
+        if number is not None
+        else Cell(None)
+    )
+
+
 def _cell(column: Column, runs: list[Run]) -> Cell:
-    numbers = [number for run in runs if (number := run.values.get(column.key)) is not None]
+    """The mean of what counts."""
+    numbers = [number for run in runs if (number := run.earned(column.key)) is not None]
     if not numbers:
         return Cell(None)
     never = sum(math.isinf(number) for number in numbers)

@@ -14,13 +14,15 @@ from typing import Literal
 from tats_exp.report.columns import Endpoints, endpoints, table_columns, value_columns
 from tats_exp.report.comparisons import Comparison, compare, compare_all, contrasts_of
 from tats_exp.report.phrases import capital, listed, named, number, sentence
-from tats_exp.report.runs import Group
-from tats_exp.report.tables import floor_cell, shared
+from tats_exp.report.runs import Group, Run
+from tats_exp.report.tables import FREE, floor_cell, shared
 from tats_exp.run_folder.columns import Column
 
 COLLAPSE = "drift/collapse_window"
 LISTED = 3
 """Choices of which no training came to an event, that are named one by one; more of them are told together."""
+FIRST_OF_FREE = 4
+"""Columns that are named of those that a degenerate model gets for nothing."""
 FEW = 4
 """Trainings of a choice from which on an interval leads, not a count."""
 LEVEL = 0.05
@@ -48,6 +50,7 @@ def make_verdict(groups: list[Group]) -> list[Sentence]:
     refused = dict.fromkeys(run.refused for run in runs if run.refused)
     notes = [Sentence("detail", f"{capital(why)}.") for why in refused]
     notes += [Sentence("note", f"A grain of salt: {note}.") for note in noted]
+    notes = _for_nothing(runs) + notes
     if not groups:
         return [Sentence("answer", "No run finished: no verdict.")]
     if not any(run.seed for run in runs):
@@ -57,6 +60,21 @@ def make_verdict(groups: list[Group]) -> list[Sentence]:
     asked = endpoints(runs)
     sentences = _unnamed(groups) if asked is None else _of_endpoints(asked, groups)
     return [*sentences, *_alike(groups), *notes]
+
+
+def _for_nothing(runs: list[Run]) -> list[Sentence]:
+    """What degenerate models get for nothing, by what makes them so: it is marked in the table and counts nowhere."""
+    columns = {column.key: column for column in value_columns(runs)}
+    shown = [column.key for column in table_columns(runs)]
+    sentences = []
+    for run in runs:
+        for why in dict.fromkeys(run.free.values()):
+            keys = [key for key, reason in run.free.items() if reason == why and key in columns]
+            first = [named(columns[key]) for key in sorted(keys, key=lambda key: key not in shown)][:FIRST_OF_FREE]
+            rest = f" and {len(keys) - len(first)} more" * (len(keys) > len(first))
+            text = f"{FREE} {run.label}: {why}, which gets {', '.join(first)}{rest} for nothing; these count nowhere."
+            sentences += [Sentence("detail", text)] if keys else []
+    return sentences
 
 
 def counted(column: Column, groups: list[Group], verb: str) -> str:

@@ -1,6 +1,7 @@
 """Bytes that a sweep will leave: in its store, in the folders of its runs, and in its report."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -9,9 +10,11 @@ from tats_exp.config.models import build_adversaries, build_vqgan, condition_cod
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import Training
 from tats_exp.data.video_writer import SHOWN_HEIGHT
+from tats_exp.data.windows import count_windows
 from tats_exp.metrics.layout import NUMBERS
 from tats_exp.run.amounts import Seen, encoded_windows, reference_windows, sampled_latents, sampled_windows
 from tats_exp.run.planned import Planned
+from tats_exp.run.room import Grows, Need, free_disk, refuse
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.metrics import SHOWN
 from tats_exp.stages.transformers import Name
@@ -41,6 +44,48 @@ def bytes_of_sweep(runs: Sequence[Sequence[Planned]], seen: Callable[[RunContext
     return stored + gathered + losses + REPORT
 
 
+def check_disk(runs: Sequence[Sequence[Planned]], seen: Callable[[RunContext], Seen]) -> None:
+    """Refuse a sweep whose stages need more disk than is free where its stores are; arguments as `bytes_of_sweep`.
+
+    Raises:
+        NoRoomError: in one line, with the largest values that would fit.
+    """
+    missing = {stage.folder: stage for stages in runs for stage in stages if not stage.held}
+    stores: dict[Path, list[Need]] = {}
+    for stage in missing.values():
+        config = stage.run.config
+        logged = _losses(config, stage.name)
+        needs = [
+            Need(stage.name, "files", bytes_of_stage(stage.name, stage.run, seen(stage.run)) - logged, _grows(stage))
+        ]
+        if logged:
+            training: Training = getattr(config, stage.name).training
+            needs += [Need(stage.name, "losses", logged, (Grows(f"{stage.name}.training.steps", training.steps),))]
+        stores.setdefault(stage.folder.parents[1], []).extend(needs)
+    for store, all_needs in stores.items():
+        refuse(all_needs, f"disk of store.root={store}", free_disk(store))
+
+
+def _grows(stage: Planned) -> tuple[Grows, ...]:
+    """What makes the files of a stage larger."""
+    config = stage.run.config
+    of_samples = (
+        Grows("long_frames", config.long_frames, step=config.frames),
+        Grows("eval_videos", config.eval_videos),
+    )
+    of_reference = (Grows("reference_videos", config.metrics.reference_videos),)
+    keys: dict[str, tuple[Grows, ...]] = {
+        "codes": (Grows("codes.train_windows", config.codes.train_windows),),
+        "samples": of_samples,
+        "metrics": of_samples,
+        "reference": of_reference,
+        "rebuilt": of_reference,
+        "vqgan": (Grows("vqgan.sizes.codes", config.vqgan.sizes.codes),),
+    }
+    keys["long_codes"] = keys["codes"]
+    return keys.get(stage.name, ())
+
+
 def bytes_of_stage(name: str, run: RunContext, seen: Seen) -> int:
     """Bytes that a stage leaves in the store, as float32 and, of codes, int16 or int32.
 
@@ -50,16 +95,21 @@ def bytes_of_stage(name: str, run: RunContext, seen: Seen) -> int:
         seen: what the evaluation finds in the data.
     """
     config = run.config
-    kept = reference_windows(config) * seen.features * FLOAT
+    compared = count_windows(run.real, reference_windows(config), config.frames, overlap=False)
+    kept = compared * seen.features * FLOAT
     code = 2 if config.codebook_size <= torch.iinfo(torch.int16).max else 4
     _, height, width = config.latent_grid
     if name in ("codes", "long_codes"):
         windows, latents = encoded_windows(config, long=name == "long_codes")
+        shifts = windows - config.codes.train_windows
+        frames = latents * int(config.vqgan.model["downsample"][0])
+        windows = count_windows(run.learned, config.codes.train_windows, frames)
+        windows += count_windows(run.test, shifts, frames)
         return windows * (latents * height * width + run.condition.length + 2) * code
     if name == "samples":
         return config.sampled_videos * sampled_latents(config) * height * width * code
     if name == "rebuilt":
-        layouts = reference_windows(config) * config.latent_grid[0] * NUMBERS
+        layouts = compared * config.latent_grid[0] * NUMBERS
         return kept + (seen.pieces * seen.windows * seen.features + layouts) * FLOAT
     if name == "metrics":
         return _metrics(config)

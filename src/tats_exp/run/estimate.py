@@ -13,9 +13,10 @@ from tats_exp.cli import error_line
 from tats_exp.config.schema import Config
 from tats_exp.fit import keep_float32
 from tats_exp.run.amounts import Seen, amounts_of, sampled_windows
-from tats_exp.run.disk import bytes_of_sweep
+from tats_exp.run.disk import bytes_of_sweep, check_disk
 from tats_exp.run.meter import Meter
 from tats_exp.run.planned import Planned, planned_stages
+from tats_exp.run.room import NoRoomError
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.rebuilt import long_windows
 
@@ -26,12 +27,17 @@ def estimate_line(configs: Sequence[Config], side_by_side: int) -> str:
     Args:
         configs: of the runs, in the order in which they start, with what the sweep settles filled in.
         side_by_side: runs at a time.
+
+    Raises:
+        NoRoomError: what they will leave is more than the disk has room for.
     """
     runs = f"{len(configs)} run{'s' * (len(configs) > 1)}"
     runs += f", {side_by_side} side by side" * (side_by_side > 1)
     try:
         with _as_in_a_job(configs[0].threads or torch.get_num_threads()):
             return f"{runs}: {_cost(configs, side_by_side)}"
+    except NoRoomError:
+        raise
     except Exception as error:  # the runs may go through what an estimate stumbles over
         return f"{runs}: cost unknown ({error_line(error)})"
 
@@ -83,7 +89,7 @@ def _cost(configs: Sequence[Config], side_by_side: int) -> str:
     def seen(run: RunContext) -> Seen:
         key = repr((run.config.data, run.config.metrics, run.config.frames, sampled_windows(run.config)))
         if key not in found:
-            found[key] = _seen(run)
+            found[key] = seen_of(run)
         return found[key]
 
     meter, without = Meter(), dict[str, str]()
@@ -97,6 +103,7 @@ def _cost(configs: Sequence[Config], side_by_side: int) -> str:
 
     known = {folder: seconds(stage) for folder, stage in {s.folder: s for run in planned for s in run}.items()}
     wall = wall_seconds([[(stage.folder, known[stage.folder]) for stage in run] for run in planned], side_by_side)
+    check_disk(planned, seen)
     size = bytes_of_sweep(planned, seen)
     without |= {unit.replace("_", " "): reason for unit, reason in meter.missing.items()}
     left_out = "".join(f", without {name} ({reason})" for name, reason in without.items())
@@ -104,7 +111,7 @@ def _cost(configs: Sequence[Config], side_by_side: int) -> str:
     return f"about {in_words(wall)} and {size_in_words(size)} on this machine{left_out} ({there})"
 
 
-def _seen(run: RunContext) -> Seen:
+def seen_of(run: RunContext) -> Seen:
     """What the evaluation of a run finds in the data, and how many numbers it keeps of a window."""
     config = run.config
     clip = torch.zeros(1, config.frames, config.resolution, config.resolution, 3, dtype=torch.uint8)

@@ -3,13 +3,15 @@
 Nothing is built and torch is not imported: names of keys and options, and types, are told right away.
 """
 
+import math
+import os
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.types import Override, ValueType
+from hydra.core.override_parser.types import Override, RangeSweep, ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -24,6 +26,9 @@ from tats_exp.config.schema import allowed
 
 HOUSEKEEPING = {"store", "logger", "trainer", "workers", "compile", "threads", "hydra", "endpoint", "secondary"}
 """Keys that change where and how runs work, not what comes out."""
+MOST_RUNS = 1000
+LONGEST_PART = 255
+"""Bytes of a name that a file system takes."""
 SEARCHED = "hydra.searchpath"
 SWEPT_BY_HYDRA = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
@@ -119,6 +124,7 @@ def _multirun(whole: DictConfig, overrides: list[Override], lines: list[str], se
         job = [_line(o) for o in parsed if not o.is_sweep_override()]
         config = compose_run(job, with_hydra=True)
         return Sweep([config], [job], lines, said, [], _fixed(overrides, []), True, whole.hydra, folder, [])
+    _refuse_many(parsed)
     try:
         jobs = [list(job) for job in BasicSweeper.split_arguments(parsed, None)[0]]
     except (HydraException, AssertionError) as error:
@@ -136,6 +142,26 @@ def _multirun(whole: DictConfig, overrides: list[Override], lines: list[str], se
     return Sweep(configs, jobs, lines, said, swept, fixed, True, whole.hydra, folder, run_folders)
 
 
+def _refuse_many(overrides: list[Override]) -> None:
+    """Refuse a sweep of more runs than anyone waits for, before they are listed.
+
+    Raises:
+        UserError: it tells how many there are.
+    """
+    counts = {o.key_or_group: count for o in overrides if o.is_sweep_override() and (count := _values(o))}
+    if (runs := math.prod(counts.values())) > MOST_RUNS:
+        by_key = ", ".join(f"{key}: {count:,}" for key, count in counts.items())
+        raise UserError(f"a sweep of {runs:,} runs ({by_key}); allowed: {MOST_RUNS:,} runs in one command")
+
+
+def _values(override: Override) -> int:
+    """How many values a key is swept over; those of a range are not listed."""
+    swept = override.value()
+    if isinstance(swept, RangeSweep) and swept.start is not None and swept.stop is not None:
+        return max(0, math.ceil((swept.stop - swept.start) / (swept.step or 1)))
+    return sum(1 for _ in override.sweep_iterator())
+
+
 def _names(configs: list[DictConfig]) -> list[str]:
     """Names of the run folders.
 
@@ -145,6 +171,12 @@ def _names(configs: list[DictConfig]) -> list[str]:
     names = [_select(config, "hydra.sweep.subdir") for config in configs]
     if outside := [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]:
         raise UserError(f"hydra.sweep.subdir={outside[0]}: allowed: a folder inside hydra.sweep.dir")
+    for part in {part for name in names for part in Path(name).parts}:
+        if len(os.fsencode(part)) > LONGEST_PART:
+            raise UserError(
+                f"hydra.sweep.subdir={part[:40]}...: {len(os.fsencode(part))} bytes; allowed: {LONGEST_PART}, to which "
+                "${folder_name:TEXT} shortens a text"
+            )
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UserError(

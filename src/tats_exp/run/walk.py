@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from tats_exp import NotFiniteError
 from tats_exp.files import Stage
 from tats_exp.fit import Scalars
 from tats_exp.progress import Progress
@@ -22,6 +23,9 @@ def walk(stage: Stage[Any, Any], run: RunContext, store: Store, progress: Progre
         store: where it is found or made.
         progress: told how far it is.
         log: told the losses of a training.
+
+    Raises:
+        NotFiniteError: a number in what the stage makes is not finite; the line begins with its name.
     """
     inputs = stage.inputs(run)
     several = stage.trained and int(run.config.trainer["devices"]) > 1 and not isinstance(inputs, FromFile)
@@ -37,6 +41,9 @@ def walk(stage: Stage[Any, Any], run: RunContext, store: Store, progress: Progre
         else:
             stage.make(inputs, run.work(folder, advance, losses))
 
-    made = store.stage(stage.name, stage.version, meaning(inputs), make, earlier_keys(inputs))
+    try:
+        made = store.stage(stage.name, stage.version, meaning(inputs), make, earlier_keys(inputs))
+    except NotFiniteError as error:
+        raise NotFiniteError(f"{stage.name}: {error}") from error
     run.left[stage.name] = Left(made.key, made.path)
     advance(1, 1)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from tats_exp import UserError
 
 
@@ -65,7 +67,7 @@ class Protocol:
         """Read what `as_dict` wrote.
 
         Raises:
-            UserError: Fields are missing or unknown, as in what an older version wrote; one line.
+            UserError: Fields are missing or unknown, as in what an older version wrote, or hold another type; one line.
         """
         known = {field.name: field.default is MISSING for field in fields(cls)}
         missing = [name for name, is_needed in known.items() if is_needed and name not in values]
@@ -73,7 +75,11 @@ class Protocol:
         if missing or unknown:
             problems = [f"{word} {', '.join(names)}" for word, names in (("lacks", missing), ("has", unknown)) if names]
             raise UserError(f"protocol {' and '.join(problems)}: written by another version, measure again")
-        return cls(**values)
+        try:
+            return TypeAdapter(cls).validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise UserError(f"protocol.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
     def as_dict(self) -> dict[str, str | int]:
         """The fields by name, flat, ready for JSON; `from_dict` reads them back."""

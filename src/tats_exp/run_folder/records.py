@@ -2,12 +2,20 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_serializer, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_serializer,
+)
 
 from tats_exp import UserError
 from tats_exp.files import is_locked, lock, sha256, write_json
@@ -139,6 +147,7 @@ class Metrics(Record):
             value counts never happened: `null` and `"never"` in the file.
         floors: kind (`real`, `reconstruction`, `chance`) -> key -> value.
         notes: what a reader of the values has to know.
+        free: keys of values that a degenerate model gets for nothing, and what makes it one; written if there are any.
         protocol: how they were measured; None where nothing was compared.
         columns: what the measures say of their columns, in the order of the table.
     """
@@ -148,14 +157,22 @@ class Metrics(Record):
     values: dict[str, float | None]
     floors: dict[str, dict[str, float]] = {}
     notes: tuple[str, ...] = ()
+    free: dict[str, str] = {}
     protocol: Annotated[Protocol | None, BeforeValidator(lambda read: _protocol(read))] = None
     columns: tuple[Column, ...]
 
     @field_validator("values", mode="before")
     @classmethod
-    def _measured(cls, values: dict[str, float | str | None]) -> dict[str, float | str | None]:
+    def _measured(cls, values: object) -> object:
+        if not isinstance(values, Mapping):
+            return values
         read = {key: math.inf if value == NEVER else value for key, value in values.items()}
         return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in read.items()}
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, write: Callable[["Metrics"], dict[str, object]]) -> dict[str, object]:
+        written = write(self)
+        return written if self.free else {key: value for key, value in written.items() if key != "free"}
 
     @field_serializer("values")
     def _written(self, values: dict[str, float | None]) -> dict[str, float | str | None]:
@@ -163,7 +180,9 @@ class Metrics(Record):
 
     @field_validator("floors", mode="before")
     @classmethod
-    def _known(cls, floors: dict[str, dict[str, float | None]]) -> dict[str, dict[str, float]]:
+    def _known(cls, floors: object) -> object:
+        if not isinstance(floors, Mapping) or not all(isinstance(floor, Mapping) for floor in floors.values()):
+            return floors
         return {kind: {k: v for k, v in floor.items() if v is not None} for kind, floor in floors.items()}
 
 
@@ -194,6 +213,7 @@ def write_metrics(
     notes: Sequence[str],
     protocol: Protocol,
     columns: Sequence[Column],
+    free: Mapping[str, str],
 ) -> None:
     """Write `metrics.json`; what is no number becomes null, and so does infinity where it does not mean never."""
     never = [column.key for column in columns if column.never]
@@ -202,7 +222,9 @@ def write_metrics(
         for key, value in values.items()
     }
     known = {kind: {k: v for k, v in floor.items() if math.isfinite(v)} for kind, floor in floors.items()}
-    Metrics(values=finite, floors=known, notes=tuple(notes), protocol=protocol, columns=tuple(columns)).write(folder)
+    Metrics(
+        values=finite, floors=known, notes=tuple(notes), free=dict(free), protocol=protocol, columns=tuple(columns)
+    ).write(folder)
 
 
 def _protocol(read: object) -> object:
@@ -217,6 +239,8 @@ def _read_object(path: Path) -> dict[str, object]:
         raise UserError(f"{path.name}: missing") from error
     except ValueError as error:
         raise UserError(f"{path.name}: not JSON ({error})") from error
+    except RecursionError:
+        raise UserError(f"{path.name}: nested too deep to be read") from None
     if not isinstance(content, dict):
         raise UserError(f"{path.name}: holds no JSON object")
     return content

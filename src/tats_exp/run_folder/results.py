@@ -23,7 +23,7 @@ class ResultRow:
         n: runs that went into the row.
         values: by key; infinite where the event never happened, absent where it was not measured.
         std: sample standard deviation over seeds, by the same keys, where there is one.
-        reason: why a run does not count.
+        reason: why a run does not count; of one that does, which of its values a degenerate model gets for nothing.
     """
 
     kind: str

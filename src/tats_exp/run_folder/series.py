@@ -65,7 +65,10 @@ def _rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        try:
+            return list(csv.DictReader(file))
+        except csv.Error as error:
+            raise UserError(f"{path.name}: damaged ({error})") from None
 
 
 def _number(path: Path, text: str | None) -> float:

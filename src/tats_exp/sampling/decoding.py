@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
+from tats_exp import NotFiniteError
 from tats_exp.data.pixels import to_uint8
 from tats_exp.vqgan import VQGAN
 from tats_exp.vqgan.receptive_field import decoder_margin
@@ -33,8 +34,18 @@ def decode_videos(
 
     Returns:
         The frames of all of them piece after piece, 0..255, on the device of the codes.
+
+    Raises:
+        NotFiniteError: a frame is not finite.
     """
-    return map(to_uint8, decode_chunks(vqgan, codes, chunk, has_margin))
+    return map(_pixels, decode_chunks(vqgan, codes, chunk, has_margin))
+
+
+def _pixels(video: Float[Tensor, "B C frames H W"]) -> UInt8[Tensor, "B frames H W C"]:
+    """Frames as they are stored; what is not finite would silently become some colour."""
+    if not bool(video.isfinite().all()):
+        raise NotFiniteError("decoded frames are not finite: the VQGAN diverged in its training")
+    return to_uint8(video)
 
 
 def decode_chunks(

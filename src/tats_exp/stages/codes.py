@@ -16,13 +16,13 @@ from torch import Tensor
 
 from tats_exp import UserError
 from tats_exp.data.code_shards import WINDOWS, CodeShards, ShardWriter, read_shards
-from tats_exp.data.pixels import to_float
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import Window, draw_offsets, draw_windows, starts
 from tats_exp.files import Stage, load_tensors, save_tensors
 from tats_exp.metrics import LatentShift
 from tats_exp.stages.context import Chosen, Earlier, Left, NoMeaning, RunContext, Work
+from tats_exp.stages.encoding import finite_latents
 from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.transformer.conditions import Condition
 from tats_exp.vqgan.vqgan import VQGAN
@@ -248,7 +248,7 @@ class _Encoder:
             at_shifts: list[Tensor] = []
             before: Tensor | None = None
             for first in range(0, shifts * stride, stride):
-                latents = self.vqgan.latents(to_float(frames[:, first : first + length].to(self.device)))
+                latents = finite_latents(self.vqgan, frames[:, first : first + length], self.device)
                 at_shifts.append(self.vqgan.codebook.nearest(latents).cpu())
                 if moved is not None and before is not None:
                     moved.add(before, latents)

@@ -196,7 +196,8 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     notes = [*evaluation.notes, *count_notes(inputs.wanted, (real.count, real.reference_count))]
     notes += code_notes(inputs.wanted_codes, learned)
     columns = [*evaluation.columns, SPEED_COLUMN]
-    write_metrics(work.folder, evaluation.values, evaluation.floors, notes, _protocol(inputs, real), columns)
+    measured = (evaluation.values, evaluation.floors, notes, _protocol(inputs, real), columns, evaluation.free)
+    write_metrics(work.folder, *measured)
     write_table(work.folder / CURVES, evaluation.rows)
     write_histogram(work.folder / CODE_HISTOGRAM, codes)
     videos = work.folder / VIDEOS

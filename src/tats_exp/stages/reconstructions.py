@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from tats_exp.data.pixels import to_float
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import Window, draw_windows
 from tats_exp.metrics import windows
 from tats_exp.metrics.reconstruction import ReconstructionErrors
 from tats_exp.stages.decoder import FrameDecoder
+from tats_exp.stages.encoding import finite_latents
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Reconstructor:
         for start in range(0, len(places), self.batch_size):
             progress(start)
             wide = _with_margin(videos, places[start : start + self.batch_size], frames, margin)
-            codes = vqgan.encode(to_float(wide.to(self.decoder.device)))
+            codes = vqgan.codebook.nearest(finite_latents(vqgan, wide, self.decoder.device))
             chunks = list(self.decoder(codes, has_margin=vqgan.code_margin > 0))
             yield wide[:, margin : margin + frames], torch.cat(chunks, dim=1)
 
@@ -106,8 +106,9 @@ class Reconstructor:
         """Codes of the window of each piece with a number, with true frames on either side where it wants them."""
         step = number * self.frames * videos.frame_stride
         moved = [Window(place.video, place.start + step) for place in places]
-        wide = _with_margin(videos, moved, self.frames, self.decoder.vqgan.margin)
-        return self.decoder.vqgan.encode(to_float(wide.to(self.decoder.device)))
+        vqgan = self.decoder.vqgan
+        wide = _with_margin(videos, moved, self.frames, vqgan.margin)
+        return vqgan.codebook.nearest(finite_latents(vqgan, wide, self.decoder.device))
 
 
 def reconstruction_errors(

@@ -9,11 +9,12 @@ from hydra.utils import instantiate
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save
 
+from tats_exp import NotFiniteError
 from tats_exp.config.checkpoints import checksum
 from tats_exp.config.schema import Config, ModelName
 from tats_exp.config.sections import Training
 from tats_exp.files import atomic, read_tensors
-from tats_exp.fit import CHECKPOINT, DAMAGED, Budget
+from tats_exp.fit import CHECKPOINT, DAMAGED, Budget, not_finite
 from tats_exp.stages.context import NoMeaning
 from tats_exp.vqgan.training import MakeOptimizer, MakeScheduler
 
@@ -71,9 +72,27 @@ def was_trained(folder: Path) -> bool:
 
 
 def with_weights(model: Model, weights: Path) -> Model:
-    """A model with the weights of a file, in eval mode on the CPU."""
-    model.load_state_dict(read_tensors(weights))
+    """A model with the weights of a file, in eval mode on the CPU.
+
+    Raises:
+        UserError: the file is damaged.
+        NotFiniteError: it is of a training that diverged.
+    """
+    model.load_state_dict(finite_weights(weights))
     return model.eval()
+
+
+def finite_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Weights and buffers that a finished stage left.
+
+    Raises:
+        UserError: the file is damaged.
+        NotFiniteError: an earlier version wrote it, of a training that had diverged.
+    """
+    weights = read_tensors(path)
+    if (name := not_finite(weights.items())) is not None:
+        raise NotFiniteError(f"{path}: {name} is not finite; delete the folder of this file to make it again")
+    return weights
 
 
 @rank_zero_only
@@ -86,7 +105,13 @@ def write_model(model: torch.nn.Module, folder: Path) -> None:
 
 @rank_zero_only
 def write_weights(model: torch.nn.Module, path: Path) -> None:
-    """Write weights and buffers of a module so that the file is whole or absent."""
+    """Write weights and buffers of a module so that the file is whole or absent.
+
+    Raises:
+        NotFiniteError: one of them is not finite.
+    """
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    if (name := not_finite(weights.items())) is not None:
+        raise NotFiniteError(f"{path.name} is not written: its weight {name} is not finite")
     with atomic(path) as temporary:
         temporary.write_bytes(save(weights))

@@ -14,11 +14,20 @@ from tats_exp.config.models import build_transformer, condition_codes, transform
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import InterpolationSection, TransformerSection
 from tats_exp.config.transformer_checkpoint import read_transformer as read_checkpoint
-from tats_exp.files import Stage, read_tensors
+from tats_exp.files import Stage
 from tats_exp.fit import fit
 from tats_exp.stages.codes import CODES_STAGE, LONG_CODES_STAGE, CodesInputs, WindowCodes
 from tats_exp.stages.context import Earlier, IfAny, RunContext, Work
-from tats_exp.stages.trained import MODEL, FromFile, budget, from_file, optimization, was_trained, write_model
+from tats_exp.stages.trained import (
+    MODEL,
+    FromFile,
+    budget,
+    finite_weights,
+    from_file,
+    optimization,
+    was_trained,
+    write_model,
+)
 from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.transformer.transformer import Transformer, tokens_read
 
@@ -127,7 +136,7 @@ def read_transformer(config: Config, folder: Path, name: Name) -> Transformer:
     Raises:
         UserError: the file is damaged.
     """
-    weights = read_tensors(folder / MODEL)
+    weights = finite_weights(folder / MODEL)
     codes = len(weights["tok_emb.weight"]) - config.codebook_size
     condition_length = weights["pos_emb"].shape[1] - tokens_read(0, config.window_of(name))
     transformer = transformer_of(config, name, codes, condition_length)

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from tats_exp.transformer.attention import Attention, Cache, Visible, visible_pairs
 from tats_exp.transformer.masks import Mask, attention_mask, check_mask, is_causal, tokens_read
 
+MOST_LAYERS = 1000
+"""More are no model: to build them would take minutes before anything could be said of their size."""
+
 
 class Block(nn.Module):
     """Attention and MLP, each behind a LayerNorm and added to its input."""
@@ -231,6 +234,8 @@ def _check_sizes(
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name}={size} must be at least 1")
+    if layers > MOST_LAYERS:
+        raise ValueError(f"layers={layers} must be at most {MOST_LAYERS}")
     if min(window) < 1:
         raise ValueError(f"window={window} must be at least (1, 1, 1)")
     if condition_codes == 0 and condition_length != 1:

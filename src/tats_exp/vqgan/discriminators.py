@@ -17,6 +17,8 @@ from tats_exp.vqgan.groups import groups
 PatchNorm = Literal["batch", "group"]
 WIDEST = 512
 CONV: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+MOST_LAYERS = 32
+"""Blocks of stride 2, each of which halves what is judged."""
 BATCH_NORM: dict[int, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
@@ -45,6 +47,8 @@ class PatchGAN(nn.Module):
         for name, value in (("width", width), ("layers", layers)):
             if value < 1:
                 raise ValueError(f"discriminator: {name}={value} must be at least 1")
+        if layers > MOST_LAYERS:
+            raise ValueError(f"discriminator: layers={layers} must be at most {MOST_LAYERS}")
         if norm not in get_args(PatchNorm):
             raise ValueError(f"discriminator: norm={norm!r} is unknown; allowed: {', '.join(get_args(PatchNorm))}")
         self.width, self.layers, self.norm = width, layers, norm

@@ -14,6 +14,9 @@ from tats_exp.vqgan.padding import Replicate, TimePadding
 from tats_exp.vqgan.quantizer import Quantizer
 from tats_exp.vqgan.receptive_field import margins
 
+MOST_BLOCKS = 1000
+"""ResBlocks per level; more are no model, and would be built for minutes."""
+
 
 @dataclass(frozen=True)
 class Reconstruction:
@@ -78,6 +81,8 @@ class VQGAN(nn.Module):
         for name, value in (("n_hiddens", n_hiddens), ("decoder_blocks", decoder_blocks)):
             if value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
+        if decoder_blocks > MOST_BLOCKS:
+            raise ValueError(f"decoder_blocks={decoder_blocks} must be at most {MOST_BLOCKS}")
         self.margin, self.code_margin = margins(downsample, decoder_blocks, encoder_padding, decoder_padding)
         for padding in (encoder_padding, decoder_padding):
             if norm == "group" and padding.needs_neighbours:

@@ -31,7 +31,7 @@ def test_past_the_end_of_real_videos_nothing_is_known() -> None:
     given = Truth()(findings)
     for curve in given.curves.values():
         assert [math.isnan(value) for value in curve] == [False, False, True, True]
-    assert math.isnan(given.values["truth/layout/last"]) and given.values["truth/layout/window_0"] > 0
+    assert given.values["truth/layout/last"] is None and given.values["truth/layout/window_0"] > 0
 
 
 def test_without_real_videos_or_a_vqgan_there_is_no_curve() -> None:

@@ -5,7 +5,7 @@ Axes: N videos, t h w latent grid, K codebook size.
 
 from tats_exp.metrics.drift import code_histograms, code_perplexity, drawn_divergence, frames_at, js_divergence
 from tats_exp.metrics.findings import CodeFindings, Findings
-from tats_exp.metrics.measure import FEW_WINDOWS, Measure, Measurement, Values
+from tats_exp.metrics.measure import FEW_WINDOWS, Measure, Measurement, Values, free_of_charge
 from tats_exp.metrics.trend import bootstrap_code_slope, slope
 from tats_exp.run_folder.columns import Column
 
@@ -86,7 +86,8 @@ class CodeDrift(Measure):
                 values |= dict(zip((f"{_JS}/slope/low", f"{_JS}/slope/high"), interval, strict=True))
         floor = float(js_divergence(train, held_out).mean())
         curves = {_JS: divergence, _PERPLEXITY: perplexity, **({_DRAWN: drawn} if drawn else {})}
-        return Measurement(values, curves, {"real": {_JS: floor, **drawn_floor}})
+        free = free_of_charge(findings.one_code, f"{_JS}/last", f"{_DRAWN}/last", f"{_JS}/slope")
+        return Measurement(values, curves, {"real": {_JS: floor, **drawn_floor}}, free=free)
 
 
 def _drawn(codes: CodeFindings, windows: int, videos: int) -> tuple[list[float], dict[str, float]]:

@@ -6,7 +6,7 @@ import torch
 
 from tats_exp.metrics.coherence import ccs, ics, kappa, opinion_js
 from tats_exp.metrics.findings import Findings
-from tats_exp.metrics.measure import Measure, Measurement, Values, along_windows, at_ends
+from tats_exp.metrics.measure import Measure, Measurement, Values, along_windows, at_ends, defined, free_of_charge
 from tats_exp.run_folder.columns import Column
 
 _KAPPA = (
@@ -72,9 +72,10 @@ class ClassCoherence(Measure):
         ):
             by_window = dict(zip(looked_at, score(opinions).tolist(), strict=True))
             curves[key] = along_windows(findings, by_window.__getitem__)
-            last = curves[key][-1] if len(findings.windows) > 1 else None
+            last = defined(curves[key][-1]) if len(findings.windows) > 1 else None
             if key.startswith("coherence/"):
                 values[f"{key}_last"] = last
             else:
                 values |= {**at_ends(key, curves[key]), f"{key}/last": last}
-        return Measurement(values, curves)
+        lasts = (key for key in values if key.endswith("last"))
+        return Measurement(values, curves, free=free_of_charge(findings.standing, *lasts))

@@ -12,7 +12,15 @@ from torch import Tensor
 from tats_exp.metrics.drift import growth
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.frechet import bias_warning, extrapolated_frechet, polynomial_mmd
-from tats_exp.metrics.measure import FloorKind, Measure, Measurement, Values, along_windows, at_ends
+from tats_exp.metrics.measure import (
+    FloorKind,
+    Measure,
+    Measurement,
+    Values,
+    along_windows,
+    at_ends,
+    free_of_charge,
+)
 from tats_exp.metrics.reference_windows import ReferenceWindows
 from tats_exp.run_folder.columns import TO_REAL, TO_REBUILT, Column
 
@@ -39,13 +47,18 @@ class _Distance(Measure):
         values: Values = {}
         curves = {}
         floors: dict[FloorKind, dict[str, float]] = {}
+        free: dict[str, str] = {}
         for end, reference in findings.references.items():
             curve = along_windows(findings, partial(self._of_window, findings, reference))
             curves[key + end] = curve
             values |= at_ends(key, curve, end)
             floor = self.distance(reference, reference.floor.flatten(0, 1))
             floors["real" if end == TO_REAL else "rebuilt"] = {key + end: floor}
-            values |= self.beyond(key, end, curve, floor)
+            beyond = self.beyond(key, end, curve, floor)
+            values |= beyond
+            free |= free_of_charge(findings.standing, *beyond)
+            if end != TO_REAL:
+                free |= free_of_charge(findings.one_code, f"{key}/window_0{end}", f"{key}/last{end}")
             if reference.repeats > 1:
                 for name, window in (("window_0", windows[0]), ("last", windows[-1])):
                     values[f"{key}/{name}/std{end}"] = statistics.stdev(self.by_repeat(reference, window.seen()[0]))
@@ -54,7 +67,7 @@ class _Distance(Measure):
             pedestal = self.distance(findings.real, findings.rebuilt.windows.floor.flatten(0, 1))
             values[f"{key}/rebuilt"] = pedestal
             floors["reconstruction"] = {key + TO_REAL: pedestal}
-        return Measurement(values, curves, floors)
+        return Measurement(values, curves, floors, free=free)
 
     def _of_window(self, findings: Findings, reference: ReferenceWindows, t: int) -> float:
         return self.distance(reference, findings.windows[t].seen()[0])

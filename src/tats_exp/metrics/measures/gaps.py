@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from tats_exp.metrics.findings import Findings
-from tats_exp.metrics.measure import Measure, Measurement, Values, at_ends
+from tats_exp.metrics.measure import Measure, Measurement, Values, at_ends, free_of_charge
 from tats_exp.metrics.reference_windows import ReferenceWindows
 from tats_exp.run_folder.columns import Column
 
@@ -49,13 +49,15 @@ class GapLayout(Measure):
                 references[pattern] = _at(rebuilt.windows, rebuilt.latent_layouts, frames)
             curve.append(math.nan if layouts is None else references[pattern].layout_distance(layouts))
         measured = [distance for distance in curve if not math.isnan(distance)]
-        values: Values = {**at_ends(_KEY, curve), f"{_KEY}/mean": fmean(measured) if measured else math.nan}
+        values: Values = {**at_ends(_KEY, curve), f"{_KEY}/mean": fmean(measured) if measured else None}
         floors = [references[p].layout_floor if any(p) else math.nan for p in map(tuple, gaps.frames.tolist())]
+        ends = {key: floor for key, floor in at_ends(_KEY, floors).items() if floor is not None}
         at_rest = {f"{_KEY}/mean": fmean([floor for floor in floors if not math.isnan(floor)])} if measured else {}
-        at_rest |= {key: floor for key, floor in at_ends(_KEY, floors).items() if not math.isnan(floor)}
+        at_rest |= ends
         if len(references) == 1:  # else the floor changes from window to window
             at_rest[_KEY] = at_rest[f"{_KEY}/mean"]
-        return Measurement(values, {_KEY: curve}, {"rebuilt": at_rest})
+        free = free_of_charge(findings.one_code, *values)
+        return Measurement(values, {_KEY: curve}, {"rebuilt": at_rest}, free=free)
 
 
 def _at(windows: ReferenceWindows, layouts: Tensor, frames: Bool[Tensor, " t"]) -> ReferenceWindows:

@@ -4,7 +4,7 @@ import math
 
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.joints import joint_ratio
-from tats_exp.metrics.measure import Measure, Measurement
+from tats_exp.metrics.measure import Measure, Measurement, defined
 from tats_exp.run_folder.columns import Column
 
 
@@ -15,7 +15,8 @@ class Joints(Measure):
         Column(
             "drift/joints",
             ("motion at", "anchors"),
-            "Motion into and out of anchors over that between latent frames of a gap, relative to real video.",
+            "Motion into and out of anchors over that between latent frames of a gap, relative to real video; null: "
+            "nothing moves.",
             unit="ratio to elsewhere",
             better="one",
             phrase="motion at anchors",
@@ -29,4 +30,4 @@ class Joints(Measure):
             return Measurement()
         real = joint_ratio(joints.real, joints.time_stride)
         ratio = joint_ratio(joints.generated, joints.time_stride) / real if real else math.nan
-        return Measurement({"drift/joints": ratio})
+        return Measurement({"drift/joints": defined(ratio)})

@@ -11,7 +11,7 @@ from torch import Tensor
 from tats_exp.metrics.drift import first_window_past, growth
 from tats_exp.metrics.findings import Findings
 from tats_exp.metrics.layout import spread
-from tats_exp.metrics.measure import FloorKind, Measure, Measurement, Values, at_ends
+from tats_exp.metrics.measure import FloorKind, Measure, Measurement, Values, at_ends, free_of_charge
 from tats_exp.metrics.measures.distances import WHERE, short
 from tats_exp.metrics.reference_windows import ReferenceWindows
 from tats_exp.run_folder.columns import TO_REAL, Column
@@ -91,6 +91,7 @@ class LayoutDrift(Measure):
         values: Values = {}
         curves: dict[str, list[float]] = {}
         floors: dict[FloorKind, dict[str, float]] = {}
+        free: dict[str, str] = {}
         layouts = [window.layout for window in findings.windows]
         for end, reference in findings.references.items():
             curve = [reference.layout_distance(window) for window in layouts]
@@ -102,14 +103,18 @@ class LayoutDrift(Measure):
             varied = spread(reference.layout.flatten(0, 1))
             curves[f"diversity{end}"] = [spread(window) / varied if varied else math.nan for window in layouts]
             values |= at_ends("diversity", curves[f"diversity{end}"], end)
-        return Measurement(values, curves, floors)
+            along = (f"layout/growth{end}", f"drift/first_window{end}", f"drift/collapse_window{end}")
+            free |= free_of_charge(findings.standing, *along)
+            if end != TO_REAL:
+                free |= free_of_charge(findings.one_code, f"layout/window_0{end}", f"layout/last{end}")
+        return Measurement(values, curves, floors, free=free)
 
     def _windows(
         self, end: str, layouts: Sequence[Float[Tensor, "videos 48"]], reference: ReferenceWindows, findings: Findings
     ) -> Values:
-        """The windows of drift and collapse; None below two windows, or without a bootstrap."""
+        """The windows of drift and collapse; None below two windows, without a bootstrap, or where the floor is 0."""
         keys = (f"drift/first_window{end}", f"drift/collapse_window{end}")
-        if len(layouts) < 2 or not findings.resamples:
+        if len(layouts) < 2 or not findings.resamples or not reference.layout_floor > 0:
             return dict.fromkeys(keys)
         lower = least_rises(layouts, reference, findings.resamples, findings.seed)
         limits = (reference.layout_floor, self.collapse_floors * reference.layout_floor)

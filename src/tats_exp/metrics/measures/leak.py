@@ -1,7 +1,7 @@
 """What an interpolation transformer hears, in training, of codes that it must not know."""
 
 from tats_exp.metrics.findings import Findings
-from tats_exp.metrics.measure import Measure, Measurement
+from tats_exp.metrics.measure import Measure, Measurement, Values, defined, free_of_charge
 from tats_exp.run_folder.columns import Column
 
 
@@ -21,7 +21,7 @@ class LeakThroughMask(Measure):
         Column(
             "leak/gradient",
             ("leak", "gradient"),
-            "Share of squared gradients of logits with respect to codes that must not be known.",
+            "Share of squared gradients of logits with respect to codes that must not be known; null: all are zero.",
             unit="share",
             better="lower",
             phrase="leak of gradients",
@@ -35,4 +35,5 @@ class LeakThroughMask(Measure):
             return Measurement()
         # below is the rounding of logits; + 0.0 makes -0.0 a zero
         nll = round(leak.hidden - leak.forced, 4) + 0.0
-        return Measurement({"leak/gradient": leak.gradient.share, "leak/nll": nll})
+        values: Values = {"leak/gradient": defined(leak.gradient.share), "leak/nll": nll}
+        return Measurement(values, free=free_of_charge(findings.one_code, "leak/nll"))

@@ -1,7 +1,7 @@
 """How well the transformers expect real codes, teacher-forced."""
 
 from tats_exp.metrics.findings import Findings
-from tats_exp.metrics.measure import Measure, Measurement, Values
+from tats_exp.metrics.measure import Measure, Measurement, Values, free_of_charge
 from tats_exp.run_folder.columns import Column
 
 _UNIT = "nats per code"
@@ -36,4 +36,4 @@ class Likelihood(Measure):
         values: Values = {}
         for name, nll in findings.nll.items():
             values |= {f"val/{name}/nll": nll.held_out, f"val/{name}/nll_gap": nll.held_out - nll.train}
-        return Measurement(values)
+        return Measurement(values, free=free_of_charge(findings.one_code, *values))

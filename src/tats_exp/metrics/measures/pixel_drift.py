@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tats_exp.metrics.findings import Findings
-from tats_exp.metrics.measure import Measure, Measurement
+from tats_exp.metrics.measure import Measure, Measurement, defined
 from tats_exp.metrics.trend import frozen_share
 from tats_exp.metrics.window_statistics import PIXELS
 from tats_exp.run_folder.columns import Column
@@ -56,7 +56,7 @@ class PixelDrift(Measure):
             reference = getattr(real, name)
             curves[f"drift/{name}"] = [_ratio(getattr(window, name), reference) for window in findings.windows]
         curves["drift/frozen"] = [frozen_share(window.motion, real.motion) for window in findings.windows]
-        return Measurement({f"{key}/last": curve[-1] for key, curve in curves.items()}, curves)
+        return Measurement({f"{key}/last": defined(curve[-1]) for key, curve in curves.items()}, curves)
 
 
 def _ratio(generated: Float[Tensor, " n"], real: Float[Tensor, " N"]) -> float:

@@ -1,7 +1,9 @@
 """How well the VQGAN gives back held-out windows, pixel for pixel."""
 
+import math
+
 from tats_exp.metrics.findings import Findings
-from tats_exp.metrics.measure import Measure, Measurement, Values
+from tats_exp.metrics.measure import Measure, Measurement, Values, defined
 from tats_exp.run_folder.columns import Column
 
 _KEY, _FIGURE = "val/vqgan", "reconstruction"
@@ -14,7 +16,7 @@ class ReconstructionError(Measure):
         Column(
             f"{_KEY}/psnr",
             ("PSNR", "reconstr."),
-            "Peak signal-to-noise ratio of the mean squared error over all held-out windows.",
+            "Peak signal-to-noise ratio of the mean squared error over all held-out windows; null where there is none.",
             unit="dB",
             better="higher",
             phrase="PSNR of reconstructions",
@@ -58,13 +60,13 @@ class ReconstructionError(Measure):
 
     def __call__(self, findings: Findings) -> Measurement:
         """As `Measure`."""
-        if (errors := findings.reconstruction) is None:
+        if (errors := findings.reconstruction) is None or not errors.windows:
             return Measurement()
         values: Values = {
-            f"{_KEY}/psnr": errors.psnr,
+            f"{_KEY}/psnr": errors.psnr if math.isfinite(errors.psnr) else None,
             f"{_KEY}/ssim": errors.ssim,
-            f"{_KEY}/gradient_ratio": errors.gradient_ratio,
-            f"{_KEY}/edge_ratio": errors.edge_ratio,
+            f"{_KEY}/gradient_ratio": defined(errors.gradient_ratio),
+            f"{_KEY}/edge_ratio": defined(errors.edge_ratio),
         }
         frames = enumerate(errors.frame_errors.tolist())
         return Measurement({**values, **{f"{_KEY}/l1/frame_{frame}": error for frame, error in frames}})

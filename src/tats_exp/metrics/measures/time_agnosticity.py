@@ -1,13 +1,11 @@
 """Whether latents and codes depend on where in their window they were encoded; no sampling is involved."""
 
-import math
-
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 from tats_exp.metrics.findings import CodeFindings, Findings
-from tats_exp.metrics.measure import Measure, Measurement, Values
+from tats_exp.metrics.measure import Measure, Measurement, Values, defined, free_of_charge
 from tats_exp.metrics.time_agnosticity import Probe, place_probe, share_unchanged
 from tats_exp.run_folder.columns import Column
 
@@ -51,7 +49,8 @@ class TimeAgnosticity(Measure):
         Column(
             "codes/unchanged",
             ("codes", "unchanged"),
-            "Share of codes that stay the same where the window begins one latent frame later.",
+            "Share of codes that stay the same where the window begins one latent frame later; null: no video has room "
+            "for a shifted window.",
             unit="share",
             better="higher",
             phrase="share of codes unchanged under a shift",
@@ -91,29 +90,27 @@ class TimeAgnosticity(Measure):
         if (codes := findings.codes) is None:
             return Measurement()
         probe = _probe(codes)
+        gaps: Values = {_GAP: None} if findings.shift_gap is None else {**_by_slot(_GAP, findings.shift_gap)}
         values: Values = {
-            **_by_slot(_SHIFT, codes.latent_shift, first=1),
+            **{key: defined(shift) for key, shift in _by_slot(_SHIFT, codes.latent_shift, first=1).items()},
             "codes/sliding_gap": findings.sliding_gap,
-            "codes/unchanged": share_unchanged(codes.held_out_shifts),
+            "codes/unchanged": share_unchanged(codes.held_out_shifts) if codes.held_out_shifts.shape[1] > 1 else None,
             "codes/place_probe": probe.accuracy if probe else None,
-            "codes/place_probe/se": _finite(probe.standard_error) if probe else None,
-            **(_by_slot(_GAP, findings.shift_gap) if findings.shift_gap is not None else {_GAP: None}),
+            "codes/place_probe/se": defined(probe.standard_error) if probe else None,
+            **gaps,
         }
+        free = free_of_charge(findings.one_code, "codes/sliding_gap", "codes/unchanged", "codes/place_probe", *gaps)
         notes = []
         if codes.key_every > 1:
             every = {2: "2nd", 3: "3rd"}.get(codes.key_every, f"{codes.key_every}th")
             notes = [f"{_GAP}, codes/sliding_gap: not measured, the transformer models every {every} latent frame"]
-        return Measurement(values, floors={"chance": {"codes/place_probe": 1 / codes.frames}}, notes=notes)
+        return Measurement(values, floors={"chance": {"codes/place_probe": 1 / codes.frames}}, notes=notes, free=free)
 
 
-def _by_slot(key: str, values: Float64[Tensor, " slots"], first: int = 0) -> Values:
+def _by_slot(key: str, values: Float64[Tensor, " slots"], first: int = 0) -> dict[str, float]:
     """The mean under a key, and the values of all slots below it; `first`: number of the first of them."""
-    slots = {f"{key}/slot_{first + place}": _finite(value) for place, value in enumerate(values.tolist())}
-    return {key: _finite(float(values.mean())), **slots}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    slots = {f"{key}/slot_{first + place}": value for place, value in enumerate(values.tolist())}
+    return {key: float(values.mean()), **slots}
 
 
 def _probe(codes: CodeFindings) -> Probe | None:

@@ -1,0 +1,57 @@
+"""Optimisers and schedulers, tried on a weight of no substance before anything is trained with them."""
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from tats_exp import UserError
+from tats_exp.config.build import blamed_on, build
+from tats_exp.config.sections import Training
+
+
+def check_optimizer(name: str, training: Training) -> None:
+    """Build the optimiser and the scheduler of a training, and step both, at the beginning and at the end.
+
+    Args:
+        name: of the section.
+        training: its `training`.
+
+    Raises:
+        UserError: one of them cannot be built or stepped, or a step takes the weight where it is not finite; one line.
+    """
+    # Two groups, the second without weight decay, as the transformers have them.
+    weights = [nn.Parameter(torch.ones(2, 2)) for _ in range(2)]
+    groups = [{"params": weights[:1]}, {"params": weights[1:], "weight_decay": 0.0}]
+    key = f"{name}.training.optimizer"
+    make_optimizer = build(training.optimizer, key)
+    with blamed_on(key, training.optimizer):
+        optimizer: Optimizer = make_optimizer(weights if name == "vqgan" else groups)
+    scheduler: LRScheduler | None = None
+    if training.scheduler is not None:
+        make_scheduler = build(training.scheduler, f"{name}.training.scheduler")
+        with blamed_on(f"{name}.training.scheduler", training.scheduler):
+            scheduler = make_scheduler(optimizer)
+    _step(name, training, optimizer, weights)
+    if scheduler is not None:
+        with blamed_on(f"{name}.training.scheduler", training.scheduler or ()):
+            scheduler.step()
+            scheduler.last_epoch = training.steps - 1  # as many steps as there will be may be more than it knows
+            scheduler.step()
+
+
+def _step(name: str, training: Training, optimizer: Optimizer, weights: list[nn.Parameter]) -> None:
+    """One step along gradients of 1."""
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = torch.stack([weight.sum() for weight in weights]).sum()
+        value.backward()
+        return value
+
+    key = f"{name}.training.optimizer"
+    with torch.enable_grad(), blamed_on(key, training.optimizer):
+        optimizer.step(loss)  # type: ignore[arg-type]
+    if not all(bool(weight.isfinite().all()) for weight in weights):
+        given = f"{key}.lr={training.optimizer['lr']}" if "lr" in training.optimizer else key
+        raise UserError(f"{given}: a step along a gradient of 1 takes a weight of 1 beyond all numbers; allowed: less")
