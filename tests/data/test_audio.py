@@ -1,5 +1,7 @@
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -52,6 +54,37 @@ def test_sound_is_that_of_its_frames(name: str, tmp_path: Path) -> None:
     assert heard(sound) == pytest.approx(0.5, abs=0.005)
 
 
+@pytest.mark.parametrize("late", [0.0, 0.75])
+def test_sound_after_a_gap_and_of_a_video_that_begins_late_is_where_it_belongs(late: float, tmp_path: Path) -> None:
+    path, rate = tmp_path / "a.mkv", 16000
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("mpeg4", rate=16)
+        picture.height = picture.width = 16
+        picture.pix_fmt = "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=rate, layout="mono")
+        for number, frame in enumerate(video(0, 64)):
+            shown = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            shown.pts, shown.time_base = round((number / 16 + late) * 1000), Fraction(1, 1000)
+            container.mux(picture.encode(shown))
+        container.mux(picture.encode(None))
+        for begins in (0.0, 2.0):  # a click at the beginning of each stretch of a second
+            for start in range(0, rate, 1600):
+                samples = click(1.0, at=0.0)[start : start + 1600]
+                piece = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+                piece.sample_rate, piece.time_base = rate, Fraction(1, rate)
+                piece.pts = round((begins + late) * rate) + start
+                container.mux(sound.encode(piece))
+    whole = read_audio(path, 0.0, 4.0)
+    loud = np.flatnonzero(np.abs(whole) > 0.2) / RATE
+    assert loud.min() == pytest.approx(0.0, abs=0.01) and loud.max() == pytest.approx(2.0, abs=0.01)
+    assert heard(read_audio(path, 1.5, 1.0)) == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_sound_file_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.wav: no such file"):
+        read_audio(tmp_path / "gone.wav", 0.0, 1.0)
+
+
 def test_a_sound_file_beside_a_video_comes_before_its_own_track(tmp_path: Path) -> None:
     for split in ("train", "test"):
         write_sounding_mp4(tmp_path / split / "a" / "a.mkv", video(0, 32), click(2.0, at=0.5), RATE)
@@ -67,10 +100,11 @@ def test_folders_of_frames_need_their_rate_to_sound(tmp_path: Path) -> None:
         write_wav(tmp_path / split / "a" / "0.wav", click(2.0, at=1.0), RATE)
     sound = FrameFolders(tmp_path, 16, fps=16.0).split("train").audio(0, 8, 16)
     assert sound.shape == (16000,) and heard(sound) == pytest.approx(0.5, abs=0.001)
-    with pytest.raises(UserError, match=r"needs their rate, data\.fps"):
+    with pytest.raises(UserError, match="needs their rate, fps of"):
         FrameFolders(tmp_path, 16).split("train").audio(0, 8, 16)
-    with pytest.raises(UserError, match="fps must be above 0"):
-        FrameFolders(tmp_path, 16, fps=0.0)
+    for wrong in (0.0, float("inf"), float("nan")):
+        with pytest.raises(UserError, match="fps must be a number above 0"):
+            FrameFolders(tmp_path, 16, fps=wrong)
 
 
 def test_a_video_without_sound_and_a_damaged_sound_file_are_one_line(tmp_path: Path) -> None:

@@ -19,3 +19,12 @@ def test_videos_of_both_splits_in_their_order() -> None:
     assert both.fingerprint() not in (train.fingerprint(), test.fingerprint())
     with pytest.raises(ValueError, match="video 5: there are 5"):
         both.read(5, 0, 1)
+
+
+def test_captions_and_sound_are_those_of_the_split_that_a_video_is_of() -> None:
+    world = Shapes(3, 2, 20, 8, seed=0)
+    train, test = world.split("train"), world.split("test")
+    joined = JoinedVideos([train, test])
+    assert joined.captions == [*train.captions, *test.captions]
+    assert np.array_equal(joined.audio(4, 2, 8), test.audio(1, 2, 8))
+    assert np.array_equal(joined.audio(1, 2, 8), train.audio(1, 2, 8))

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from tats_exp.data.mirrored import MirroredVideos
 from tats_exp.data.shapes import Shapes
@@ -16,4 +17,8 @@ def test_each_video_comes_a_second_time_with_left_and_right_swapped() -> None:
         assert np.array_equal(videos.read(video + 3, 4, 8)[:, :, ::-1], read)
         assert not np.array_equal(videos.read(video + 3, 4, 8), read)
     assert videos.captions == plain.captions * 2
+    assert np.array_equal(videos.audio(5, 3, 8), plain.audio(2, 3, 8))
+    for beyond in (-1, 6):
+        with pytest.raises(ValueError, match="there are 6"):
+            videos.read(beyond, 0, 4)
     assert videos.fingerprint() != plain.fingerprint()

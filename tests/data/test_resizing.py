@@ -28,3 +28,16 @@ def test_frames_are_cut_into_pieces_by_their_bytes():
     pieces = chunks(range(3, 50, 2), 2160, 3840)
     assert [index for piece in pieces for index in piece] == list(range(3, 50, 2)) and {len(p) for p in pieces} == {2}
     assert chunks(range(2), 8192, 8192) == [range(1), range(1, 2)]
+
+
+def test_padding_is_black_and_the_same_on_both_sides():
+    frames = np.full((1, 8, 16, 3), 200, np.uint8)
+    padded = crop_and_resize(frames, 16, "pad")
+    assert (padded[0, 4:12] == 200).all() and not padded[0, :4].any() and not padded[0, 12:].any()
+    turned = crop_and_resize(frames.swapaxes(1, 2).copy(), 16, "pad")
+    assert np.array_equal(turned, padded.swapaxes(1, 2))
+
+
+def test_stretching_keeps_all_of_the_picture():
+    frames = np.arange(64, dtype=np.uint8).reshape(1, 4, 16, 1).repeat(3, axis=3)
+    assert np.abs(crop_and_resize(frames, 16, "stretch")[0, ::4, :, 0].astype(int) - frames[0, ..., 0]).max() <= 8

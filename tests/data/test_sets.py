@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from tats_exp import UserError
+from tats_exp.data import judging
+from tats_exp.data.__main__ import main
 from tats_exp.data.file_videos import FileSource
 from tats_exp.data.sets.drums import AudioSetDrums
 from tats_exp.data.sets.mugen import Mugen
@@ -67,9 +69,9 @@ def test_ucf101_tells_what_is_missing(
     (root / "UCF-101/Archery/v_Archery_g03_c01.avi").write_bytes(b"")
     for split in ("train", "test"):
         source.split(split)
-    missing, broken = source.left_out("train")
+    (broken,), (missing,) = source.left_out("train"), source.missing("train")
     assert missing == "train: 2 of 4 videos: v_Archery_g02_c01 is missing" and "v_Archery_g03_c01.avi" in broken
-    assert source.left_out("test") == [] and missing in caplog.text
+    assert source.left_out("test") == source.missing("test") == [] and missing in caplog.text
     assert UCF101(root, RESOLUTION, complete=False).split("train").lengths == [LENGTH] * 2
 
 
@@ -77,6 +79,9 @@ def test_ucf101_takes_copies_that_spell_names_in_another_case(tmp_path: Path) ->
     root = write_ucf101(tmp_path)
     path = root / "UCF-101/HandstandPushups/v_HandStandPushups_g03_c01.avi"
     path.rename(path.with_name("v_HandstandPushups_g03_c01.avi"))
+    path.parent.rename(path.parent.with_name("HandStandPushups"))
+    lines = root / "ucfTrainTestlist" / "trainlist01.txt"
+    lines.write_text(lines.read_text(), encoding="utf-8-sig")
     assert len(UCF101(root, RESOLUTION, complete=False).split("train").names) == 4
 
 
@@ -107,7 +112,7 @@ def test_sky_is_one_video_a_folder_of_frames(tmp_path: Path, caplog: pytest.LogC
         train, test = source.split("train"), source.split("test")
     assert train.names == ["sky_train/Ab_1/1", "sky_train/Ab_1/2"] and test.names[0] == "sky_test/-cD/1"
     assert train.lengths == [LENGTH] * 2 and train.label_names == ["all"] and train.codec == "jpeg"
-    assert source.left_out("train") == ["train: 2 of 2,392 videos"] and "test: 2 of 225 videos" in caplog.text
+    assert source.missing("train") == ["train: 2 of 2,392 videos"] and "test: 2 of 225 videos" in caplog.text
 
 
 def test_taichi_tells_by_its_metadata_what_is_missing(tmp_path: Path) -> None:
@@ -118,7 +123,11 @@ def test_taichi_tells_by_its_metadata_what_is_missing(tmp_path: Path) -> None:
     (root / "taichi-metadata.csv").write_text("\n".join([head, *lines]))
     source = TaichiHD(root, RESOLUTION)
     assert len(source.split("train").names) == 2
-    assert source.left_out("train") == ["train: 2 of 3,049 videos: gone#000007#000400.mp4 is missing"]
+    assert source.missing("train") == ["train: 2 of 3,049 videos: gone#000007#000400 is missing"]
+    (root / "train" / "Ab_1#000000#000340.mp4").unlink()
+    write_images(root / "train" / "Ab_1#000000#000340", video(3, 20))
+    source.split("train")
+    assert source.missing("train") == ["train: 2 of 3,049 videos: gone#000007#000400 is missing"]
     (root / "taichi-metadata.csv").write_text("video_id,start\na,b\n")
     with pytest.raises(UserError, match="cannot be read as metadata of Taichi-HD"):
         TaichiHD(root, RESOLUTION).split("train")
@@ -151,13 +160,15 @@ def test_mugen_tells_of_games_that_are_not_rendered(tmp_path: Path, caplog: pyte
     game.write_text("{}")
     source = Mugen(root, RESOLUTION)
     source.split("train")
-    missing, unrendered = source.left_out("train")
+    (unrendered,), (missing,) = source.left_out("train"), source.missing("train")
     assert missing == "train: 1 of 2 videos: jumpbot/videos/train_0.mp4 is missing"
     assert unrendered.startswith("train: 1 games that are not rendered yet")
     assert unrendered.endswith("belongs in jumpbot/videos/train_0.mp4")
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"data": [{"video": {}}]}', "no json", '{"data": [3]}'])
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", '{"data": [{"video": {}}]}', "no json", '{"data": [3]}', '{"data": [{"video": null}]}']
+)
 def test_a_list_of_mugen_that_is_none_is_one_line(text: str, tmp_path: Path) -> None:
     root = write_mugen(tmp_path)
     (root / "coinrun_dataset_jsons/release/train.json").write_text(text)
@@ -177,6 +188,39 @@ def test_mugen_may_take_another_list_for_its_test_split(tmp_path: Path) -> None:
     assert Mugen(root, RESOLUTION, test="val").split("train").names[0] == "jumpbot/videos/train_1.mp4"
 
 
+def test_mugen_refuses_the_training_list_for_its_test_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_mugen(tmp_path)
+    assert main(["inspect", "data=mugen", f"data.root={root}", "data.test=train"]) == 2
+    assert "data.test='train': Input should be 'test' or 'val'" in capsys.readouterr().err
+
+
+def test_runs_of_a_sweep_find_the_list_of_their_own_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sources of one root that differ in one argument, which only their class knows."""
+    root = write_mugen(tmp_path / "mugen")
+    captions = {}
+    for texts in ("manual", "auto", "all"):
+        captions[texts] = Mugen(root, RESOLUTION, texts=texts).split("train").captions
+    judging.hand_over(tmp_path / "videos.json")
+    monkeypatch.setenv(judging.HANDED, str(tmp_path / "videos.json"))
+    for texts in ("manual", "auto", "all"):
+        assert Mugen(root, RESOLUTION, texts=texts).split("train").captions == captions[texts]
+
+
+def test_what_was_missing_when_a_sweep_was_planned_is_in_the_log_of_its_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write_mugen(tmp_path / "mugen")
+    (root / "jumpbot/videos/train_0.mp4").unlink()
+    Mugen(root, RESOLUTION).split("train")
+    judging.hand_over(tmp_path / "videos.json")
+    monkeypatch.setenv(judging.HANDED, str(tmp_path / "videos.json"))
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        Mugen(root, RESOLUTION).split("train")
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert ("INFO", "train: 1 of 2 videos: jumpbot/videos/train_0.mp4 is missing") in said
+
+
 @pytest.mark.parametrize("layout", ["of the archive", "of the original code"])
 def test_drums_sound(layout: str, tmp_path: Path) -> None:
     root = write_drums(tmp_path)
@@ -187,7 +231,7 @@ def test_drums_sound(layout: str, tmp_path: Path) -> None:
             (root / split).rmdir()
     source = AudioSetDrums(root, RESOLUTION)
     videos = source.split("train")
-    assert source.left_out("train") == ["train: 2 of 6,000 videos"]
+    assert source.missing("train") == ["train: 2 of 6,000 videos"]
     sound = videos.audio(1, 0, 32)
     spectrum = np.abs(np.fft.rfft(sound))
     assert sound.shape == (32000,) and np.argmax(spectrum) == pytest.approx(440 * 2, abs=2)

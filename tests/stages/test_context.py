@@ -47,3 +47,30 @@ def test_what_cannot_say_what_it_means_is_no_input() -> None:
 
     with pytest.raises(TypeError, match="object cannot be part of the key"):
         meaning(Wrong(object()))
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "processes", "workers"),
+    [("cpu", 16, 1, 0), ("cuda", 16, 1, 8), ("cuda", 6, 1, 5), ("cuda", 16, 4, 3), ("cuda", 2, 4, 0), ("cuda", None, 8, 1)],
+)
+def test_cores_to_spare_read_clips_where_a_gpu_trains(
+    device: str, threads: int | None, processes: int, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)), raising=False)
+    assert spare_cores(torch.device(device), threads, processes) == workers
+
+
+def test_no_more_cores_are_spared_than_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {3, 4, 5, 6}, raising=False)
+    assert spare_cores(torch.device("cuda"), 128, 1) == 3
+
+
+@pytest.mark.parametrize("flip", ["true", "false"])
+def test_models_learn_from_mirror_images_where_asked_and_nothing_is_measured_against_them(flip: str) -> None:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        quick = ("scale=smoke", "trainer=cpu", "data.train_videos=8", "data.test_videos=4", f"flip={flip}")
+        run = RunContext(check(compose("config", overrides=[*quick])))
+    run.left["vqgan"] = Left("vqgan", Path())
+    for stage in (VQGAN_STAGE, CODES_STAGE):
+        assert isinstance(stage.inputs(run).train, MirroredVideos) == (flip == "true")
+    assert not isinstance(REFERENCE_STAGE.inputs(run).real, MirroredVideos)

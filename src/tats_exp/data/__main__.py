@@ -53,14 +53,19 @@ def run(overrides: list[str]) -> None:
             faults.append(str(error))
     left_out = {name: source.left_out(name) for name in SPLITS}
     if splits:
-        _tell(config, splits, left_out)
+        _tell(config, splits, left_out, {name: source.missing(name) for name in SPLITS})
     if faults:
         lines = [f"{name} left out: {line}" for name in SPLITS if name not in splits for line in left_out[name]]
         print("\n".join(lines))
         raise UserError("; ".join(faults))
 
 
-def _tell(config: InspectConfig, splits: dict[Split, Videos], left_out: dict[Split, list[str]]) -> None:
+def _tell(
+    config: InspectConfig,
+    splits: dict[Split, Videos],
+    left_out: dict[Split, list[str]],
+    missing: dict[Split, list[str]],
+) -> None:
     """Print what is there, and leave the contact sheet."""
     with tqdm(desc="comparing the splits", unit="video", delay=2, disable=None) as bar:
 
@@ -68,7 +73,7 @@ def _tell(config: InspectConfig, splits: dict[Split, Videos], left_out: dict[Spl
             bar.total = total
             bar.update(done - bar.n)
 
-        found = inspect(splits, left_out, config.frames, config.margin, progress)
+        found = inspect(splits, left_out, config.frames, config.margin, progress, missing)
     print(report(found))
     sheet = Path(config.out)
     with path_of("out", sheet):

@@ -19,6 +19,10 @@ RATE = 16000
 
 FILES = f"{CONTAINERS},wav,flac,mp3"
 
+GAP = 0.02
+"""Seconds by which the time of a frame of sound may differ from the end of the one before to be its continuation:
+containers round times."""
+
 
 def read_audio(path: Path, start: float, seconds: float) -> NDArray[np.float32]:
     """Read a piece of the sound of a file, decoded from its beginning, brought to one channel and to `RATE`.
@@ -49,6 +53,8 @@ def read_audio(path: Path, start: float, seconds: float) -> NDArray[np.float32]:
     except (av.error.FFmpegError, ValueError) as error:
         if isinstance(error, UserError | MemoryError):
             raise
+        if isinstance(error, FileNotFoundError):
+            raise UserError(f"{path}: no such file") from error
         raise UserError(f"{path}: its sound cannot be decoded") from error
     return samples
 
@@ -60,18 +66,29 @@ def _pieces(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
         if not container.streams.audio:
             raise UserError(f"{path}: holds no sound")
         track = container.streams.audio[0]
-        resampler = av.AudioResampler(format="fltp", rate=RATE)
         zero = _first_frame(path) if container.streams.video else None
-        frames = container.decode(track)
-        first = next(frames, None)
-        if first is None:
-            return
-        place = 0 if zero is None or first.time is None else round((first.time - zero) * RATE)
-        for frame in chain([first], frames, [None]):  # None: what the resampler still holds
-            for brought in resampler.resample(frame):
-                samples = brought.to_ndarray().mean(axis=0)
+        resampler: av.AudioResampler | None = None
+        place, ends = 0, 0.0
+        for frame in chain(container.decode(track), [None]):  # None: what the resampler still holds
+            time = ends if frame is None or frame.time is None else frame.time
+            anew = frame is not None and (resampler is None or abs(time - ends) > GAP)
+            for samples in _brought(resampler, None) if frame is None or anew else ():
                 yield place, samples
                 place += len(samples)
+            if frame is None:
+                return
+            if anew:
+                zero = time if zero is None else zero
+                resampler, place = av.AudioResampler(format="fltp", rate=RATE), round((time - zero) * RATE)
+            for samples in _brought(resampler, frame):
+                yield place, samples
+                place += len(samples)
+            ends = time + frame.samples / frame.sample_rate
+
+
+def _brought(resampler: av.AudioResampler | None, frame: av.AudioFrame | None) -> list[NDArray[np.float32]]:
+    """What a resampler gives for a frame, or for the end of a stretch of sound, in one channel."""
+    return [] if resampler is None else [piece.to_ndarray().mean(axis=0) for piece in resampler.resample(frame)]
 
 
 def _first_frame(path: Path) -> float:

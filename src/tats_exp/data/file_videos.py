@@ -144,7 +144,7 @@ class FileVideos(Videos):
         path, verdict = self.listed[video].path, self.verdicts[video]
         if verdict.frames is None:
             if self.fps is None:
-                raise UserError(f"{path}: sound beside a folder of frames needs their rate, data.fps")
+                raise UserError(f"{path}: sound beside a folder of frames needs their rate, fps of data=frame_folders")
             return np.arange(verdict.length) / self.fps, 1 / self.fps
         with opened(path) as (_, stream):
             unit, rate = float(stream.time_base or 0), float(stream.average_rate or 0)
@@ -164,13 +164,14 @@ class FileSource(VideoSource):
         whole: videos of each split of the whole data set, where that is known.
         inside: folders that the root must hold.
         fps: frames a second of folders of frames, to find their sound; None where there is none.
-        variant: whatever else of its arguments decides which videos there are.
+
+    Arguments that decide which videos there are have to be kept in public attributes: the runs of a sweep find the
+    lists that were planned for them by these.
     """
 
     whole: Mapping[Split, int] = {}
     inside: tuple[str, ...] = ()
     fps: float | None = None
-    variant: str = ""
 
     def __init__(
         self,
@@ -208,7 +209,10 @@ class FileSource(VideoSource):
             lacking = [name for name in self.inside if not (self.root / name).is_dir()]
         if lacking:
             raise UserError(f"data.root={root}: has no folder {lacking[0]}; it must hold {' and '.join(self.inside)}")
+        if crop not in RESIZED:
+            raise UserError(f"data.crop={crop}: allowed: {', '.join(RESIZED)}")
         self._left_out: dict[Split, list[str]] = {}
+        self._missing: dict[Split, list[str]] = {}
 
     def list_classes(self) -> list[str]:
         """Names of the classes, those of the train split; there is one unless a data set says otherwise.
@@ -235,28 +239,43 @@ class FileSource(VideoSource):
             UserError: no video is left, a folder cannot be entered, or a video of the sweep's list is no longer
                 readable and its verdict was not kept.
         """
-        known_as = f"{type(self).__qualname__} {self.root.absolute()} {self.variant}"
+        known_as = self._known_as()
         with entering_folders():
             label_names = judging.handed(f"{known_as} classes") or self.list_classes()
         judging.plan_with(f"{known_as} classes", label_names)
-        key = f"{known_as} {name} {self.limits}"
-        planned = judging.handed(key)
+        planned = judging.handed(f"{known_as} {name}")
         if planned is None:
             with entering_folders():
                 listing = in_known_classes(self.list_split(name), label_names)
         else:
             listing = Listing("the list of the sweep", [Listed.from_json(line, self.root) for line in planned])
+            for line in judging.handed(f"{known_as} {name} amiss") or []:
+                logger.info("%s", line)  # said aloud when the sweep was planned
         videos, unreadable = self._judged(name, listing.videos, planned is not None)
-        missing = self._missing(name, listing, len(videos))
-        self._left_out[name] = [printable(line) for line in (*missing, *listing.left_out, *unreadable)]
-        self._tell(name, listing, missing, unreadable)
+        self._missing[name] = [printable(line) for line in self._lacking(name, listing, len(videos))]
+        self._left_out[name] = [printable(line) for line in (*listing.left_out, *unreadable)]
+        self._tell(name, listing, unreadable)
         tell_of_concealed({video.path: verdict for video, verdict in videos})
-        judging.plan_with(key, [video.as_json(self.root) for video, _ in videos])
+        judging.plan_with(f"{known_as} {name}", [video.as_json(self.root) for video, _ in videos])
+        amiss = [*self._missing[name], *(f"left out {line}" for line in self._left_out[name])]
+        judging.plan_with(f"{known_as} {name} amiss", amiss)
         return FileVideos(self, [video for video, _ in videos], [verdict for _, verdict in videos], label_names)
 
     def left_out(self, name: Split) -> list[str]:
         """As `VideoSource`; of a split that was not opened yet, nothing is known."""
         return self._left_out.get(name, [])
+
+    def missing(self, name: Split) -> list[str]:
+        """As `VideoSource`; of a split that was not opened yet, nothing is known."""
+        return self._missing.get(name, [])
+
+    def _known_as(self) -> str:
+        """Class and arguments of this source: what its lists are found again by."""
+        plain = (str, int, float, bool, type(None), Path, tuple, list, Mapping, Limits)
+        public = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        arguments = {name: str(value) for name, value in public.items() if isinstance(value, plain)}
+        arguments["root"] = str(self.root.absolute())
+        return f"{type(self).__module__}.{type(self).__qualname__} {json.dumps(arguments, sort_keys=True)}"
 
     def _judged(
         self, name: Split, listed: list[Listed], planned: bool
@@ -281,30 +300,31 @@ class FileSource(VideoSource):
                 unreadable.append(verdict)
         return readable, unreadable
 
-    def _missing(self, name: Split, listing: Listing, there: int) -> list[str]:
+    def _lacking(self, name: Split, listing: Listing, there: int) -> list[str]:
         """A line where a split is not what the whole data set has."""
-        wanted = self.whole.get(name, there + len(listing.missing))
-        if not self.complete or (there == wanted and not listing.missing):
+        wanted = self.whole.get(name, len(listing.videos) + len(listing.missing))
+        known = name in self.whole or listing.missing
+        if not self.complete or not known or (there == wanted and not listing.missing):
             return []
         some = ", ".join(listing.missing[:NAMED]) + (", ..." if len(listing.missing) > NAMED else "")
         lacking = f": {some} {'is' if len(listing.missing) == 1 else 'are'} missing" if some else ""
         return [f"{name}: {there:,} of {wanted:,} videos{lacking}"]
 
-    def _tell(self, name: Split, listing: Listing, missing: list[str], unreadable: list[str]) -> None:
+    def _tell(self, name: Split, listing: Listing, unreadable: list[str]) -> None:
         """Log what was left out.
 
         Raises:
             UserError: that was everything.
         """
-        for line in missing:
-            logger.warning("%s", printable(line))
-        for line in [*listing.left_out, *unreadable]:
-            logger.warning("left out %s", printable(line))
+        for line in self._missing[name]:
+            logger.warning("%s", line)
+        for line in self._left_out[name]:
+            logger.warning("left out %s", line)
         if unreadable:
             logger.warning("left out %d of %d videos of %s as unreadable", len(unreadable), len(listing.videos), name)
         if len(unreadable) == len(listing.videos):
             why = [f"{len(unreadable)} unreadable, first {unreadable[0]}"] if unreadable else []
-            said = "; ".join([*why, *missing, *listing.left_out][:NAMED])
+            said = "; ".join([*why, *self._missing[name], *listing.left_out][:NAMED])
             raise UserError(f"data.root={self.root}: no video is left in {listing.where}{f' ({said})' if said else ''}")
 
 

@@ -46,9 +46,9 @@ class FrameFolders(FileSource):
             UserError: there is no such folder or split, the list is none, or a number is out of range.
         """
         super().__init__(root, resolution, frame_stride, seed, crop, limits=limits)
-        self.variant = f"{classes} {list or ''}"
-        if fps is not None and fps <= 0:
-            raise UserError(f"data.fps must be above 0, got {fps}")
+        self.list_path = None if list is None else str(Path(list).absolute())
+        if fps is not None and not 0 < fps < float("inf"):
+            raise UserError(f"data.fps must be a number above 0, got {fps}")
         self.fps, self._classes = fps, classes
         self._list = None if list is None else ListFile(Path(list), self.root)
         self._folders = {} if self._list else split_folders(self.root, "<class>/<video>/*.jpg")
@@ -85,7 +85,9 @@ def frames_below(root: Path, classes: bool) -> Listing:
         if path.is_dir() and path != root:
             label = path.relative_to(root).parts[0] if classes else ONE_CLASS
             listing.videos.append(with_captions_and_audio(Listed(path, label)))
-    if others := len(paths) - len(listing.videos):
+    if root in paths:
+        listing.left_out.append(f"{root.name}: images right in it, in no folder of a video")
+    if others := len(paths) - len(listing.videos) - (root in paths):
         listing.left_out.append(f"{root.name}: {others} video files, which are no folders of frames")
     return listing
 

@@ -37,6 +37,8 @@ class SplitInspection:
         lengths: shortest, median and longest video, in source frames.
         too_short: name and length of each video in which no clip fits.
         left_out: what the source left out, a line each.
+        missing: what it lacks of the whole data set, a line each.
+        captioned: videos that have captions.
     """
 
     whole: Counts
@@ -44,6 +46,8 @@ class SplitInspection:
     lengths: tuple[int, float, int]
     too_short: list[str]
     left_out: list[str]
+    missing: list[str]
+    captioned: int
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def inspect(
     frames: int,
     margin: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    missing: Mapping[Split, list[str]] | None = None,
 ) -> Inspection:
     """Look at the splits of a data set.
 
@@ -76,6 +81,7 @@ def inspect(
         frames: clip frames of a clip.
         margin: clip frames that must exist on either side of it.
         progress: told how many of how many videos were looked into.
+        missing: what each lacks of the whole data set, a line each.
 
     Raises:
         UserError: a video cannot be read.
@@ -95,7 +101,11 @@ def inspect(
                 in_both.append((seen[content], name))
     progress(total, total)
     need = span(margin + frames + margin, next(iter(splits.values())).frame_stride)
-    found = {name: _of_split(videos, frames, margin, left_out[name]) for name, videos in splits.items()}
+    lacking = missing or {}
+    found = {
+        name: _of_split(videos, frames, margin, left_out[name], lacking.get(name, []))
+        for name, videos in splits.items()
+    }
     return Inspection(found, need, in_both)
 
 
@@ -108,7 +118,9 @@ def report(found: Inspection) -> str:
         lines.append(
             f"{name}: {whole.videos:,} videos of {shortest:,} to {longest:,} frames (median {middle:,.0f}), "
             f"{whole.clips:,} clips that need {found.need} frames"
+            + (f", {split.captioned:,} with captions" if split.captioned else "")
         )
+        lines += [f"  missing of the whole data set: {line}" for line in split.missing]
         width = max(map(len, split.classes))
         for label, counts in split.classes.items():
             short = f", {counts.too_short:,} too short" if counts.too_short else ""
@@ -121,7 +133,7 @@ def report(found: Inspection) -> str:
     return "\n".join(map(printable, lines))
 
 
-def _of_split(videos: Videos, frames: int, margin: int, left_out: list[str]) -> SplitInspection:
+def _of_split(videos: Videos, frames: int, margin: int, left_out: list[str], missing: list[str]) -> SplitInspection:
     clips = [len(starts(length, videos.frame_stride, frames, margin, margin)) for length in videos.lengths]
 
     def counts(places: list[int]) -> Counts:
@@ -139,6 +151,8 @@ def _of_split(videos: Videos, frames: int, margin: int, left_out: list[str]) -> 
         (min(videos.lengths), float(median(videos.lengths)), max(videos.lengths)),
         [f"{videos.names[place]} ({videos.lengths[place]} frames)" for place in everything if not clips[place]],
         left_out,
+        missing,
+        sum(bool(texts) for texts in videos.captions),
     )
 
 

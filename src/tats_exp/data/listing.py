@@ -1,6 +1,7 @@
 """What a data set in files consists of: its videos, their classes, captions and sound, and what is amiss."""
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,7 +58,8 @@ class Listing:
 
 def named(path: Path, root: Path) -> str:
     """Name of a file: its path below the data set's folder, or the whole of it where it lies elsewhere."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path.absolute())
+    inside, folder = (Path(os.path.abspath(there)) for there in (path, root))  # noqa: PTH100  (links stay)
+    return inside.relative_to(folder).as_posix() if inside.is_relative_to(folder) else str(inside)
 
 
 def folders(path: Path) -> list[str]:
@@ -88,14 +90,17 @@ def videos_in(folder: Path, label: str = ONE_CLASS) -> tuple[list[Listed], int]:
 def with_captions_and_audio(video: Listed, names: set[str] | None = None) -> Listed:
     """A video with what lies beside it: captions in a `.txt` of its name, one a line, and sound in a `.wav`.
 
+    What is known of it already comes before what lies beside it.
+
     Args:
-        video: as yet without.
-        names: of the files in its folder, where they are known.
+        video: a file, or a folder of frames.
+        names: of the files beside it, where they are known.
     """
-    words, audio = (video.path.with_suffix(suffix) for suffix in (".txt", ".wav"))
+    stem = video.path.name if video.path.is_dir() else video.path.stem  # a folder's name has no suffix, dots or not
+    words, audio = (video.path.with_name(stem + suffix) for suffix in (".txt", ".wav"))
     there = [path.name in names if names is not None else path.is_file() for path in (words, audio)]
-    captions = captions_in(words) if there[0] else video.captions
-    return Listed(video.path, video.label, captions, audio if there[1] else video.audio)
+    captions = video.captions or (captions_in(words) if there[0] else ())
+    return Listed(video.path, video.label, captions, video.audio or (audio if there[1] else None))
 
 
 def captions_in(path: Path) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ class MirroredVideos(Videos):
 
     def read(self, video: int, start: int, frames: int) -> NDArray[np.uint8]:
         """Read (frames, H, W, C) uint8; arguments and errors as those of the split."""
+        if not 0 <= video < len(self.names):
+            raise ValueError(f"video {video}: there are {len(self.names)}")
         mirrored, video = divmod(video, len(self.plain.names))
         read = self.plain.read(video, start, frames)
         return np.ascontiguousarray(read[:, :, ::-1]) if mirrored else read

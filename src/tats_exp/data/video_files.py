@@ -40,7 +40,7 @@ class VideoFiles(FileSource):
             UserError: there is no such folder or split, the list is none, or a number is below 1.
         """
         super().__init__(root, resolution, frame_stride, seed, crop, limits=limits)
-        self.variant = str(list or "")
+        self.list_path = None if list is None else str(Path(list).absolute())
         self._list = None if list is None else ListFile(Path(list), self.root)
         self._folders = {} if self._list else split_folders(self.root, "<class>/*")
 

@@ -107,3 +107,7 @@ class VideoSource(ABC):
     def left_out(self, name: Split) -> list[str]:
         """What `split` found and left out of a split, a line each: which file or folder, and why."""
         return []
+
+    def missing(self, name: Split) -> list[str]:
+        """What a split lacks of the whole data set, where that is known, a line each."""
+        return []

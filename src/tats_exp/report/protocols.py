@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -100,4 +101,4 @@ def _shown(protocol: Protocol | None, name: str) -> str:
     value = _value(protocol, name)
     if name == "classifier":  # a name and a checksum
         return " ".join(word[:DIGEST] if len(word) >= 40 else word for word in value.split())
-    return value[:DIGEST] if len(value) >= 40 else value
+    return value[:DIGEST] if re.fullmatch(r"[0-9a-f]{40,}", value) else value

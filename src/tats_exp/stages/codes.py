@@ -83,7 +83,10 @@ def read_codes(_config: object, folder: Path) -> WindowCodes:
     """
     tensors = load_tensors(folder / CODES)
     whole = tensors.pop("train", None)  # stored before there were shards
-    return WindowCodes(read_shards(folder) if whole is None else CodeShards([whole]), **tensors)
+    codes = WindowCodes(read_shards(folder) if whole is None else CodeShards([whole]), **tensors)
+    if len(codes.shards) != len(codes.train_videos):
+        raise UserError(f"{folder}: codes of {len(codes.shards)} windows of {len(codes.train_videos)}; delete it")
+    return codes
 
 
 @dataclass(frozen=True)
@@ -152,8 +155,9 @@ def _make(inputs: CodesInputs, work: Work) -> None:
     encode = _Encoder(vqgan, inputs, work, total=len(train) + shifts * len(held_out))
     writer = ShardWriter(work.folder)
     encode.done = writer.done
+    several = max(1, WINDOWS // inputs.batch_size) * inputs.batch_size  # whole batches: which ones must not change
     while writer.done < len(train):
-        writer.write(encode(inputs.train, train[writer.done : writer.done + WINDOWS])[:, 0])
+        writer.write(encode(inputs.train, train[writer.done : writer.done + several])[:, 0])
     made = {name: left.read() for name, left in inputs.condition_stages.items()}
     moved = LatentShift()
 

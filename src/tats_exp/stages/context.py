@@ -236,4 +236,8 @@ def spare_cores(device: torch.device, threads: int | None, processes: int) -> in
     """
     if device.type == "cpu":
         return 0
-    return max(0, min(MOST_WORKERS, (threads or os.cpu_count() or 1) // processes - 1))
+    try:
+        cores = len(os.sched_getaffinity(0))  # those that this process may use, of a cluster's node say
+    except AttributeError:  # not every system tells
+        cores = os.cpu_count() or 1
+    return max(0, min(MOST_WORKERS, min(threads or cores, cores) // processes - 1))

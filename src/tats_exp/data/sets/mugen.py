@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from tats_exp import UserError
 from tats_exp.data.file_videos import FileSource
 from tats_exp.data.limits import DEFAULT, Limits
-from tats_exp.data.listing import Listed, Listing
+from tats_exp.data.listing import Listed, Listing, named
 from tats_exp.data.resizing import Crop
 from tats_exp.data.videos import Split
 
@@ -27,7 +27,7 @@ class Mugen(FileSource):
         seed: int = 0,
         crop: Crop = "centre",
         lists: str = LISTS,
-        test: str = "test",
+        test: Literal["test", "val"] = "test",
         texts: Texts = "manual",
         complete: bool = True,
         limits: Limits = DEFAULT,
@@ -52,7 +52,7 @@ class Mugen(FileSource):
         super().__init__(root, resolution, frame_stride, seed, crop, complete, limits)
         if texts not in get_args(Texts):
             raise UserError(f"data.texts={texts}: allowed: {', '.join(get_args(Texts))}")
-        self.texts, self.variant = texts, f"{lists} {test} {texts}"
+        self.texts, self.lists, self.test = texts, lists, test
         self._lists: dict[Split, Path] = {
             "train": self.root / lists / "train.json",
             "test": self.root / lists / f"{test}.json",
@@ -73,8 +73,8 @@ class Mugen(FileSource):
                     listing.videos.append(video)
                     continue
                 unrendered += "json_file" in entry["video"] and (self.root / entry["video"]["json_file"]).is_file()
-                listing.missing.append(video.path.relative_to(self.root).as_posix())
-        except (OSError, ValueError, KeyError, TypeError) as error:
+                listing.missing.append(named(video.path, self.root))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: cannot be read as a list of MUGEN ({error!r})") from error
         if unrendered:
             listing.left_out.append(

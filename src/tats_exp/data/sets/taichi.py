@@ -29,7 +29,7 @@ class TaichiHD(FileSource):
         listing = Listing(f"{name}/*.mp4", sorted(videos, key=lambda video: video.path))
         if others:
             listing.left_out.append(f"{name}: {others} files of other kinds than are read")
-        there = {video.path.name for video in videos}
+        there = {video.path.name.removesuffix(".mp4") for video in videos}
         listing.missing = [wanted for wanted in self._wanted(name) if wanted not in there]
         return listing
 
@@ -41,6 +41,6 @@ class TaichiHD(FileSource):
         try:
             with path.open(newline="", encoding="utf-8-sig") as file:
                 rows = [row for row in csv.DictReader(file) if row["partition"] == name]
-            return [f"{row['video_id']}#{int(row['start']):06d}#{int(row['end']):06d}.mp4" for row in rows]
-        except (OSError, csv.Error, KeyError, ValueError) as error:
+            return [f"{row['video_id']}#{int(row['start']):06d}#{int(row['end']):06d}" for row in rows]
+        except (OSError, csv.Error, KeyError, ValueError, TypeError) as error:
             raise UserError(f"{path}: cannot be read as metadata of Taichi-HD ({error!r})") from error

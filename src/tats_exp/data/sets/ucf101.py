@@ -52,21 +52,22 @@ class UCF101(FileSource):
         super().__init__(root, resolution, frame_stride, seed, crop, complete, limits)
         if fold not in COUNTS:
             raise UserError(f"data.fold={fold}: allowed: {', '.join(map(str, COUNTS))}")
-        self.fold, self.whole, self.variant = fold, COUNTS[fold], f"fold {fold}"
+        self.fold, self.whole = fold, COUNTS[fold]
 
     def list_classes(self) -> list[str]:
         """The 101 classes in their official order; their number there, less 1, is the label."""
         return [line.split()[1] for line in self._lines("classInd.txt", fields=2)]
 
     def list_split(self, name: Split) -> Listing:
-        """As `FileSource`. Names of files are compared without regard to case, as copies of the data set differ."""
+        """As `FileSource`. Names are compared without regard to case, as copies of the data set differ."""
         listing = Listing(f"{LISTS}/{name}list{self.fold:02d}.txt")
         there: dict[str, dict[str, Path]] = {}
+        folders = {path.name.lower(): path for path in (self.root / VIDEOS).iterdir() if path.is_dir()}
         for line in self._lines(f"{name}list{self.fold:02d}.txt", fields=1):
             label, _, file = line.split()[0].partition("/")
             if label not in there:
-                folder = self.root / VIDEOS / label
-                there[label] = {path.name.lower(): path for path in folder.iterdir()} if folder.is_dir() else {}
+                folder = folders.get(label.lower())
+                there[label] = {} if folder is None else {path.name.lower(): path for path in folder.iterdir()}
             path = there[label].get(file.lower())
             if path is not None:
                 listing.videos.append(Listed(path, label))
@@ -78,7 +79,7 @@ class UCF101(FileSource):
         """The lines of an official list."""
         path = self.root / LISTS / name
         try:
-            lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: cannot be read as a list of UCF-101 ({error})") from error
         for number, line in enumerate(lines, start=1):
