@@ -1,12 +1,30 @@
 """The key of a stage follows from its declared inputs, and from nothing else."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+import torch
+from hydra import compose, initialize_config_dir
 
+from tats_exp.config.check import check
+from tats_exp.config.schema import conf_dir
 from tats_exp.config.sections import Node
+from tats_exp.data.mirrored import MirroredVideos
 from tats_exp.data.shapes import Shapes
-from tats_exp.stages.context import Chosen, Earlier, NoMeaning, meaning
+from tats_exp.stages.codes import CODES_STAGE
+from tats_exp.stages.context import (
+    Chosen,
+    Earlier,
+    IfAny,
+    Left,
+    NoMeaning,
+    RunContext,
+    meaning,
+    spare_cores,
+)
+from tats_exp.stages.reference import REFERENCE_STAGE
+from tats_exp.stages.vqgan import VQGAN_STAGE
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,15 @@ def test_a_field_without_meaning_changes_no_key_and_any_other_does() -> None:
     assert meaning(inputs(3)) != meaning(inputs(3, identity={}))
 
 
+def test_what_is_off_leaves_no_trace_in_a_key() -> None:
+    @dataclass
+    class Optional:
+        steps: int
+        drop: IfAny[float] = 0.0
+
+    assert meaning(Optional(3)) == {"steps": 3} and meaning(Optional(3, 0.1)) == {"steps": 3, "drop": 0.1}
+
+
 def test_what_cannot_say_what_it_means_is_no_input() -> None:
     @dataclass
     class Wrong:
@@ -51,7 +78,14 @@ def test_what_cannot_say_what_it_means_is_no_input() -> None:
 
 @pytest.mark.parametrize(
     ("device", "threads", "processes", "workers"),
-    [("cpu", 16, 1, 0), ("cuda", 16, 1, 8), ("cuda", 6, 1, 5), ("cuda", 16, 4, 3), ("cuda", 2, 4, 0), ("cuda", None, 8, 1)],
+    [
+        ("cpu", 16, 1, 0),
+        ("cuda", 16, 1, 8),
+        ("cuda", 6, 1, 5),
+        ("cuda", 16, 4, 3),
+        ("cuda", 2, 4, 0),
+        ("cuda", None, 8, 1),
+    ],
 )
 def test_cores_to_spare_read_clips_where_a_gpu_trains(
     device: str, threads: int | None, processes: int, workers: int, monkeypatch: pytest.MonkeyPatch
