@@ -117,7 +117,10 @@ DRAWN = "one window with a class: its label is looked at, nothing grows"
 """The pair whose whole report is drawn, which takes longer than a run: its curves are points."""
 
 REFUSED = {
-    "sampler.guidance=2: transformer never learns without its condition": ("condition=label", "sampler.guidance=2"),
+    r"sampler\.guidance=2\.0: transformer never learns without its condition": (
+        "condition=label",
+        "sampler.guidance=2",
+    ),
     "transformer.condition_drop=0.1: there is no condition to drop": ("transformer.condition_drop=0.1",),
     "norm=group": (REAL, "norm=group"),
     "sampling.given_frames=8 needs a sampler of long videos": (SHORT, "sampling.given_frames=8"),

@@ -97,7 +97,8 @@ def test_where_the_data_have_less_there_is_less_and_it_is_said(
     assert "codes: 245 windows of 16 frames of the train split instead of 999" in caplog.messages
     said = "codes: windows of the train and the test split: 245 and 8 in place of 999 and 8, there are no more"
     assert code_notes((999, 8), codes) == [said] and not code_notes((245, 8), codes)
-    _, codes = made(tmp_path, LONG_CODES_STAGE, "transformer.window=15", "codes.train_windows=9")
+    (tmp_path / "long").mkdir()
+    _, codes = made(tmp_path / "long", LONG_CODES_STAGE, "transformer.window=15", "codes.train_windows=9")
     assert codes.held_out_shifts.shape[1:3] == (2, 15) and len(codes.latent_shift) == 14
     assert "codes: windows of 60 frames of the test split are encoded at 2 shifts instead of 15" in caplog.messages
 

@@ -21,9 +21,9 @@ class WithStages(Unconditional):
 
 
 def sampler_by_function(
-    context: int, stride: int, top_k: int | None, top_p: float | None, temperature: float
+    context: int, stride: int, top_k: int | None, top_p: float | None, temperature: float, guidance: float
 ) -> SlidingWindow:
-    return SlidingWindow(context, top_k, top_p, temperature, stride)
+    return SlidingWindow(context, top_k, top_p, temperature, stride, guidance)
 
 
 def composed(*overrides: str) -> Config:

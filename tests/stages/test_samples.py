@@ -51,7 +51,8 @@ def run_of(folder: Path, *overrides: str) -> RunContext:
         latent_shift=torch.zeros(3, dtype=torch.float64),
     )
     for name in ("codes", "long_codes"):
-        ShardWriter(folder / name).write(codes.train)
+        if not ShardWriter(folder / name).done:  # a second run of the same folder finds them
+            ShardWriter(folder / name).write(codes.train)
         codes.write(folder / name)
     return run
 

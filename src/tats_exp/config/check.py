@@ -157,6 +157,7 @@ def _check_together(config: Config) -> None:
             raise UserError(f"frames={config.frames}: a window needs two latent frames or more")
         with blamed_on(""):
             vqgan.check_clip(config.sampled_frames, config.resolution)
+        _check_drops(config)
         transformer_of(config, "transformer", 2, 1)
     for name, section in _trainings(config).items():
         check_optimizer(name, section)
@@ -169,6 +170,14 @@ def _check_together(config: Config) -> None:
     _check_given(config, sampler.long)
     if config.sampled_frames % config.frames:
         raise UserError(f"long_frames={config.long_frames} must be a multiple of frames={config.frames}")
+
+
+def _check_drops(config: Config) -> None:
+    """Refuse to drop a condition that is none."""
+    for name in TRANSFORMERS:
+        drop = config.condition_drop(name)
+        if drop and not build(config.condition, "condition").vocabulary(1):
+            raise UserError(f"{name}.condition_drop={drop}: there is no condition to drop; allowed: 0, or a condition")
 
 
 def _checked_sampler(config: Config) -> Sampler:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from tats_exp import UserError
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.schema import Config, Halves, ModelName
 from tats_exp.config.sections import Node, TransformerSection, VQGANTrainingSection
@@ -105,14 +104,5 @@ def transformer_of(config: Config, name: ModelName, condition_codes: int, condit
 
 
 def condition_codes(config: Config, name: ModelName, condition: Condition, classes: int) -> int:
-    """C of a transformer: the vocabulary of its condition and, where that is dropped now and then, a code for nothing.
-
-    Raises:
-        UserError: there is no condition that could be dropped.
-    """
-    count = condition.vocabulary(classes)
-    if not (drop := config.condition_drop(name)):
-        return count
-    if not count:
-        raise UserError(f"{name}.condition_drop={drop}: there is no condition to drop; allowed: 0, or a condition")
-    return count + 1
+    """C of a transformer: the vocabulary of its condition and, where that is dropped at times, a code for nothing."""
+    return condition.vocabulary(classes) + (config.condition_drop(name) > 0)

@@ -7,7 +7,7 @@ Axes: T frames, H W pixels, C colour channels, S samples of sound.
 
 import hashlib
 import json
-from functools import cached_property
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,11 +66,14 @@ class ShapesVideos(Videos):
         times = np.arange(start, start + frames, dtype=np.float64)
         return self.scene(video).render(times, self.resolution, self.grounds)
 
-    @cached_property
+    @property
     def captions(self) -> list[tuple[str, ...]]:
         """What is said of each video, drawn from a stream of its own."""
-        videos = range(len(self.names))
-        return [captions_of(self.scene(video), self.grounds, self._stream(video, 1)) for video in videos]
+        return list(_captions(self.split, len(self.names), self.seed, self.grounds))
+
+    def caption(self, video: int) -> tuple[str, ...]:
+        """What is said of one video."""
+        return captions_of(self.scene(video), self.grounds, self._stream(video, 1))
 
     def audio(self, video: int, start: int, frames: int) -> NDArray[np.float32]:
         """As `Videos.audio`: 1,000 samples a frame.
@@ -86,6 +89,13 @@ class ShapesVideos(Videos):
         sizes = [len(self.names), self.frames, self.resolution]
         made_by = ["shapes", VERSION, self.split, *sizes, self.seed, self.grounds]
         return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _captions(split: Split, videos: int, seed: int, grounds: Grounds) -> tuple[tuple[str, ...], ...]:
+    """Captions of a split; length and size of its videos do not change them."""
+    world = ShapesVideos(split, videos, 1, 1, seed, grounds)
+    return tuple(world.caption(video) for video in range(videos))
 
 
 class Shapes(VideoSource):
