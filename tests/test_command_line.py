@@ -138,7 +138,7 @@ def test_version_is_ours(asked: Any) -> None:
         (["seed = 1"], "overrides are written KEY=VALUE"),
         (["ｓeed=1"], "overrides are written KEY=VALUE"),
         (["=3"], "must be a string or a list"),
-        (["padding=null"], "must be a string or a list"),
+        (["padding=null"], "padding=null: no such option; allowed: alpha"),
         (["scale="], "scale=: no such option; allowed: paper, smoke, toy"),
         (["hydra/launcher=x"], "hydra/launcher=x: no such option; allowed: basic, joblib"),
         (["hydra.foo=1"], "hydra.foo: unknown key; allowed: callbacks"),

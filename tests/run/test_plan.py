@@ -62,13 +62,19 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         ),
         (["vqgan.training.optimizer.lr=1e300"], "vqgan.training.optimizer"),
         (
-            ["vqgan.training.optimizer.lr=1e38"],
-            "optimizer.lr=1e+38: a step along a gradient of 1 takes a weight of 1 be",
+            ["transformer.training.optimizer.lr=1e20"],
+            "optimizer.lr=1e+20: a step along a gradient of 1 makes the square of a weight infinite",
         ),
         (["vqgan.training.optimizer.betas=[0.5,0.9,0.9]"], "vqgan.training.optimizer: too many values"),
         (["vqgan.training.scheduler.total_steps=499"], "vqgan.training.scheduler: Tried to step 500 times"),
         *(
-            ([f"transformer.training.scheduler={{_target_:torch.optim.lr_scheduler.{scheduler},_partial_:true}}"], said)
+            (
+                [
+                    "scale=smoke",
+                    f"transformer.training.scheduler={{_target_:torch.optim.lr_scheduler.{scheduler},_partial_:true}}",
+                ],
+                said,
+            )
             for scheduler, said in (
                 ("StepLR,step_size:0", "transformer.training.scheduler: ZeroDivisionError"),
                 ("ReduceLROnPlateau", "transformer.training.scheduler: TypeError"),
@@ -187,7 +193,10 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         (["vqgan.training.perceptual_weight=1"], "perceptual_weight=1.0: there is no perceptual network"),
         (["perceptual=vgg16_l1", "vqgan.training.perceptual.weights=no/file"], "no weights of VGG16 at no/file"),
         (["vqgan.training.average_decay=1"], "vqgan.training.average_decay=1"),
-        (["vqgan.sizes.codes=4194305"], "codebook of 4194305 codes: the training videos have 4194304 latents"),
+        (
+            ["data.train_videos=8", "vqgan.sizes.codes=8193"],
+            "codebook of 8193 codes: the training videos have 8192 latents",
+        ),
         (["quantizer=fsq", "vqgan.sizes.fsq_levels=[1,5]"], "fsq levels=[1, 5]"),
         (["quantizer=fsq", "+vqgan.model.codebook.size=4"], "vqgan.model.codebook.size: unknown key; allowed: levels"),
         (["trainer.precision=bf16-true"], "trainer.precision=bf16-true: allowed: 32-true"),

@@ -104,7 +104,7 @@ def _refuse_value_of_group(override: Override) -> None:
     group, loader = override.key_or_group, GlobalHydra.instance().config_loader()
     value = override.value()
     names = value if isinstance(value, list) else [value]
-    if "." in group or override.is_delete() or all(isinstance(name, str | Sweep) for name in names):
+    if not group or "." in group or override.is_delete() or all(isinstance(name, str | Sweep) for name in names):
         return
     if options := loader.get_group_options(group):
         raise UserError(f"{override.input_line}: no such option; {allowed('', options)}")

@@ -18,7 +18,7 @@ def check_optimizer(name: str, training: Training) -> None:
         training: its `training`.
 
     Raises:
-        UserError: one of them cannot be built or stepped, or a step takes the weight where it is not finite; one line.
+        UserError: one of them cannot be built or stepped, or a step takes a weight beyond what has a square; one line.
     """
     # Two groups, the second without weight decay, as the transformers have them.
     weights = [nn.Parameter(torch.ones(2, 2)) for _ in range(2)]
@@ -27,12 +27,12 @@ def check_optimizer(name: str, training: Training) -> None:
     make_optimizer = build(training.optimizer, key)
     with blamed_on(key, training.optimizer):
         optimizer: Optimizer = make_optimizer(weights if name == "vqgan" else groups)
+    _step(name, training, optimizer, weights)  # before a scheduler begins with a small rate
     scheduler: LRScheduler | None = None
     if training.scheduler is not None:
         make_scheduler = build(training.scheduler, f"{name}.training.scheduler")
         with blamed_on(f"{name}.training.scheduler", training.scheduler):
             scheduler = make_scheduler(optimizer)
-    _step(name, training, optimizer, weights)
     if scheduler is not None:
         with blamed_on(f"{name}.training.scheduler", training.scheduler or ()):
             scheduler.step()
@@ -52,6 +52,6 @@ def _step(name: str, training: Training, optimizer: Optimizer, weights: list[nn.
     key = f"{name}.training.optimizer"
     with torch.enable_grad(), blamed_on(key, training.optimizer):
         optimizer.step(loss)  # type: ignore[arg-type]
-    if not all(bool(weight.isfinite().all()) for weight in weights):
+    if not all(bool(weight.square().isfinite().all()) for weight in weights):
         given = f"{key}.lr={training.optimizer['lr']}" if "lr" in training.optimizer else key
-        raise UserError(f"{given}: a step along a gradient of 1 takes a weight of 1 beyond all numbers; allowed: less")
+        raise UserError(f"{given}: a step along a gradient of 1 makes the square of a weight infinite; allowed: less")

@@ -17,7 +17,7 @@ from tats_exp.config.check import check
 from tats_exp.config.checkpoints import INSIDE, refuse_training_keys
 from tats_exp.config.models import build_paddings
 from tats_exp.config.overrides import parse_overrides
-from tats_exp.config.schema import Config, allowed, plain
+from tats_exp.config.schema import Config, allowed, validated
 from tats_exp.config.targets import check_target
 from tats_exp.run.data_check import check_data
 from tats_exp.run.flags import read_command_line
@@ -114,7 +114,7 @@ def plan_of(sweep: Sweep) -> Plan:
 
 def _checked(cfg: DictConfig, job: list[str]) -> Config:
     """One run of the sweep, checked."""
-    plain(cfg)  # an interpolation that leads nowhere is told before a key behind it is asked for
+    validated(cfg, Config)  # what leads nowhere is told before a key behind it is asked for
     for section in INSIDE:
         if OmegaConf.select(cfg, f"{section}.checkpoint") is not None:
             refuse_training_keys(section, (o.key_or_group for o in parse_overrides(job)))

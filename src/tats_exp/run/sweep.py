@@ -124,8 +124,8 @@ def _multirun(whole: DictConfig, overrides: list[Override], lines: list[str], se
         job = [_line(o) for o in parsed if not o.is_sweep_override()]
         config = compose_run(job, with_hydra=True)
         return Sweep([config], [job], lines, said, [], _fixed(overrides, []), True, whole.hydra, folder, [])
-    _refuse_many(parsed)
     try:
+        _refuse_many(parsed)
         jobs = [list(job) for job in BasicSweeper.split_arguments(parsed, None)[0]]
     except (HydraException, AssertionError) as error:
         raise UserError(f"cannot sweep: {one_line(error)}") from error
