@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tats_exp.features import ShapesCNN
-from tats_exp.run import plan
+from tats_exp.run import network_check, plan
 from tats_exp.run.cost import cost_line, seconds_per_clip
 
 
@@ -34,6 +34,6 @@ def test_a_clip_of_twice_the_frames_costs_more() -> None:
 def test_a_sweep_counts_every_clip_that_is_looked_at(
     monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], clips: int
 ) -> None:
-    monkeypatch.setattr(plan, "seconds_per_clip", lambda *_: 1.0)
+    monkeypatch.setattr(network_check, "seconds_per_clip", lambda *_: 1.0)
     made = plan.make_plan(["+experiment=padding_ablation", "scale=smoke", *options])
     assert made.costs == [cost_line("shapes_cnn", clips, 1.0)]
