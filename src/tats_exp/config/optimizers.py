@@ -28,16 +28,16 @@ def check_optimizer(name: str, training: Training) -> None:
     with blamed_on(key, training.optimizer):
         optimizer: Optimizer = make_optimizer(weights if name == "vqgan" else groups)
     _step(name, training, optimizer, weights)  # before a scheduler begins with a small rate
-    scheduler: LRScheduler | None = None
-    if training.scheduler is not None:
-        make_scheduler = build(training.scheduler, f"{name}.training.scheduler")
-        with blamed_on(f"{name}.training.scheduler", training.scheduler):
-            scheduler = make_scheduler(optimizer)
-    if scheduler is not None:
-        with blamed_on(f"{name}.training.scheduler", training.scheduler or ()):
-            scheduler.step()
-            scheduler.last_epoch = training.steps - 1  # as many steps as there will be may be more than it knows
-            scheduler.step()
+    if training.scheduler is None:
+        return
+    make_scheduler = build(training.scheduler, f"{name}.training.scheduler")
+    with blamed_on(f"{name}.training.scheduler", training.scheduler):
+        scheduler: LRScheduler = make_scheduler(optimizer)
+    _step(name, training, optimizer, weights)  # a scheduler warns of an optimiser that has not stepped
+    with blamed_on(f"{name}.training.scheduler", training.scheduler):
+        scheduler.step()
+        scheduler.last_epoch = training.steps - 1  # as many steps as there will be may be more than it knows
+        scheduler.step()
 
 
 def _step(name: str, training: Training, optimizer: Optimizer, weights: list[nn.Parameter]) -> None:
