@@ -2,14 +2,12 @@
 
 import warnings
 
-from tats_exp.config.compose import compose_run, configuration
 from tats_exp.config.optimizers import check_optimizer
-from tats_exp.config.schema import Config, validated
+from tats_exp.run.plan import make_plan
 
 
 def test_a_sound_scheduler_is_tried_without_a_warning() -> None:
-    with configuration():
-        config = validated(compose_run(["scale=toy"]), Config)
+    config = make_plan(["scale=toy"]).configs[0]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_optimizer("vqgan", config.vqgan.training)
