@@ -1,5 +1,7 @@
 """Videos on disk for tests of what reads them."""
 
+import os
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +24,19 @@ def frames_of(length, height=20, width=34, seed=0):
     return colours[numbers]
 
 
+@contextmanager
+def _usual_priority():
+    """SVT-AV1 makes the thread that encodes a real-time one where it may, as root, and leaves it so."""
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
+
+
 def write_video(path, codec, frames, format="yuv420p", **options):
     """Encode (T, H, W, 3) uint8 with one of ffmpeg's encoders; `libx264rgb`, `rgb24`, qp="0" loses nothing.
 
@@ -29,7 +44,7 @@ def write_video(path, codec, frames, format="yuv420p", **options):
     """
     given = "rgb24" if frames.shape[-1] == 3 else "rgba"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
+    with _usual_priority(), av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=8, options=options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = format
