@@ -98,6 +98,7 @@ def test_a_process_passes_on_what_the_user_can_mend(
 
 
 def test_sigterm_ends_a_command_as_ctrl_c_does(capsys: pytest.CaptureFixture[str]) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts this in the background ignores it
     before = signal.getsignal(signal.SIGTERM)
     for number in (signal.SIGINT, signal.SIGTERM):
         assert guarded("x", lambda number=number: os.kill(os.getpid(), number) or time.sleep(9) or 0) == 1
