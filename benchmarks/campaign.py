@@ -8,6 +8,7 @@ minutes; the figures of docs/reliability.md took hours.
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -39,6 +40,7 @@ def main() -> int:
     numbers = {kind: list(range(getattr(asked, kind))) for kind in DEFAULTS}
     if asked.only:
         numbers = {kind: [int(asked.only[1])] * (kind == asked.only[0]) for kind in DEFAULTS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs would inherit that a shell has it ignored
     begun = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="campaign_"))
     outcomes: list[tuple[str, int, Outcome]] = []

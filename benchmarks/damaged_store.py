@@ -57,7 +57,7 @@ def flip(number: int, seed: int, made: dict[str, Baseline], kinds: dict[str, Pat
     path.write_bytes(data)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     outcome = Outcome(f"flip in {kind}")
-    again = run(JOB, folder)
+    again = run(JOB, folder, report=False)
     said = again.stdout + again.stderr
     if "Traceback" in said:
         outcome.findings.append(f"a traceback: {said[-2000:]}")
