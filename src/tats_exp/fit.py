@@ -104,6 +104,8 @@ def step_of(checkpoint: Path) -> int:
         return int(read_checkpoint(checkpoint)["global_step"])
     except FileNotFoundError:
         return 0
+    except PermissionError as error:
+        raise UserError(f"checkpoint {checkpoint}: may not be read; its owner can change that (chmod g+rw)") from error
     except UserError as error:
         with suppress(FileNotFoundError):  # of several processes another one was first
             checkpoint.replace(checkpoint.with_name(DAMAGED))

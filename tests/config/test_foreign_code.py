@@ -1,5 +1,6 @@
 """Nothing that a config names is called unless it is of the class that its place asks for."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,49 @@ def test_a_callback_and_a_handler_of_the_right_kind_are_taken(tmp_path: Path) ->
     callback = "++hydra.callbacks.mine={_target_: hydra.experimental.callbacks.LogJobReturnCallback}"
     handler = "++hydra.job_logging.handlers.file.class=logging.handlers.WatchedFileHandler"
     assert make_plan([*QUICK, callback, handler, f"store.root={tmp_path}"]).jobs == 1
+
+
+class Opened:
+    """Unpickling one of these makes a file."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.made,)
+
+
+EXPERIMENTS = {
+    "a handler elsewhere": "{job: {env_set: LOAD}, job_logging: {handlers: {mine: '${hydra.job.env_set}'}}}",
+    "all handlers elsewhere": "{job: {env_set: {mine: LOAD}}, job_logging: {handlers: '${hydra.job.env_set}'}}",
+    "a reference of the log": "{job_logging: {custom: LOAD, handlers: {mine: 'cfg://custom'}}}",
+    "inside a handler": "{job_logging: {handlers: {console: {queue: LOAD}}}}",
+    "an option that is swept": "{mode: MULTIRUN, sweeper: {params: {seed: '0,1', hydra/job_logging: mine}}}",
+}
+"""Sections `hydra` of an experiment, with LOAD for what would unpickle a file."""
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_a_log_refers_to_nothing_that_is_called(experiment: str, tmp_path: Path) -> None:
+    made, kept = tmp_path / "made", tmp_path / "kept"
+    kept.write_bytes(pickle.dumps(Opened(made)))
+    load = f"{{'()': joblib.load, filename: {kept}}}"
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "hydra" / "job_logging").mkdir(parents=True)
+    text = f"hydra: {EXPERIMENTS[experiment].replace('LOAD', load)}"
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+    (tmp_path / "conf" / "hydra" / "job_logging" / "mine.yaml").write_text(f"{{version: 1, handlers: {{a: {load}}}}}")
+    with pytest.raises(UserError, match=r"hydra\.job_logging"):
+        make_plan(["--config-dir", str(tmp_path / "conf"), *QUICK, "+experiment=mine"])
+    assert not made.exists()
+
+
+def test_a_padding_is_of_its_kind_before_a_checkpoint_is_held_against_it(tmp_path: Path) -> None:
+    made, kept = tmp_path / "made", tmp_path / "kept"
+    kept.write_bytes(pickle.dumps(Opened(made)))
+    (tmp_path / "conf" / "padding").mkdir(parents=True)
+    (tmp_path / "conf" / "padding" / "mine.yaml").write_text(f"name: mine\n_target_: joblib.load\nfilename: {kept}\n")
+    arguments = ["--config-dir", str(tmp_path / "conf"), *QUICK, "padding=mine", f"vqgan.checkpoint={kept}"]
+    with pytest.raises(UserError, match="padding"):
+        make_plan(arguments)
+    assert not made.exists()

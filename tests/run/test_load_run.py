@@ -44,6 +44,7 @@ def finished(folder: Path, *overrides: str) -> Path:
     for name, model in models.items():
         (store / name / "key").mkdir(parents=True)
         save_tensors(store / name / "key" / MODEL, model.state_dict())
+        StageRecord().write(store / name / "key")
     labels, windows = torch.arange(8) % (CLASSES - 1), torch.zeros(8, 4, 4, 4, dtype=torch.int64)
     condition_codes = labels[:, None] * bool(condition[0])
     train = (CodeShards([windows]), condition_codes, labels, labels)
@@ -52,6 +53,7 @@ def finished(folder: Path, *overrides: str) -> Path:
         (store / name / "key").mkdir(parents=True)
         ShardWriter(store / name / "key").write(windows)
         codes.write(store / name / "key")
+        StageRecord().write(store / name / "key")
     run = folder / "run"
     run.mkdir()
     OmegaConf.save(cfg, run / "config.yaml", resolve=True)
@@ -170,3 +172,31 @@ def test_the_export_is_the_vqgan_of_the_run(tmp_path: Path) -> None:
 def test_importing_the_package_stays_light() -> None:
     script = "import sys, tats_exp; print([name for name in ('torch', 'hydra') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+
+
+PARTS = {"sampler": lambda run: run.sample(1, 16), "vqgan.model": lambda run: run.vqgan()}
+
+
+@pytest.mark.parametrize("section", PARTS)
+def test_what_a_run_folder_names_is_not_called_unless_it_is_of_its_kind(tmp_path: Path, section: str) -> None:
+    folder = finished(tmp_path)
+    cfg = OmegaConf.load(folder / "config.yaml")
+    OmegaConf.update(cfg, section, {"_target_": "pathlib.Path.touch", "self": None}, merge=False)
+    OmegaConf.update(cfg, section, {"self": {"_target_": "pathlib.Path", "_args_": [str(tmp_path / "made")]}})
+    OmegaConf.save(cfg, folder / "config.yaml")
+    run = load_run(folder)
+    assert run.metrics.values  # numbers call nothing
+    with pytest.raises(UserError, match=f"config.yaml: {section}._target_=pathlib.Path.touch"):
+        PARTS[section](run)
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_config_that_was_changed_behind_the_run_is_named(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    Status.read(folder).model_copy(update={"sums": sums_of_results(folder)}).write(folder)
+    load_run(folder)
+    cfg = OmegaConf.load(folder / "config.yaml")
+    cfg.sampler.top_p = 0.02
+    OmegaConf.save(cfg, folder / "config.yaml")
+    with pytest.raises(UserError, match=r"config\.yaml: damaged"):
+        load_run(folder)

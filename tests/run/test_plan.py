@@ -60,6 +60,11 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
             ["-m", f"question={'a' * 250},b", "hydra.sweep.subdir=${hydra.job.override_dirname}"],
             "259 bytes; allowed: 255, to which ${folder_name:TEXT} shortens a text",
         ),
+        (["threads=3000000000"], "threads=3000000000"),
+        (["workers=100000"], "workers=100000"),
+        (["metrics.resamples=1000000000000"], "metrics.resamples=1000000000000"),
+        (["vqgan.training.steps=1000000000000000000"], "vqgan.training.steps=1000000000000000000"),
+        (["scale=smoke", "vqgan.training.optimizer={_target_: torch.optim.Muon}"], "vqgan.training.optimizer"),
         (["vqgan.training.optimizer.lr=1e300"], "vqgan.training.optimizer"),
         (
             ["transformer.training.optimizer.lr=1e20"],

@@ -206,7 +206,7 @@ def test_what_was_begun_from_another_content_is_not_gone_on_with(tmp_path: Path)
         flipped(first.path / "result.txt")
 
 
-@pytest.mark.parametrize("harm", ["cut", "gone", "stage.json"])
+@pytest.mark.parametrize("harm", ["cut", "gone", "stage.json", "no stage.json", "other sums", "other key"])
 def test_every_kind_of_damage_is_seen(tmp_path: Path, harm: str) -> None:
     first, _ = made(tmp_path, "weights", "codes")
     file = first.path / "result.txt"
@@ -214,6 +214,12 @@ def test_every_kind_of_damage_is_seen(tmp_path: Path, harm: str) -> None:
         file.unlink()
     elif harm == "cut":
         file.write_text("weight")
+    elif harm == "no stage.json":
+        (first.path / "stage.json").unlink()
+    elif harm.startswith("other"):
+        text = (first.path / "stage.json").read_text()
+        old = '"files"' if harm == "other key" else '"recipe"'
+        (first.path / "stage.json").write_text(text.replace(old, f'"{old[1:-2]}~"'))
     else:
         (first.path / "stage.json").write_text("{")
     assert not made(tmp_path, "weights")[0].reused
@@ -329,6 +335,26 @@ def test_a_store_of_a_group_is_the_groups_whatever_the_umask(tmp_path: Path) -> 
     for path in (stage.path / "result.txt", stage.path.with_name(f"{stage.key}.lock")):
         assert path.stat().st_mode & 0o077 == 0o060
     assert alone.path.stat().st_mode & 0o077 == 0o050  # nobody asked
+
+
+def test_what_was_begun_in_a_store_of_a_group_is_the_groups_too(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    root.mkdir()
+    root.chmod(0o2770)
+
+    def killed(folder: Path) -> None:
+        (folder / "last.ckpt").touch()
+        raise RuntimeError
+
+    umask = os.umask(0o077)
+    try:
+        with pytest.raises(RuntimeError):
+            Store(root).stage("vqgan", 1, INPUTS, killed)
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(umask)
+    (begun,) = root.glob("vqgan/*.partial/last.ckpt")
+    assert begun.stat().st_mode & 0o077 == 0o060
 
 
 def _of_another_user(user: int, root: Path, text: str | None) -> None:

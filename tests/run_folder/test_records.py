@@ -119,6 +119,18 @@ def test_a_run_whose_process_is_gone_was_killed(tmp_path: Path) -> None:
     assert Status.read(tmp_path).state == "running"  # an older version says no more
 
 
+def test_a_record_carries_its_own_sum(tmp_path: Path) -> None:
+    Status(state="finished", choices={"seed": "0"}).write(tmp_path)
+    written = (tmp_path / "status.json").read_text()
+    assert Status.read(tmp_path).choices == {"seed": "0"}
+    for old, new in (('"seed": "0"', '"seed": "1"'), ('"choices"', '"choice~"'), ("finished", "finishee")):
+        (tmp_path / "status.json").write_text(written.replace(old, new))
+        with pytest.raises(UserError, match=r"status\.json: damaged"):
+            Status.read(tmp_path)
+    (tmp_path / "status.json").write_text('{"state": "finished"}')  # of an older version
+    assert Status.read(tmp_path).state == "finished"
+
+
 def test_results_are_held_against_what_the_run_wrote(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text("{}")
     (tmp_path / "curves.csv").write_text("window\n")

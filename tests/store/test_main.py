@@ -53,6 +53,12 @@ def folders(root: Path) -> set[Path]:
     return {path for path in root.glob("*/*") if path.is_dir()}
 
 
+def of_vqgan_of(root: Path, run: Path) -> Path:
+    """The one of the two VQGANs that a run does not refer to."""
+    (found,) = (p for p in folders(root) if p.parent.name == "vqgan" and p.name != Status.read(run).stages["vqgan"])
+    return found
+
+
 def of_vqgan(runs: Path, referred: bool) -> Path:
     """The one of the two VQGANs that the finished run refers to, or the other one."""
     wanted = Status.read(runs / "finished").stages["vqgan"]
@@ -98,6 +104,15 @@ def test_only_what_no_run_refers_to_is_thrown_away_and_only_when_asked(
     assert main(["gc", str(root), "--delete", "--runs", str(runs)]) == 0
     assert folders(root) == before - {other} and not lock_of(other).exists()
     assert f"{other} (finished, 1.0 MB)" in capsys.readouterr().out
+
+
+def test_runs_behind_a_link_are_found(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = folders(runs / "store")
+    (runs / "finished").rename(tmp_path / "elsewhere")
+    (runs / "linked").symlink_to(tmp_path, target_is_directory=True)  # in circles, too
+    other = of_vqgan_of(runs / "store", tmp_path / "elsewhere")
+    assert main(["gc", str(runs / "store"), "--delete", "--runs", str(runs)]) == 0
+    assert folders(runs / "store") == before - {other}
 
 
 def test_what_is_locked_or_was_found_just_now_stays(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,11 +61,12 @@ def check(cfg: DictConfig) -> Config:
         UserError: in one line, naming the key, what was given and what is allowed.
     """
     config = validated(with_halves(cfg), Config)
+    _check_paddings(config)  # what a checkpoint is held against is built
     check_endpoints(config)
     if config.vqgan.checkpoint is not None:
         with path_of("vqgan.checkpoint", config.vqgan.checkpoint):
             config = config.model_copy(update={"vqgan": filled_vqgan(config.vqgan, config.padding)})
-    _check_targets(config)
+    check_targets(config)
     build_paddings(config.padding.halves)
     for key in READ_OF_VQGAN:
         if key not in config.vqgan.model:
@@ -92,12 +93,20 @@ def _with_transformers_of_checkpoints(config: Config) -> Config:
     return config
 
 
-def _check_targets(config: Config) -> None:
-    """Hold every section with a target against that: whether it is of the right kind, and takes what is given."""
-    check_target("data", config.data, VideoSource)
-    check_target("condition", config.condition, Condition)
+def _check_paddings(config: Config) -> None:
     for half in (config.padding.halves.encoder, config.padding.halves.decoder):
         check_target("padding", half, TimePadding)
+
+
+def check_targets(config: Config) -> None:
+    """Hold every section with a target against that: whether it is of the right kind, and takes what is given.
+
+    Raises:
+        UserError: it is not; in one line, and nothing has been called.
+    """
+    check_target("data", config.data, VideoSource)
+    check_target("condition", config.condition, Condition)
+    _check_paddings(config)
     check_target("vqgan.model", config.vqgan.model, VQGAN, ("encoder_padding", "decoder_padding"))
     check_target("transformer.model", config.transformer.model, Transformer, COMPUTED)
     check_target("interpolation.model", config.interpolation.model, Transformer, COMPUTED - {"mask"})

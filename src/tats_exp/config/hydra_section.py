@@ -5,6 +5,7 @@ is held to its kind here.
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,12 +43,37 @@ def check_hydra(hydra: DictConfig) -> None:
 
 
 def _check_logging(path: str, section: Any) -> None:
+    """What a log is made of must be written out where it stands: no part may refer to one that stands elsewhere."""
+    parts = _keys(path, section)
     for part, kind in LOGGING.items():
-        there = section.get(part) if isinstance(section, dict) else None
-        for name, node in (there or {}).items():
-            for key in CALLABLES:
-                if isinstance(node, dict) and key in node:
-                    _check_kind(f"{path}.{part}.{name}.{key}={node[key]}", node[key], kind)
+        for name, value in _keys(f"{path}.{part}", parts.get(part)).items():
+            where = f"{path}.{part}.{name}"
+            node = _keys(where, value)
+            for key, inner in node.items():
+                if key in CALLABLES:
+                    _check_kind(f"{where}.{key}={inner}", inner, kind)
+                elif key == ".":  # attributes that are set
+                    for attribute, given in _keys(f"{where}..", inner).items():
+                        _check_plain(f"{where}..{attribute}", given)
+                else:
+                    _check_plain(f"{where}.{key}", inner)
+
+
+def _keys(path: str, value: Any) -> dict[str, Any]:
+    """A section of keys, empty where there is none."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UserError(f"{path}={value}: allowed: a section of keys")
+    return value
+
+
+def _check_plain(path: str, value: Any) -> None:
+    """Refuse a section, and text that stands for one: a reference of the log's own, or nothing but an interpolation."""
+    for one in value if isinstance(value, list) else [value]:
+        reference = isinstance(one, str) and (one.startswith("cfg://") or re.fullmatch(r"\$\{.*\}", one.strip()))
+        if isinstance(one, dict | list) or reference:
+            raise UserError(f"{path}={one}: allowed: a plain value")
 
 
 def _check_kind(where: str, name: object, kind: type) -> None:

@@ -20,8 +20,10 @@ def check_optimizer(name: str, training: Training) -> None:
     Raises:
         UserError: one of them cannot be built or stepped, or a step takes a weight beyond what has a square; one line.
     """
-    # Two groups, the second without weight decay, as the transformers have them.
-    weights = [nn.Parameter(torch.ones(2, 2)) for _ in range(2)]
+    # Of a convolution or a matrix, and of a bias: some optimisers take matrices alone. Two groups, the second without
+    # weight decay, as the transformers have them.
+    shapes = ((2, 2, 1, 1, 1) if name == "vqgan" else (2, 2), (2,))
+    weights = [nn.Parameter(torch.ones(shape)) for shape in shapes]
     groups = [{"params": weights[:1]}, {"params": weights[1:], "weight_decay": 0.0}]
     key = f"{name}.training.optimizer"
     make_optimizer = build(training.optimizer, key)

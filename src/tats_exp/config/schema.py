@@ -101,7 +101,7 @@ class Metrics(Section):
     repeats: int = Field(ge=1)
     split: Literal["train", "all"]
     windows: Literal["all", "ends"]
-    resamples: int = Field(ge=0)
+    resamples: int = Field(ge=0, le=100_000)
     batch_size: int = Field(ge=1)
 
     @field_validator("resamples")
@@ -132,9 +132,9 @@ class Config(Section):
     eval_videos: int = Field(ge=2)
     reference_videos: int = Field(ge=2)
     reference_seed: int | None = Field(ge=0)
-    threads: int | None = Field(ge=1)
+    threads: int | None = Field(ge=1, le=4096)
     compile: bool
-    workers: int | None = Field(ge=0)
+    workers: int | None = Field(ge=0, le=1024)
     flip: bool
     reserve: Reserve
     store: StoreSection

@@ -37,9 +37,9 @@ class Section(BaseModel):
 class Training(Section):
     """Budget and optimiser of one training stage."""
 
-    steps: int = Field(ge=1)
+    steps: int = Field(ge=1, le=10**9)
     batch_size: int = Field(ge=1)
-    accumulate: int = Field(ge=1)
+    accumulate: int = Field(ge=1, le=10**6)
     gradient_clip: float = Field(ge=0)
     optimizer: Node
     scheduler: Node | None

@@ -23,6 +23,7 @@ from torch import Tensor
 from tats_exp import UserError
 from tats_exp.cli import one_line
 from tats_exp.config.build import build
+from tats_exp.config.check import check_targets
 from tats_exp.config.schema import Config, validated
 from tats_exp.features.clip_batches import exact_float32
 from tats_exp.files import Stage
@@ -63,6 +64,18 @@ class LoadedRun:
     config: Config
     status: Status
     device: torch.device
+
+    @cached_property
+    def _checked(self) -> Config:
+        """The config, once every class that it names is known to be of its place's kind: a run folder is data.
+
+        Numbers can be read without it, where a class of the user is not at hand.
+        """
+        try:
+            check_targets(self.config)
+        except UserError as error:
+            raise UserError(f"{self.folder}: its {CONFIG}: {error}") from error
+        return self.config
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -147,7 +160,7 @@ class LoadedRun:
         Returns:
             Codes, and whether the decoder's code margin is there at both ends.
         """
-        config, dtype = self.config, PRECISIONS[self.config.sampling.precision]
+        config, dtype = self._checked, PRECISIONS[self.config.sampling.precision]
         sampler: Sampler = build(config.sampler, "sampler")
         if videos < 1 or frames < 1 or (frames > config.frames and not sampler.long):
             longest = "" if sampler.long else f", frames at most {config.frames}: the sampler makes one window"
@@ -203,7 +216,7 @@ class LoadedRun:
             raise UserError(f"{missing}; read the run where it ran, or start its command again")
         if (line := damage(folder)) is not None:
             raise UserError(f"{line}; start the command of the run again, which makes the {stage.name} again")
-        return stage.read(self.config, folder)
+        return stage.read(self._checked, folder)
 
 
 def load_run(folder: str | Path, device: str = "cpu") -> LoadedRun:

@@ -77,10 +77,14 @@ def read_record(folder: Path) -> StageRecord:
 def damage(folder: Path) -> str | None:
     """Hold the files of a finished stage against their sums; a process reads each of them once for it.
 
+    Every version has left a `stage.json`, so a folder without one is damaged; older ones noted no sums in it.
+
     Returns:
         One line that names the first file that is not as it was written; None where all are, or nothing is noted.
     """
     try:
+        if not (folder / StageRecord.FILE).is_file():
+            return f"{folder / StageRecord.FILE} is missing"
         noted = read_record(folder).files or {}
     except (UserError, OSError) as error:
         return f"{folder}: {one_line(error)}"

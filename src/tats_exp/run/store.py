@@ -145,7 +145,8 @@ class Store:
         _tidy(partial)
         record.write(partial)  # for who goes on with it
         begun = time.time()
-        make(partial)
+        with self._open_to_group():
+            make(partial)
         _tidy(partial)
         times = {"begun": begun, "finished": time.time(), **provenance()}
         record.model_copy(update={"files": sums_of(partial), **times}).write(partial)
@@ -164,6 +165,16 @@ class Store:
         if name not in self.redo:
             return False
         return self.redo_before is None or folder.stat().st_ctime < self.redo_before
+
+    @contextmanager
+    def _open_to_group(self) -> Iterator[None]:
+        """A block in which what is written is open to a group that may write to the root: another may go on with it."""
+        before = os.umask(0o077)
+        os.umask(before & ~stat.S_IRWXG if self.root.stat().st_mode & stat.S_IWGRP else before)
+        try:
+            yield
+        finally:
+            os.umask(before)
 
     def _share(self, path: Path) -> None:
         """Let the group do with a path what it may do with the root: a umask of one user locks no other one out."""

@@ -223,7 +223,9 @@ def _fixed(overrides: list[Override], swept: list[str]) -> list[str]:
 def _job(job: list[str], number: int, whole: DictConfig, fixed: list[str]) -> DictConfig:
     """One run of a sweep with Hydra's section in it, which names its folder."""
     named = [f"hydra.job.num={number}", f"hydra.job.id={number}", hidden(whole.hydra, fixed)]
-    return compose_run([*job, *named], with_hydra=True)
+    config = compose_run([*job, *named], with_hydra=True)
+    check_hydra(config.hydra)  # what an experiment sweeps may be keys of it
+    return config
 
 
 def hidden(hydra: DictConfig, fixed: list[str]) -> str:

@@ -40,8 +40,8 @@ RESULTS = (Metrics.FILE, MaskLeak.FILE, CURVES, LOSSES, CODE_HISTOGRAM)
 
 
 def sums_of_results(folder: Path) -> dict[str, str]:
-    """SHA-256 of the results that a run left in its folder, as its status keeps them."""
-    return {name: sha256(folder / name) for name in RESULTS if (folder / name).is_file()}
+    """SHA-256 of its config and the results that a run left in its folder, as its status keeps them."""
+    return {name: sha256(folder / name) for name in (CONFIG, *RESULTS) if (folder / name).is_file()}
 
 
 __all__ = [

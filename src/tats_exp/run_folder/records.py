@@ -1,5 +1,6 @@
 """The JSON files of a run folder as typed records, each with the one way to write it and to read it."""
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,8 +30,12 @@ RUNNING = "running.lock"
 """File in the folder of a run that its process holds locked as long as it lives."""
 
 
+OWN_SUM = "sha256"
+"""Key under which a file has the sum of all that stands under its other keys."""
+
+
 class Record(BaseModel):
-    """One JSON file of a run folder; keys that this version does not know are passed over."""
+    """One JSON file of a run folder, with its own sum; keys that this version does not know are passed over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     FILE: ClassVar[str]
@@ -44,6 +49,8 @@ class Record(BaseModel):
                 where it is known, the commit that wrote it.
         """
         values = _read_object(folder / cls.FILE)
+        if values.pop(OWN_SUM, None) not in (None, _sum(values)):  # older versions wrote none
+            raise UserError(f"{cls.FILE}: damaged, not what was written")
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -51,7 +58,8 @@ class Record(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Write the record so that a reader finds the old file or the new one."""
-        write_json(folder / self.FILE, self.model_dump(mode="json"))
+        values = json.loads(json.dumps(self.model_dump(mode="json")))
+        write_json(folder / self.FILE, {**values, OWN_SUM: _sum(values)})
 
 
 class Status(Record):
@@ -225,6 +233,12 @@ def write_metrics(
     Metrics(
         values=finite, floors=known, notes=tuple(notes), free=dict(free), protocol=protocol, columns=tuple(columns)
     ).write(folder)
+
+
+def _sum(values: Mapping[str, object]) -> str:
+    """SHA-256 of what stands under all keys but that of the sum, whatever their order and the blanks between them."""
+    others = {key: value for key, value in values.items() if key != OWN_SUM}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
 def _protocol(read: object) -> object:

@@ -1,8 +1,9 @@
 """The folders of a store: what each is, how large, which runs refer to it, and how it is thrown away."""
 
+import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -67,17 +68,29 @@ def referred_to(folders: Iterable[Path]) -> set[str]:
         UserError: there is no run, or one whose status cannot be read and which may refer to anything.
     """
     keys, runs = set[str](), 0
-    for folder in folders:
-        for path in folder.rglob(Status.FILE):
-            try:
-                keys |= set(Status.read(path.parent).stages.values())
-            except UserError as error:
-                raise UserError(f"{path.parent}: {error}; whatever it refers to would be thrown away") from None
-            runs += 1
+    for run in _runs_below(folders):
+        try:
+            keys |= set(Status.read(run).stages.values())
+        except UserError as error:
+            raise UserError(f"{run}: {error}; whatever it refers to would be thrown away") from None
+        runs += 1
     if not runs:
         places = ", ".join(str(folder) for folder in folders)
         raise UserError(f"--runs {places}: no run lies there; name the folders of all runs that use the store")
     return keys
+
+
+def _runs_below(folders: Iterable[Path]) -> Iterator[Path]:
+    """Folders of runs, those behind links too, each once."""
+    seen = set[Path]()
+    for folder in folders:
+        for place, inside, files in os.walk(folder, followlinks=True):
+            if (real := Path(place).resolve()) in seen:
+                inside.clear()
+                continue
+            seen.add(real)
+            if Status.FILE in files:
+                yield Path(place)
 
 
 def unreferred(root: Path, keys: set[str]) -> list[Entry]:
