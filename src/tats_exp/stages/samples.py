@@ -132,7 +132,7 @@ def _inputs(run: RunContext) -> SamplesInputs:
         interpolation=run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
         vqgan=run.earlier(VQGAN_STAGE),
         codes=run.earlier(learned_from(config)),
-        asks_held_out=run.condition.asks_held_out and not sampling.given_frames,
+        asks_held_out=config.asks_held_out and not sampling.given_frames,
         held_out=run.earlier(CODES_STAGE) if sampling.given_frames else None,
         sampler=config.sampler_in_keys,
         seed=config.seed if sampling.seed is None else sampling.seed,
@@ -220,10 +220,7 @@ def _beginnings(inputs: SamplesInputs, given_latents: int) -> _Beginnings:
     rng = np.random.default_rng([inputs.seed, 1])
     seeds = rng.integers(2**62, size=inputs.videos).tolist()
     if inputs.held_out is None:
-        codes = inputs.codes.read()
-        labels, condition = codes.train_labels, codes.train_condition
-        if inputs.asks_held_out:
-            labels, condition = codes.held_out_labels, codes.held_out_condition
+        labels, condition = inputs.codes.read().to_ask_for(inputs.asks_held_out)
         drawn = torch.from_numpy(rng.choice(len(labels), inputs.videos))
         return _Beginnings(seeds, labels[drawn], condition[drawn], None)
     codes = inputs.held_out.read()

@@ -16,7 +16,7 @@ _TOLD = {
     "colour": "the colour",
     "shape": "the shape",
     "law": "the law of motion",
-    "all": "colour, shape and law",
+    "all": "the colour, shape and law",
 }
 """What `truth/...` says of videos whose class or caption tells it."""
 
