@@ -222,6 +222,14 @@ def test_options_that_meet_run_together(
     metrics, status = (json.loads((folder / f"{name}.json").read_text()) for name in ("metrics", "status"))
     if why == DRAWN:
         assert make_report(tmp_path).page.is_file()
+    if "condition=text" in PAIRS[why]:
+        truths = [f"truth/{part}/{end}" for part in ("colour", "shape", "law", "all") for end in ("window_0", "last")]
+        for key in truths:
+            assert 0 <= metrics["values"][key] <= 1 and 0 <= metrics["floors"]["chance"][key] <= 1
+            assert 0 <= metrics["floors"]["ceiling"][key.rpartition("/")[0]] <= 1
+        assert metrics["values"]["truth/all/last"] == metrics["values"]["label/shapes_cnn/last"]
+    elif not any("given_frames" in option or "condition" in option for option in PAIRS[why]):
+        assert not [key for key in metrics["values"] if key.startswith(("truth/colour", "truth/all", "label"))]
     if SHORT in PAIRS[why]:
         values = metrics["values"]
         assert values["fvd/shapes_cnn/growth"] is None and values["drift/first_window"] is None

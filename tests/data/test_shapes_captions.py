@@ -13,9 +13,10 @@ from tats_exp.data.shapes_captions import (
     PALETTE_WORDS,
     SHAPE_WORDS,
     SPEED_WORDS,
+    attributes,
     named,
 )
-from tats_exp.data.shapes_scene import LABEL_NAMES, Grounds
+from tats_exp.data.shapes_scene import COLOURS, LABEL_NAMES, LAWS, SHAPES, Grounds
 
 
 def said(words: dict, caption: str) -> list:
@@ -41,6 +42,13 @@ def test_captions_are_true(grounds: Grounds) -> None:
 
 def test_names_are_those_of_the_labels() -> None:
     assert [f"{colour} {shape} {law}" for shape, colour, law in map(named, range(16))] == LABEL_NAMES
+
+
+def test_attributes_are_what_names_say() -> None:
+    told = attributes()
+    for label, name in enumerate(LABEL_NAMES):
+        colour, shape, law = [*COLOURS][told["colour"][label]], SHAPES[told["shape"][label]], LAWS[told["law"][label]]
+        assert f"{colour} {shape} {law}" == name
 
 
 def test_captions_vary_and_are_the_same_for_ever() -> None:

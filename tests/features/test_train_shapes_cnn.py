@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -5,8 +6,8 @@ import torch
 
 from tats_exp.data.shapes_scene import Grounds
 from tats_exp.features import train_shapes_cnn
-from tats_exp.features.shapes_cnn import ShapesCNN
-from tats_exp.features.train_shapes_cnn import TEST_SEED, TRAIN_SEED, accuracy, draw_batch, save, train
+from tats_exp.features.shapes_cnn import WEIGHTS, ShapesCNN
+from tats_exp.features.train_shapes_cnn import TEST_SEED, TRAIN_SEED, accuracy, draw_batch, main, save, train
 
 
 def test_batches_repeat_by_seed_and_step_alone():
@@ -35,6 +36,17 @@ def test_saved_weights_come_back_as_half_precision_keeps_them(tmp_path, monkeypa
     assert torch.allclose(back(video), network(video), atol=2e-3)
     for name, value in network.state_dict().items():
         assert torch.equal(back.state_dict()[name], value.half().float() if value.is_floating_point() else value), name
+
+
+def test_the_command_writes_the_file_it_is_given_and_leaves_the_shipped_weights(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shipped, own = WEIGHTS.read_bytes(), tmp_path / "own.safetensors"
+    with caplog.at_level("INFO"):
+        main([str(own), "--steps", "3", "--clips", "64"])
+    assert WEIGHTS.read_bytes() == shipped
+    assert ShapesCNN.pretrained(own).checksum != ShapesCNN.pretrained().checksum
+    assert "16 pixels, palettes, 64 unseen clips: label 0." in caplog.text
 
 
 @pytest.mark.slow

@@ -1,9 +1,10 @@
 import math
+from itertools import permutations
 
 import pytest
 import torch
 
-from tats_exp.metrics import ccs, ics, inception_score, js_divergence, kappa, label_coherence, opinion_js
+from tats_exp.metrics import ccs, ics, inception_score, js_divergence, kappa, label_chance, label_coherence, opinion_js
 
 
 def one_hot(labels: list[list[int]], classes: int) -> torch.Tensor:
@@ -84,3 +85,27 @@ def test_label_coherence_counts_videos_in_the_class_they_were_asked_for() -> Non
     assert label_coherence(p, torch.tensor([0, 2, 1, 0])).tolist() == [0.75, 0.5, 0.75]
     with pytest.raises(ValueError, match=r"labels: 0..4, allowed: 0..3"):
         label_coherence(p, torch.tensor([0, 2, 1, 4]))
+
+
+KINDS = torch.tensor([0, 0, 1, 1])  # what classes 0 to 3 are: two of one colour, two of another
+
+
+def test_label_coherence_of_an_attribute_counts_classes_that_share_it() -> None:
+    p = one_hot([[0, 1, 2], [3, 2, 1]], classes=4) * 0.9 + 0.025
+    assert label_coherence(p, torch.tensor([1, 2]), KINDS).tolist() == [1, 1, 0]
+    assert label_coherence(p, torch.tensor([1, 2])).tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("kinds", [None, KINDS])
+def test_chance_is_the_mean_over_all_pairings(kinds: torch.Tensor | None) -> None:
+    random = torch.Generator().manual_seed(0)
+    p = torch.randn(5, 2, 4, generator=random).softmax(-1)
+    asked_for = torch.tensor([0, 0, 1, 2, 3])
+    pairings = [label_coherence(p, asked_for[list(order)], kinds) for order in permutations(range(5))]
+    assert label_chance(p, asked_for, kinds).tolist() == pytest.approx(torch.stack(pairings).mean(0).tolist())
+
+
+def test_videos_of_one_look_are_right_as_often_as_it_is_asked_for() -> None:
+    alike = one_hot([[2, 2]] * 4, classes=4) * 0.9 + 0.025
+    asked_for = torch.tensor([2, 0, 2, 2])
+    assert label_chance(alike, asked_for).tolist() == label_coherence(alike, asked_for).tolist() == [0.75, 0.75]

@@ -78,6 +78,16 @@ def test_a_floor_of_zero_has_no_place_on_an_axis_of_ratios() -> None:
     assert axis.get_yscale() == "log" and 0 < low < 2 < 9 < high < 20
 
 
+def test_a_share_is_drawn_between_its_ceiling_and_chance() -> None:
+    runs = group("zero", [[0.9, 0.4]], endpoint=LAST.key).runs
+    floors = {kind: {KEY: value} for kind, value in (("ceiling", 0.95), ("chance", 0.25))}
+    drawn = figures.curves(
+        [replace(group("zero", [[0.9, 0.4]]), runs=[replace(run, floors=floors) for run in runs])], LIGHT
+    )
+    lines = {line.get_label(): line.get_ydata()[0] for axis in drawn.axes for line in axis.get_lines()}
+    assert lines["ceiling: real video"] == 0.95 and lines["chance"] == 0.25
+
+
 def test_the_curve_of_the_endpoint_is_drawn_alone_with_real_video_dashed() -> None:
     truth = Column("truth/curve", ("Real", ""), "T.", is_curve=True)
     runs = group("zero", [[2.0, 9.0], [3.0, 8.0]], [9.0, 8.0], endpoint=LAST.key)

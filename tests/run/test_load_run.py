@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -36,7 +37,8 @@ def finished(folder: Path, *overrides: str) -> Path:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = with_halves(compose("config", overrides=options))
     config = validated(cfg, Config)
-    condition = (CLASSES if "condition=label" in overrides else 0, 1)
+    sizes = {"condition=label": (CLASSES, 1), "condition=text": (512, 24)}
+    condition = next((sizes[option] for option in overrides if option in sizes), (0, 1))
     torch.manual_seed(0)
     names = ("transformer", "interpolation") if config.interpolates else ("transformer",)
     models = {name: transformer_of(config, name, *condition) for name in names}
@@ -46,9 +48,12 @@ def finished(folder: Path, *overrides: str) -> Path:
         save_tensors(store / name / "key" / MODEL, model.state_dict())
         StageRecord().write(store / name / "key")
     labels, windows = torch.arange(8) % (CLASSES - 1), torch.zeros(8, 4, 4, 4, dtype=torch.int64)
-    condition_codes = labels[:, None] * bool(condition[0])
-    train = (CodeShards([windows]), condition_codes, labels, labels)
-    codes = WindowCodes(*train, windows[:, None], condition_codes, labels, labels, torch.zeros(3, dtype=torch.float64))
+    train_codes, held_out_codes = (
+        of[:, None].repeat(1, condition[1]) * bool(condition[0]) for of in (labels, labels + 1)
+    )
+    train = (CodeShards([windows]), train_codes, labels, labels)
+    held_out = (windows[:, None], held_out_codes, labels + 1, labels)
+    codes = WindowCodes(*train, *held_out, torch.zeros(3, dtype=torch.float64))
     for name in ("codes", "long_codes"):
         (store / name / "key").mkdir(parents=True)
         ShardWriter(store / name / "key").write(windows)
@@ -105,6 +110,13 @@ def test_the_frames_are_what_the_vqgan_makes_of_the_codes(tmp_path: Path) -> Non
     assert not has_margin and codes.shape[1] == 8
     difference = run.sample(videos=1, frames=32).int() - whole.int()
     assert difference.abs().max() <= 1  # rounding
+
+
+def test_captions_are_those_of_held_out_windows(tmp_path: Path) -> None:
+    run = load_run(finished(tmp_path, "condition=text", "sampler=short"))
+    assert torch.equal(run._conditions([np.random.default_rng(0)] * 2, [3, 1]), torch.tensor([[3] * 24, [1] * 24]))
+    with pytest.raises(UserError, match="no held-out window has class 0; allowed: 1, 2, 3"):
+        run.sample(videos=1, frames=16, condition=[0])
 
 
 def test_a_class_is_asked_for_or_refused(tmp_path: Path) -> None:

@@ -39,6 +39,14 @@ def test_the_largest_value_that_is_told_fits_and_twice_as_much_does_not(
         make_plan([*SMOKE, f"{key}={2 * largest + 2 * step}"])
 
 
+def test_a_long_condition_and_its_words_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_plan([*SMOKE, "condition=text"])
+    monkeypatch.setattr(room, "main_memory", lambda: 10**8)
+    for key in ("condition.length", "condition.vocabulary_size"):
+        with pytest.raises(NoRoomError, match=r"of the stage transformer take .* the memory has 100 MB"):
+            make_plan([*SMOKE, "condition=text", f"{key}=1000000"])
+
+
 def test_codes_count_as_far_as_the_data_have_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [*SMOKE, "codes.train_windows=1000000000", "data.train_videos=8", "vqgan.sizes.codes=4"]
     make_plan(asked)  # "all there are"

@@ -14,8 +14,8 @@ from tats_exp.config.schema import Config, conf_dir
 from tats_exp.data.code_shards import CodeShards, ShardWriter
 from tats_exp.files import save_tensors, save_with_sum
 from tats_exp.sampling import SlidingWindow
-from tats_exp.stages.codes import WindowCodes
-from tats_exp.stages.context import Left, RunContext
+from tats_exp.stages.codes import WindowCodes, read_codes
+from tats_exp.stages.context import Left, RunContext, meaning
 from tats_exp.stages.samples import SAMPLES_STAGE, Samples, read_samples
 from tats_exp.stages.trained import MODEL
 from tats_exp.stages.transformers import read_transformer
@@ -39,13 +39,17 @@ def run_of(folder: Path, *overrides: str) -> RunContext:
         save_tensors(folder / "interpolation" / MODEL, transformer_of(config, "interpolation", *condition).state_dict())
     labels, held_out = torch.arange(32) % 16, torch.arange(8)
     windows = torch.randint(16, (8, 4, 4, 4), generator=torch.Generator().manual_seed(1))
+
+    def conditions(of: torch.Tensor) -> torch.Tensor:
+        return of[:, None].repeat(1, condition[1]) * bool(condition[0])
+
     codes = WindowCodes(
         shards=CodeShards([torch.zeros(32, 4, 4, 4, dtype=torch.int64)]),
-        train_condition=labels[:, None] * bool(condition[0]),
+        train_condition=conditions(labels),
         train_labels=labels,
         train_videos=labels,
         held_out_shifts=torch.stack([windows, windows.flip(0)], dim=1),
-        held_out_condition=held_out[:, None] * bool(condition[0]),
+        held_out_condition=conditions(held_out),
         held_out_labels=held_out,
         held_out_videos=held_out,
         latent_shift=torch.zeros(3, dtype=torch.float64),
@@ -144,6 +148,33 @@ def test_too_few_held_out_windows_are_one_line(tmp_path: Path) -> None:
     run = run_of(tmp_path, "sampling.given_frames=8", "eval_videos=9", "codes.held_out_windows=9")
     with pytest.raises(ValueError, match="the test split has 8 windows; allowed: one for each of the 9"):
         sample(run, tmp_path / "samples")
+
+
+@pytest.mark.parametrize("condition, of_held_out", [("text", True), ("label", False)])
+def test_captions_are_asked_for_that_training_never_saw(tmp_path: Path, condition: str, of_held_out: bool) -> None:
+    run = run_of(tmp_path, f"condition={condition}", "threads=1", "eval_videos=16")
+    samples = sample(run, tmp_path / "samples")
+    codes = read_codes(None, tmp_path / "codes")
+    labels, asked_for = codes.train_labels, codes.train_condition
+    if of_held_out:
+        labels, asked_for = codes.held_out_labels, codes.held_out_condition
+    rng = np.random.default_rng([run.config.seed, 1])
+    seeds = rng.integers(2**62, size=16).tolist()
+    drawn = torch.from_numpy(rng.choice(len(labels), 16))
+    assert torch.equal(samples.labels, labels[drawn])
+    transformer = read_transformer(run.config, tmp_path / "transformer", "transformer")
+    with torch.inference_mode():
+        expected = SlidingWindow(run.config.sampler["context"], top_p=0.92)(transformer, asked_for[drawn], 12, seeds)
+    assert torch.equal(samples.codes, expected)
+
+
+def test_what_is_asked_for_is_in_the_key_where_it_is_held_out(tmp_path: Path) -> None:
+    def told(*options: str) -> bool:
+        return "asks_held_out" in meaning(SAMPLES_STAGE.inputs(run_of(tmp_path, *options)))
+
+    assert told("condition=text")
+    assert not any(map(told, ("condition=none", "condition=label")))
+    assert not told("condition=text", "sampling.given_frames=8"), "each has the caption of the window it goes on from"
 
 
 def test_half_precision_samples_with_rounded_transformers(tmp_path: Path) -> None:

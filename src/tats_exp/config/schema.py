@@ -196,6 +196,11 @@ class Config(Section):
             return section.condition_drop
         return float(getattr(get_object(str(self.condition["_target_"])), "drop", 0.0))
 
+    @property
+    def asks_held_out(self) -> bool:
+        """Whether sampled videos are asked for conditions of held-out windows, not of those that were learned."""
+        return bool(getattr(get_object(str(self.condition["_target_"])), "asks_held_out", False))
+
     def window_of(self, name: ModelName) -> tuple[int, int, int]:
         """Latent grid of a transformer's window: of an interpolation transformer a gap with both its anchors."""
         frames, height, width = self.latent_grid

@@ -5,7 +5,7 @@ A caption names colour, shape and law of the sprite; some also say how fast it i
 
 import numpy as np
 
-from tats_exp.data.shapes_scene import COLOURS, LAWS, SHAPES, Grounds, Scene
+from tats_exp.data.shapes_scene import COLOURS, LABEL_NAMES, LAWS, SHAPES, Grounds, Scene
 
 CAPTIONS = 3
 """Captions of a video."""
@@ -63,3 +63,13 @@ def named(label: int) -> tuple[str, str, str]:
     shape, rest = divmod(label, len(COLOURS) * len(LAWS))
     colour, law = divmod(rest, len(LAWS))
     return SHAPES[shape], [*COLOURS][colour], LAWS[law]
+
+
+def attributes() -> dict[str, list[int]]:
+    """What captions tell of a class, by name: for each class of `LABEL_NAMES` which colour, shape and law it has."""
+    named_so = [named(label) for label in range(len(LABEL_NAMES))]
+    return {
+        "colour": [[*COLOURS].index(colour) for _, colour, _ in named_so],
+        "shape": [SHAPES.index(shape) for shape, _, _ in named_so],
+        "law": [LAWS.index(law) for _, _, law in named_so],
+    }

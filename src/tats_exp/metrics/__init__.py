@@ -1,7 +1,7 @@
 """What is measured: pure functions of features, codes and frames. They know nothing of training, config or logging."""
 
 from tats_exp.metrics.causality import Leak, hidden_nll, leak
-from tats_exp.metrics.coherence import ccs, ics, inception_score, kappa, label_coherence, opinion_js
+from tats_exp.metrics.coherence import ccs, ics, inception_score, kappa, label_chance, label_coherence, opinion_js
 from tats_exp.metrics.drift import (
     code_histograms,
     code_perplexity,
@@ -72,6 +72,7 @@ __all__ = [
     "joint_ratio",
     "js_divergence",
     "kappa",
+    "label_chance",
     "label_coherence",
     "layout",
     "layout_distance",

@@ -92,13 +92,16 @@ def ics(probabilities: Float[Tensor, "N windows classes"]) -> Float64[Tensor, " 
 
 
 def label_coherence(
-    probabilities: Float[Tensor, "N windows classes"], labels: Int64[Tensor, " N"]
+    probabilities: Float[Tensor, "N windows classes"],
+    labels: Int64[Tensor, " N"],
+    kinds: Int64[Tensor, " classes"] | None = None,
 ) -> Float64[Tensor, " windows"]:
-    """Share of videos whose window t is put in the class that the video was asked for.
+    """Share of videos whose window t is put in the class that the video was asked for, or in one like it.
 
     Args:
         probabilities: The classifier's softmax for every window.
         labels: The class of each video.
+        kinds: What of each class is compared, its colour say; None: the class itself.
 
     Returns:
         One share in [0, 1] per window.
@@ -106,11 +109,38 @@ def label_coherence(
     Raises:
         ValueError: Values that are no probabilities, or a label that is none of the classes.
     """
+    seen, asked_for = _kinds_of(probabilities, labels, kinds)
+    return (seen == asked_for[:, None]).double().mean(dim=0)
+
+
+def label_chance(
+    probabilities: Float[Tensor, "N windows classes"],
+    labels: Int64[Tensor, " N"],
+    kinds: Int64[Tensor, " classes"] | None = None,
+) -> Float64[Tensor, " windows"]:
+    """What `label_coherence` is on average where videos and the classes asked for are paired at random.
+
+    It is sum_k p_k q_k(t), with p_k the share of videos that are asked for k and q_k(t) the share whose window t is put
+    in k: videos that all look alike are right as often as their look is asked for. Arguments and errors as
+    `label_coherence`.
+    """
+    seen, asked_for = _kinds_of(probabilities, labels, kinds)
+    many = 1 + int(torch.maximum(seen.max(), asked_for.max()))
+    return one_hot(seen, many).double().mean(dim=0) @ one_hot(asked_for, many).double().mean(dim=0)
+
+
+def _kinds_of(
+    probabilities: Float[Tensor, "N windows classes"],
+    labels: Int64[Tensor, " N"],
+    kinds: Int64[Tensor, " classes"] | None,
+) -> tuple[Int64[Tensor, "N windows"], Int64[Tensor, " N"]]:
+    """What is seen in every window, and what each video is asked for."""
     _check_probabilities(probabilities)
     if int(labels.min()) < 0 or int(labels.max()) >= probabilities.shape[-1]:
         given = f"labels: {int(labels.min())}..{int(labels.max())}"
         raise ValueError(f"{given}, allowed: 0..{probabilities.shape[-1] - 1}, the classes of the classifier")
-    return (probabilities.argmax(dim=-1) == labels[:, None]).double().mean(dim=0)
+    seen = probabilities.argmax(dim=-1)
+    return (seen, labels) if kinds is None else (kinds[seen], kinds[labels])
 
 
 def inception_score(probabilities: Float[Tensor, "N classes"]) -> Float64[Tensor, ""]:

@@ -118,10 +118,12 @@ class LabelFindings:
     Attributes:
         asked_for: the class that each generated video was asked for, or that of the video it goes on from.
         floor: the class of each real window of the floor.
+        attributes: by name (a colour, say) which one each class has; none where classes are not made of such.
     """
 
     asked_for: Int64[Tensor, " videos"]
     floor: Int64[Tensor, " videos"]
+    attributes: Mapping[str, Int64[Tensor, " classes"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

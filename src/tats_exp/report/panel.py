@@ -14,8 +14,15 @@ FLOOR_NAMES = {
     "rebuilt": "floor: rebuilt vs rebuilt",
     "reconstruction": "rebuilt vs real",
     "chance": "chance",
+    "ceiling": "ceiling: real video",
 }
-FLOOR_DASHES = {"real": (0, (4, 2)), "rebuilt": (0, (2, 2)), "reconstruction": (0, (1, 1.5)), "chance": (0, (4, 2))}
+FLOOR_DASHES = {
+    "real": (0, (4, 2)),
+    "rebuilt": (0, (2, 2)),
+    "reconstruction": (0, (1, 1.5)),
+    "chance": (0, (4, 2)),
+    "ceiling": (0, (2, 2)),
+}
 
 
 def draw_floors(axis: Axes, key: str, runs: list[Run], ink: Ink) -> None:

@@ -124,14 +124,15 @@ class LoadedRun:
         Args:
             videos: how many.
             frames: of each.
-            condition: the class of each video; None: drawn as often as the training data has them.
+            condition: the class of each video; None: drawn as often as the training data has them, or the held-out data
+                where the run's own videos are asked for captions of these.
             seed: of the videos.
 
         Returns:
             The videos, 0..255, on the CPU.
 
         Raises:
-            UserError: a length that the sampler cannot make, classes that the training data do not have, or models
+            UserError: a length that the sampler cannot make, classes that these data do not have, or models
                 that are no longer in the store; one line.
         """
         vqgan = self.vqgan()
@@ -191,21 +192,23 @@ class LoadedRun:
         return torch.cat(batches), margin > 0
 
     def _conditions(self, streams: list[np.random.Generator], classes: Sequence[int] | None) -> Int64[Tensor, "B c"]:
-        """For each video the condition of a training window, one of its class where classes are asked for."""
-        learned = self._left(learned_from(self.config))
+        """For each video the condition of a window, one of its class where classes are asked for."""
+        held_out = self.config.asks_held_out
+        labels, conditions = self._left(learned_from(self.config)).to_ask_for(held_out)
         if classes is None:
-            places = [int(stream.integers(len(learned.train_labels))) for stream in streams]
-            return learned.train_condition[places]
+            places = [int(stream.integers(len(labels))) for stream in streams]
+            return conditions[places]
         if len(classes) != len(streams):
             raise UserError(f"condition: {len(classes)} classes for videos={len(streams)}; allowed: one for each")
         places = []
         for stream, label in zip(streams, classes, strict=True):
-            windows = (learned.train_labels == label).nonzero()[:, 0]
+            windows = (labels == label).nonzero()[:, 0]
             if not len(windows):
-                there = ", ".join(str(known) for known in learned.train_labels.unique().tolist())
-                raise UserError(f"condition: no training window has class {label}; allowed: {there}")
+                there = ", ".join(str(known) for known in labels.unique().tolist())
+                split = "held-out" if held_out else "training"
+                raise UserError(f"condition: no {split} window has class {label}; allowed: {there}")
             places.append(int(windows[int(stream.integers(len(windows)))]))
-        return learned.train_condition[places]
+        return conditions[places]
 
     def _left(self, stage: Stage[Any, Result]) -> Result:
         """What a stage of the run left in the store."""

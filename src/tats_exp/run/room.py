@@ -14,12 +14,14 @@ import torch
 from torch import nn
 
 from tats_exp import UserError
-from tats_exp.config.models import build_adversaries, build_vqgan, transformer_of
+from tats_exp.config.build import build
+from tats_exp.config.models import build_adversaries, build_vqgan, condition_codes, transformer_of
 from tats_exp.config.schema import Config, ModelName
 from tats_exp.config.sections import Training
 from tats_exp.metrics.layout import NUMBERS
 from tats_exp.metrics.window_statistics import PIXELS
 from tats_exp.run.amounts import sampled_latents, sampled_windows
+from tats_exp.transformer.conditions import Condition
 from tats_exp.transformer.transformer import Transformer, tokens_read
 
 FLOAT, CODE, COLOURS = 4, 8, 3
@@ -186,8 +188,10 @@ def _vqgan(config: Config) -> Iterator[Need]:
 def _transformer(config: Config, name: ModelName) -> Iterator[Need]:
     """Weights with their gradients, and logits with theirs."""
     training: Training = getattr(config, name).training
+    condition: Condition = build(config.condition, "condition")
+    conditioned = (max(1, condition_codes(config, name, condition, classes=1)), condition.length)
     with torch.device("meta"):
-        model: Transformer = transformer_of(config, name, 1, 1)
+        model: Transformer = transformer_of(config, name, *conditioned)
     width = Grows(f"{name}.model.width", model.head.in_features, step=model.heads)
     embedded = _bytes(model.tok_emb) + _bytes(model.head)
     codes = Grows("vqgan.sizes.codes", config.codebook_size)

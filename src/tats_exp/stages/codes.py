@@ -69,6 +69,12 @@ class WindowCodes:
         """Codes of the windows of the test split at their places."""
         return self.held_out_shifts[:, 0]
 
+    def to_ask_for(self, held_out: bool) -> tuple[Int64[Tensor, " N"], Int64[Tensor, "N c"]]:
+        """Classes and conditions that sampled videos may be asked for, of the windows of a split."""
+        if held_out:
+            return self.held_out_labels, self.held_out_condition
+        return self.train_labels, self.train_condition
+
     def write(self, folder: Path) -> None:
         """Write all but the shards, which are there already, to the folder of a stage."""
         there = {field.name: getattr(self, field.name) for field in fields(self)}

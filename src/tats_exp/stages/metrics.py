@@ -14,6 +14,8 @@ from tats_exp.config.build import build
 from tats_exp.config.measures import build_measures
 from tats_exp.config.sections import Node
 from tats_exp.data.frame_picture import write_frames
+from tats_exp.data.shapes_captions import attributes
+from tats_exp.data.shapes_scene import LABEL_NAMES
 from tats_exp.data.video_writer import write_row
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_along
@@ -246,7 +248,9 @@ def _labels(inputs: MetricsInputs, real: ReferenceWindows, samples: Samples) -> 
     """Classes of videos that were asked for one or go on from one, where the classifier's classes are the data's."""
     if not inputs.known_labels or real.probabilities.shape[1] != len(inputs.real.label_names):
         return None
-    return LabelFindings(samples.labels, torch.tensor([inputs.real.labels[place.video] for place in real.floor_places]))
+    floor = torch.tensor([inputs.real.labels[place.video] for place in real.floor_places])
+    told = attributes() if inputs.real.label_names == LABEL_NAMES else {}
+    return LabelFindings(samples.labels, floor, {name: torch.tensor(values) for name, values in told.items()})
 
 
 def _unseen(real: ReferenceWindows) -> UnseenReal:

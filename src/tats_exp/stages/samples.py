@@ -22,7 +22,7 @@ from tats_exp.fit import Steps
 from tats_exp.run_folder import Column
 from tats_exp.sampling.sampler import Progress, Sampler
 from tats_exp.stages.codes import CODES_STAGE, WindowCodes
-from tats_exp.stages.context import Earlier, NoMeaning, RunContext, Work
+from tats_exp.stages.context import Earlier, IfAny, NoMeaning, RunContext, Work
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.transformer.transformer import Transformer
@@ -95,6 +95,7 @@ class SamplesInputs:
         interpolation: the other one of a hierarchy, else None.
         vqgan: says how many latent neighbours its decoder wants.
         codes: what the transformers learned from; conditions are drawn as often as they are there.
+        asks_held_out: whether they are drawn from the held-out windows instead.
         held_out: windows to go on from; None where nothing is given.
         sampler: section of the config.
         seed: of every video's own stream.
@@ -111,6 +112,7 @@ class SamplesInputs:
     interpolation: Earlier[Transformer] | None
     vqgan: Earlier[VQGAN]
     codes: Earlier[WindowCodes]
+    asks_held_out: IfAny[bool]
     held_out: Earlier[WindowCodes] | None
     sampler: Node
     seed: int
@@ -130,6 +132,7 @@ def _inputs(run: RunContext) -> SamplesInputs:
         interpolation=run.earlier(INTERPOLATION_STAGE) if config.interpolates else None,
         vqgan=run.earlier(VQGAN_STAGE),
         codes=run.earlier(learned_from(config)),
+        asks_held_out=config.asks_held_out and not sampling.given_frames,
         held_out=run.earlier(CODES_STAGE) if sampling.given_frames else None,
         sampler=config.sampler_in_keys,
         seed=config.seed if sampling.seed is None else sampling.seed,
@@ -213,13 +216,13 @@ class _Beginnings:
 
 
 def _beginnings(inputs: SamplesInputs, given_latents: int) -> _Beginnings:
-    """Conditions are drawn as often as the training data has them; a video that goes on from a window has its own."""
+    """Conditions are drawn as often as the data has them; a video that goes on from a window has its own."""
     rng = np.random.default_rng([inputs.seed, 1])
     seeds = rng.integers(2**62, size=inputs.videos).tolist()
     if inputs.held_out is None:
-        codes = inputs.codes.read()
-        drawn = torch.from_numpy(rng.choice(len(codes.train_labels), inputs.videos))
-        return _Beginnings(seeds, codes.train_labels[drawn], codes.train_condition[drawn], None)
+        labels, condition = inputs.codes.read().to_ask_for(inputs.asks_held_out)
+        drawn = torch.from_numpy(rng.choice(len(labels), inputs.videos))
+        return _Beginnings(seeds, labels[drawn], condition[drawn], None)
     codes = inputs.held_out.read()
     count = len(codes.held_out)
     if count < inputs.videos:

@@ -62,6 +62,7 @@ class Text(Condition):
     """A caption of the window's video, cut off or padded on the right to a fixed length."""
 
     asks_for_class = True
+    asks_held_out = True
     drop = 0.1
 
     def __init__(self, length: int, vocabulary_size: int, tokenizer: str | Path | None = None) -> None:

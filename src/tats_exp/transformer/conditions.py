@@ -25,11 +25,14 @@ class Condition(ABC):
         asks_for_class: whether a video is asked for the class of the window whose condition it has.
         drop: with what probability a condition is dropped in training, unless `condition_drop` of a transformer says
             otherwise; above 0 videos can be sampled with guidance.
+        asks_held_out: whether sampled videos are asked for conditions of held-out windows, which no model learned; else
+            for those of training windows.
     """
 
     length: int
     drop: float = 0.0
     asks_for_class: bool = False
+    asks_held_out: bool = False
 
     def stages(self) -> tuple[Stage[Any, Any], ...]:
         """Stages of its own, a tokenizer say, that are walked before any window is encoded; none unless it says so."""
