@@ -310,7 +310,10 @@ def fit(
         # The loader is resumable without a state: its batches follow from the step. It has no length, since Lightning
         # would count the steps of before the checkpoint against it.
         warnings.filterwarnings("ignore", message=".*(dataloader is not resumable|does not have many workers)")
-        trainer.fit(module, loader, ckpt_path=checkpoint if start else None, weights_only=True)
+        try:
+            trainer.fit(module, loader, ckpt_path=checkpoint if start else None, weights_only=True)
+        except SystemExit as stop:  # Lightning makes a stop into one
+            raise KeyboardInterrupt from stop
     if trainer.global_step != budget.steps:
         raise RuntimeError(f"training ended at step {trainer.global_step} of {budget.steps}")
     if (name := not_finite(module.named_parameters())) is not None:
