@@ -103,3 +103,9 @@ def test_a_padding_is_of_its_kind_before_a_checkpoint_is_held_against_it(tmp_pat
     with pytest.raises(UserError, match="padding"):
         make_plan(arguments)
     assert not made.exists()
+
+
+@pytest.mark.parametrize("key", ["root", "loggers", "loggers.mine"])
+def test_a_part_of_a_log_that_is_no_section_is_one_line(key: str) -> None:
+    with pytest.raises(UserError, match=r"hydra\.job_logging\..*=3: allowed: a section of keys"):
+        make_plan([*QUICK, f"++hydra.job_logging.{key}=3"])

@@ -45,6 +45,8 @@ def check_hydra(hydra: DictConfig) -> None:
 def _check_logging(path: str, section: Any) -> None:
     """What a log is made of must be written out where it stands: no part may refer to one that stands elsewhere."""
     parts = _keys(path, section)
+    for name, node in {"root": parts.get("root"), **_keys(f"{path}.loggers", parts.get("loggers"))}.items():
+        _keys(f"{path}.{name}", node)
     for part, kind in LOGGING.items():
         for name, value in _keys(f"{path}.{part}", parts.get(part)).items():
             where = f"{path}.{part}.{name}"

@@ -80,6 +80,7 @@ class Status(Record):
         seconds: wall time of each stage that was made now; `total` is that of the run.
         reused: stages that were found in the store.
         stages: key of each stage in the store.
+        sums: SHA-256 of the config and the results in the folder, by file.
         speed: how fast it sampled.
         device: type of the device.
         version: of Python and the packages.
