@@ -95,7 +95,11 @@ def of_run(windows: int = 4, videos: int = 20) -> Findings:
         shift_gap=torch.tensor([0.1, 0.2, 0.6], dtype=torch.float64),
         sliding_gap=0.25,
         leak=LeakFindings(Leak(torch.zeros(2, 2, dtype=torch.float64), 0.25), forced=1.0, hidden=1.5),
-        labels=LabelFindings(torch.zeros(videos, dtype=torch.int64), torch.ones(videos, dtype=torch.int64)),
+        labels=LabelFindings(
+            torch.zeros(videos, dtype=torch.int64),
+            torch.ones(videos, dtype=torch.int64),
+            {name: torch.arange(CLASSES) % 2 for name in ("colour", "shape", "law")},
+        ),
         joints=JointFindings(motion[0], motion[1], time_stride=4),
         gaps=GapFindings(
             torch.tensor([[False, True, True, True]] * windows),

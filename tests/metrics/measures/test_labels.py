@@ -104,5 +104,7 @@ def test_what_nothing_was_asked_for_has_no_truth() -> None:
 
 
 def test_classes_without_colour_shape_and_law_have_a_label_alone() -> None:
-    given = LabelShare()(of_run())
+    findings = of_run()
+    assert findings.labels is not None
+    given = LabelShare()(replace(findings, labels=replace(findings.labels, attributes={})))
     assert {key.split("/")[0] for key in [*given.values, *given.curves]} == {"label"}
