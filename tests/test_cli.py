@@ -128,6 +128,18 @@ runpy.run_module("tats_exp", run_name="__main__", alter_sys=True)
     assert (result.returncode, result.stdout, result.stderr) == (1, "", "tats_exp: stopped\n")
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_stop_while_python_ends_changes_nothing(tmp_path: Path, name: str) -> None:
+    script = f"""
+import atexit, os, runpy, signal, sys
+atexit.register(lambda: os.kill(os.getpid(), signal.{name}))
+sys.argv = ["tats_exp", "--help"]
+runpy.run_module("tats_exp", run_name="__main__", alter_sys=True)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def _parent(pipe: Any) -> None:
     child = multiprocessing.get_context("fork").Process(target=_child, args=(os.getpid(),))
     child.start()

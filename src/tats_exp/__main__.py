@@ -5,6 +5,7 @@ nothing is imported before a stop is answered in one line.
 """
 
 import os
+import signal
 import sys
 import time
 import traceback
@@ -22,7 +23,10 @@ if typing.TYPE_CHECKING:
 
 def main() -> None:
     """Entry point; exits with 0, with 2 when the user's input is wrong, with 1 when a run failed for another reason."""
-    sys.exit(guarded("tats_exp", lambda: command(sys.argv[1:])))
+    code = guarded("tats_exp", lambda: command(sys.argv[1:]))
+    for number in (signal.SIGINT, signal.SIGTERM):  # all is said, and Python is slow to end
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def command(arguments: list[str]) -> int:
@@ -84,7 +88,7 @@ def _start(given: Namespace, sweep: "Sweep", plan: "Plan") -> int:
     try:
         with ProgressBar(sweep.folder, plan.jobs):
             _run(given, sweep, plan)
-    except (KeyboardInterrupt, SystemExit):  # Lightning makes the one into the other
+    except KeyboardInterrupt:
         return _stopped(sweep.folder, time.time() - started)
     except Exception as error:  # a worker that was killed ends the launcher, what has finished stays
         broken = error

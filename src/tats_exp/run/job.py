@@ -127,7 +127,7 @@ def run_job(cfg: DictConfig) -> None:
         try:
             OmegaConf.save(OmegaConf.create(config.model_dump()), folder / CONFIG)
             _work(config, folder, name, status, sweep.started)
-        except (KeyboardInterrupt, SystemExit):  # Lightning makes the one into the other
+        except KeyboardInterrupt:
             if (left := Status.read(folder)).state == "running":
                 left.model_copy(update={"state": "stopped"}).write(folder)
             raise
