@@ -9,6 +9,7 @@ import math
 import typing
 from functools import cached_property
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,16 @@ import omegaconf
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_validator,
+)
 
 from tats_exp import UserError
 from tats_exp.config.build import build
@@ -79,11 +89,32 @@ class Codes(Section):
     batch_size: int = Field(ge=1)
 
 
+StoryEntry = tuple[Annotated[float, Field(ge=0)], StrictStr | StrictInt]
+"""From which second on a prompt holds: a text, or the name or number of a class."""
+
+
+def checked_story(story: list[StoryEntry]) -> list[StoryEntry]:
+    """A story that begins at 0 and goes on in time.
+
+    Raises:
+        UserError: in one line, what does not.
+    """
+    if not story or story[0][0] != 0:
+        raise UserError(
+            f"begins at {story[0][0]:g} s; allowed: 0" if story else "holds nothing; allowed: null for none"
+        )
+    for (one, _), (other, _) in pairwise(story):
+        if other <= one:
+            raise UserError(f"{other:g} s stands behind {one:g} s; allowed: in the order of time, each second once")
+    return story
+
+
 class Sampling(Section):
-    """What sampling starts from, and how much is sampled and decoded at a time."""
+    """What sampling starts from and is told, and how much is sampled and decoded at a time."""
 
     seed: int | None = Field(ge=0)
     given_frames: int = Field(ge=0)
+    story: Annotated[list[StoryEntry], AfterValidator(checked_story)] | None = None
     batch_size: int = Field(ge=1)
     gaps_at_once: int = Field(ge=1)
     precision: Literal["fp32", "bf16"]

@@ -116,8 +116,7 @@ class Sampler(ABC):
     ) -> Iterator[Int64[Tensor, "B n h w"]]:
         """Sample the same piece by piece, arguments and errors as for a call; unless a sampler can, in one piece.
 
-        Args:
-            latent_frames: None: without an end, where the sampler is `endless`.
+        Without `latent_frames` there is no end, where the sampler is `endless`.
 
         Yields:
             Codes of the next latent frames, those given first.

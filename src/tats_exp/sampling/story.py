@@ -56,7 +56,7 @@ class Story:
         """The same with this many latent frames more of the first condition."""
         return Story((0, *(start + frames for start in self.starts[1:])), self.conditions)
 
-    def of(self, videos: slice) -> "Story":
+    def __getitem__(self, videos: slice) -> "Story":
         """The same for some of the videos."""
         return Story(self.starts, tuple(condition[videos] for condition in self.conditions))
 

@@ -1,0 +1,100 @@
+"""What the command may be asked for; imports no torch, so that a typo is told at once."""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, model_validator
+
+from tats_exp import UserError
+from tats_exp.cli import one_line, path_of
+from tats_exp.config.overrides import assigned, at_home
+from tats_exp.config.schema import StoryEntry, checked_story
+from tats_exp.config.sections import Section
+
+SUFFIX = ".mp4"
+
+
+class SampleConfig(Section):
+    """What was asked for, checked. See conf/sample.yaml for what each key means."""
+
+    run: str
+    out: str
+    frames: StrictInt | Literal["inf"]
+    seed: int = Field(ge=0)
+    text: StrictStr | None
+    label: StrictStr | StrictInt | None
+    story: str | None
+    given: str | None
+    given_frames: int | None = Field(ge=1)
+    given_start: int = Field(ge=0)
+    device: Literal["auto", "cpu", "cuda"]
+
+    @model_validator(mode="after")
+    def _one_is_asked(self) -> "SampleConfig":
+        asked = [key for key in ("text", "label", "story") if getattr(self, key) is not None]
+        if len(asked) > 1:
+            raise UserError(f"{' and '.join(asked)} are set; allowed: one of them")
+        if self.frames != "inf" and self.frames < 1:
+            raise UserError(f"frames={self.frames}; allowed: 1 or more, or inf")
+        return self
+
+    @property
+    def endless(self) -> bool:
+        """Whether it goes on until it is stopped."""
+        return self.frames == "inf"
+
+    @property
+    def wanted(self) -> int | None:
+        """Frames to sample; None: without an end."""
+        return None if self.frames == "inf" else self.frames
+
+
+def as_typed(line: str) -> str:
+    """An override that Hydra reads as it was typed: a text with commas in it is one, and inf is no number."""
+    key, _, value = line.partition("=")
+    verbatim = (key == "text" and value != "null" and value[:1] not in "'\"") or (key, value) == ("frames", "inf")
+    return assigned(key, value) if verbatim else line
+
+
+def check_out(out: str) -> Path:
+    """The file to write, after a look whether it can be.
+
+    Raises:
+        UserError: another suffix, no such folder, or a folder of that name; one line.
+    """
+    path = Path(out)
+    if path.suffix.lower() != SUFFIX:
+        raise UserError(f"out={out}: allowed: a file that ends with {SUFFIX}")
+    with path_of("out", out):
+        if not path.parent.is_dir():
+            raise UserError(f"out={out}: there is no folder {path.parent}")
+        if path.is_dir():
+            raise UserError(f"out={out}: is a folder; allowed: a file")
+    return path
+
+
+class _Story(BaseModel):
+    entries: list[StoryEntry]
+
+
+def read_story(file: str) -> list[StoryEntry]:
+    """The seconds and prompts of a file.
+
+    Raises:
+        UserError: it cannot be read, is no list of pairs, does not begin at 0 or is out of order; one line.
+    """
+    with path_of("story", file):
+        try:
+            content = yaml.safe_load(Path(at_home(file)).read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"story={file}: no YAML ({one_line(error)})") from error
+    try:
+        return checked_story(_Story.model_validate({"entries": content}).entries)
+    except ValidationError as error:
+        finding = error.errors()[0]
+        entry = "".join(f" {part}" for part in finding["loc"][1:2])
+        wanted = "a list of [SECOND, PROMPT], of texts or classes"
+        raise UserError(f"story={file}: entry{entry}: {str(finding['input'])[:60]!r}; allowed: {wanted}") from error
+    except UserError as error:
+        raise UserError(f"story={file}: {error}") from error
