@@ -11,7 +11,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from tats_exp import UserError, load_run
-from tats_exp.config.models import build_vqgan, transformer_of
+from tats_exp.config.build import build
+from tats_exp.config.models import build_vqgan, condition_codes, transformer_of
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, conf_dir, validated
 from tats_exp.data.code_shards import CodeShards, ShardWriter
@@ -21,8 +22,10 @@ from tats_exp.files import save_tensors
 from tats_exp.official import load_vqgan
 from tats_exp.run.stage_record import StageRecord, sums_of
 from tats_exp.run_folder import Protocol, Status, sums_of_results, write_losses, write_metrics, write_table
+from tats_exp.stages import text_condition
 from tats_exp.stages.codes import WindowCodes
 from tats_exp.stages.trained import MODEL
+from tats_exp.transformer.conditions import Condition
 from tats_exp.vqgan.vqgan import VQGAN
 from tests.report.sweep import PROTOCOL
 
@@ -36,7 +39,8 @@ def finished(folder: Path, *overrides: str) -> Path:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = with_halves(compose("config", overrides=options))
     config = validated(cfg, Config)
-    condition = (CLASSES if "condition=label" in overrides else 0, 1)
+    asked: Condition = build(config.condition, "condition")
+    condition = (condition_codes(config, "transformer", asked, CLASSES), asked.length)
     torch.manual_seed(0)
     names = ("transformer", "interpolation") if config.interpolates else ("transformer",)
     models = {name: transformer_of(config, name, *condition) for name in names}
@@ -45,9 +49,13 @@ def finished(folder: Path, *overrides: str) -> Path:
         (store / name / "key").mkdir(parents=True)
         save_tensors(store / name / "key" / MODEL, model.state_dict())
     labels, windows = torch.arange(8) % (CLASSES - 1), torch.zeros(8, 4, 4, 4, dtype=torch.int64)
-    condition_codes = labels[:, None] * bool(condition[0])
-    train = (CodeShards([windows]), condition_codes, labels, labels)
-    codes = WindowCodes(*train, windows[:, None], condition_codes, labels, labels, torch.zeros(3, dtype=torch.float64))
+    told = labels[:, None].repeat(1, asked.length) * bool(condition[0])
+    train = (CodeShards([windows]), told, labels, labels)
+    codes = WindowCodes(*train, windows[:, None], told, labels, labels, torch.zeros(3, dtype=torch.float64))
+    for stage in asked.stages():  # of texts
+        (store / stage.name / "key").mkdir(parents=True)
+        tokenizer = text_condition._trained(("a red disc bounces", "a blue square orbits"), 300)
+        (store / stage.name / "key" / text_condition.FILE).write_text(tokenizer.to_str())
     for name in ("codes", "long_codes"):
         (store / name / "key").mkdir(parents=True)
         ShardWriter(store / name / "key").write(windows)
@@ -55,7 +63,7 @@ def finished(folder: Path, *overrides: str) -> Path:
     run = folder / "run"
     run.mkdir()
     OmegaConf.save(cfg, run / "config.yaml", resolve=True)
-    stages = {name: "key" for name in (*models, "codes", "long_codes")}
+    stages = {name: "key" for name in (*models, "codes", "long_codes", *(stage.name for stage in asked.stages()))}
     Status(state="finished", experiment="single_run", stages=stages, commit="c0ffee").write(run)
     protocol = Protocol.from_dict(PROTOCOL)
     write_metrics(run, {"a": 1 / 3, "never": None}, {"real": {"a": 0.1}}, ["note"], protocol, [], {})

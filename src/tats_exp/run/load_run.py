@@ -112,7 +112,7 @@ class LoadedRun:
         seed: int = 0,
         *,
         given: UInt8[Tensor, "B g H W C"] | None = None,
-        story: Sequence[tuple[float, Prompt]] | None = None,
+        story: Sequence[tuple[float | int, Prompt]] | None = None,
     ) -> UInt8[Tensor, "B T H W C"]:
         """Make new videos as the run does, with its sampler, on the device.
 
@@ -155,7 +155,7 @@ class LoadedRun:
         seed: int = 0,
         *,
         given: UInt8[Tensor, "B g H W C"] | None = None,
-        story: Sequence[tuple[float, Prompt]] | None = None,
+        story: Sequence[tuple[float | int, Prompt]] | None = None,
     ) -> tuple[Int64[Tensor, "B t h w"], bool]:
         """The codes of `sample`.
 
@@ -193,7 +193,7 @@ class LoadedRun:
         seed: int = 0,
         *,
         given: UInt8[Tensor, "B g H W C"] | None = None,
-        story: Sequence[tuple[float, Prompt]] | None = None,
+        story: Sequence[tuple[float | int, Prompt]] | None = None,
     ) -> Beginning:
         """What `sample` begins with; arguments and errors as there."""
         if videos < 1:
@@ -216,7 +216,7 @@ class LoadedRun:
         stages = self.status.stages.items()
         return RunContext(self.config, {name: Left(key, self._folder(name)) for name, key in stages})
 
-    def _told(self, sampler: RunSampler, story: Sequence[tuple[float, Prompt]], videos: int) -> Story:
+    def _told(self, sampler: RunSampler, story: Sequence[tuple[float | int, Prompt]], videos: int) -> Story:
         """A story for so many videos."""
         if not sampler.sampler.tells_stories:
             raise UserError("story: the sampler takes no condition that changes; allowed: sliding, hierarchical")

@@ -19,7 +19,8 @@ def run(overrides: list[str]) -> None:
         UserError: a key, the run, what is given or what is asked for is not what it should be; one line.
     """
     config = read_config("sample", [as_typed(line) for line in overrides], SampleConfig)
-    out = check_out(config.out)
+    config.check_asked()
+    wanted, out = config.wanted, check_out(config.out)
     story = None if config.story is None else read_story(config.story)
     from tats_exp.config.build import blamed_on  # torch comes with these
     from tats_exp.data.video_writer import SHOWN_HEIGHT, LiveVideoWriter, VideoWriter
@@ -33,7 +34,7 @@ def run(overrides: list[str]) -> None:
         loaded = load_run(config.run, str(device))
         vqgan = loaded.vqgan()
         sampler = loaded.sampler(vqgan)
-    sampler.check(config.wanted)
+    sampler.check(wanted)
     given = None
     if config.given is not None:
         count = config.given_frames or loaded.config.sampling.given_frames or loaded.config.frames
@@ -42,9 +43,9 @@ def run(overrides: list[str]) -> None:
     condition = condition_of(loaded, config)
     beginning = loaded.beginning(sampler, 1, condition, config.seed, given=given, story=story)
     scale, fps = max(1, SHOWN_HEIGHT // loaded.config.resolution), frame_rate(loaded)
-    how = (sampler, beginning, config.wanted)
+    how = (sampler, beginning, wanted)
     with path_of("out", out):
-        if config.endless:
+        if wanted is None:
             with asked_to_stop() as stop, LiveVideoWriter(out, fps, scale) as live:
                 spent = stream(*how, live.write, stop, device)
         else:

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, model_validator
+from omegaconf import OmegaConf
+from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError
 
 from tats_exp import UserError
 from tats_exp.cli import one_line, path_of
@@ -13,6 +13,7 @@ from tats_exp.config.schema import StoryEntry, checked_story
 from tats_exp.config.sections import Section
 
 SUFFIX = ".mp4"
+ENDLESS = "inf"
 
 
 class SampleConfig(Section):
@@ -20,7 +21,7 @@ class SampleConfig(Section):
 
     run: str
     out: str
-    frames: StrictInt | Literal["inf"]
+    frames: StrictInt | StrictStr
     seed: int = Field(ge=0)
     text: StrictStr | None
     label: StrictStr | StrictInt | None
@@ -30,30 +31,34 @@ class SampleConfig(Section):
     given_start: int = Field(ge=0)
     device: Literal["auto", "cpu", "cuda"]
 
-    @model_validator(mode="after")
-    def _one_is_asked(self) -> "SampleConfig":
-        asked = [key for key in ("text", "label", "story") if getattr(self, key) is not None]
-        if len(asked) > 1:
-            raise UserError(f"{' and '.join(asked)} are set; allowed: one of them")
-        if self.frames != "inf" and self.frames < 1:
-            raise UserError(f"frames={self.frames}; allowed: 1 or more, or inf")
-        return self
-
-    @property
-    def endless(self) -> bool:
-        """Whether it goes on until it is stopped."""
-        return self.frames == "inf"
-
     @property
     def wanted(self) -> int | None:
-        """Frames to sample; None: without an end."""
-        return None if self.frames == "inf" else self.frames
+        """Frames to sample; None: without an end.
+
+        Raises:
+            UserError: no such number.
+        """
+        if self.frames == ENDLESS:
+            return None
+        if isinstance(self.frames, str) or self.frames < 1:
+            raise UserError(f"frames={self.frames}: allowed: 1 or more, or {ENDLESS}")
+        return self.frames
+
+    def check_asked(self) -> None:
+        """Refuse to be asked for several things at once.
+
+        Raises:
+            UserError: in one line.
+        """
+        asked = [key for key in ("text", "label", "story") if getattr(self, key) is not None]
+        if len(asked) > 1:
+            raise UserError(f"{' and '.join(asked)}: a video is asked for one of them; leave out all but one")
 
 
 def as_typed(line: str) -> str:
     """An override that Hydra reads as it was typed: a text with commas in it is one, and inf is no number."""
     key, _, value = line.partition("=")
-    verbatim = (key == "text" and value != "null" and value[:1] not in "'\"") or (key, value) == ("frames", "inf")
+    verbatim = (key == "text" and value != "null" and value[:1] not in "'\"") or (key, value) == ("frames", ENDLESS)
     return assigned(key, value) if verbatim else line
 
 
@@ -85,10 +90,11 @@ def read_story(file: str) -> list[StoryEntry]:
         UserError: it cannot be read, is no list of pairs, does not begin at 0 or is out of order; one line.
     """
     with path_of("story", file):
-        try:
-            content = yaml.safe_load(Path(at_home(file)).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"story={file}: no YAML ({one_line(error)})") from error
+        text = Path(at_home(file)).read_bytes()
+    try:
+        content = OmegaConf.to_container(OmegaConf.create(text.decode()))
+    except Exception as error:  # whatever YAML raises over what is none
+        raise UserError(f"story={file}: no YAML ({one_line(error)})") from error
     try:
         return checked_story(_Story.model_validate({"entries": content}).entries)
     except ValidationError as error:

@@ -123,8 +123,8 @@ class Sampler(ABC):
         """
         if latent_frames is None:
             raise ValueError("latent_frames=None: the sampler makes no video without an end")
-        options = {"interpolation": interpolation, "gaps_at_once": gaps_at_once}
-        yield self(transformer, condition, latent_frames, seeds, progress, given, **options)
+        how = (transformer, condition, latent_frames, seeds, progress, given)
+        yield self(*how, interpolation=interpolation, gaps_at_once=gaps_at_once)
 
 
 def check_given(given: Int64[Tensor, "B g h w"], transformer: Transformer, latent_frames: int | None) -> int:

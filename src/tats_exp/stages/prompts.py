@@ -59,7 +59,7 @@ def sampled_chapters(config: Config, condition: Condition, videos: Videos) -> Ch
 
 
 def chapters_of(
-    story: Sequence[tuple[float, Prompt]], key: str, condition: Condition, videos: Videos, stride: int
+    story: Sequence[tuple[float | int, Prompt]], key: str, condition: Condition, videos: Videos, stride: int
 ) -> Chapters:
     """Which latent frames the prompts of a story hold from: the first that begins at their second or later.
 

@@ -212,7 +212,7 @@ def _sample(inputs: SamplesInputs, work: Work) -> None:
     if known:
         codes = torch.cat([codes[:, :1].expand(-1, margin, -1, -1), codes], dim=1)
     save_tensors(work.folder / SAMPLES, {"codes": codes, "labels": start.labels})
-    about = {
+    about: dict[str, object] = {
         "code_margin": margin,
         "given": known,
         "first_anchor": None if interpolation is None else -(known or margin) % inputs.key_every,

@@ -20,7 +20,7 @@ from tats_exp.files import Stage
 
 Prompt = str | int
 """What a user asks for: a text, or the name or number of a class."""
-LISTED = 16
+LISTED = 8
 """Classes that one line lists; of more it says how many there are."""
 
 
