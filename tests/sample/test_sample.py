@@ -21,6 +21,7 @@ from tats_exp.data.video_writer import read_video
 from tats_exp.run.load_run import LoadedRun
 from tats_exp.sample.__main__ import main
 from tats_exp.sample.config import as_typed, read_story
+from tats_exp.sample.given import read_given
 from tats_exp.sample.streaming import stream
 from tats_exp.sampling.decoding import _reach
 from tests.run.test_load_run import finished
@@ -129,11 +130,11 @@ def sampled(run: Path, out: Path, frames: int | str = 20, *more: str) -> int:
 
 def test_the_file_holds_the_frames(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a.mp4"
-    assert sampled(run_folder, out, 21, "seed=4", "label=blue disc bounce") == 0
+    assert sampled(run_folder, out, 21, "seed=4", "label=green disc bounce") == 0
     said = capsys.readouterr().out
     assert said.startswith(f"{out}, to be played at 16 frames a second: 21 frames, 21 of them sampled, in ")
     assert "frames per second, sampling (" in said and ") and decoding (" in said
-    wanted = load_run(run_folder).sample(1, 21, [4 // 2], seed=4)[0].numpy()
+    wanted = load_run(run_folder).sample(1, 21, [2], seed=4)[0].numpy()
     found = read_video(out)
     scale = found.shape[1] // wanted.shape[1]
     assert len(found) == 21 and np.abs(found[:, ::scale, ::scale].astype(int) - wanted).mean() < 12
@@ -146,12 +147,14 @@ def test_given_frames_come_first_and_nothing_behind_them_is_looked_at(run_folder
     np.save(tmp_path / "a.npy", world)
     world[20:] = 0
     np.save(tmp_path / "b.npy", world)
-    videos = []
-    for name in "ab":
-        given = (f"given={tmp_path / name}.npy", "given_frames=8", "given_start=12", "label=1")
-        assert sampled(run_folder, tmp_path / f"{name}.mp4", 20, *given) == 0
-        videos.append(read_video(tmp_path / f"{name}.mp4"))
-    assert len(videos[0]) == 28 and np.array_equal(*videos)
+    run = load_run(run_folder)
+    given = [read_given(run.config, str(tmp_path / f"{name}.npy"), 8, 12) for name in "ab"]
+    assert torch.equal(*given) and given[0].shape == (8, 16, 16, 3)
+    asked = (f"given={tmp_path / 'a.npy'}", "given_frames=8", "given_start=12", "label=1")
+    assert sampled(run_folder, tmp_path / "a.mp4", 20, *asked) == 0
+    wanted = run.sample(1, 20, [1], given=given[0][None])[0].numpy()
+    found = read_video(tmp_path / "a.mp4")[:, ::6, ::6]
+    assert len(found) == len(wanted) == 28 and np.abs(found.astype(int) - wanted).mean() < 12
     assert sampled(run_folder, tmp_path / "c.mp4", 20, f"given={tmp_path / 'a.npy'}", "label=1") == 0
     assert len(read_video(tmp_path / "c.mp4")) == 36  # as many as a clip has
 
@@ -189,7 +192,7 @@ def bad_inputs() -> Iterator[tuple[str, str]]:
     yield "story=mixed.yaml", "story=mixed.yaml: 1 s stands behind 2 s; allowed: in the order of time"
     yield "story=text.yaml", "story=text.yaml: "
     yield "story=single.yaml", "story=single.yaml: entry 1: 1; allowed: a list of [SECOND, PROMPT]"
-    yield "story=fast.yaml", "story: 0 s and 0.01 s begin in the same latent frame, which lasts 0.25 s"
+    yield "story=fast.yaml", "story: 0.01 s and 0.02 s begin in the same latent frame, which lasts 0.25 s"
     yield "story=unknown.yaml", "story: 'a green dog': no class of the data"
 
 
@@ -210,7 +213,7 @@ def test_bad_input_is_one_line(
         "mixed": "[[0, 0], [2, 1], [1, 0]]",
         "text": "once upon a time: [",
         "single": "[[0, 1], 1]",
-        "fast": "[[0, 1], [0.01, 2]]",
+        "fast": "[[0, 1], [0.01, 2], [0.02, 1]]",
         "unknown": "[[0, 1], [2, a green dog]]",
     }
     for name, content in stories.items():

@@ -7,6 +7,7 @@ import difflib
 import inspect
 import math
 import typing
+from collections.abc import Sequence
 from functools import cached_property
 from importlib import resources
 from itertools import pairwise
@@ -18,7 +19,6 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -93,11 +93,11 @@ StoryEntry = tuple[Annotated[float, Field(ge=0)], StrictStr | StrictInt]
 """From which second on a prompt holds: a text, or the name or number of a class."""
 
 
-def checked_story(story: list[StoryEntry]) -> list[StoryEntry]:
-    """A story that begins at 0 and goes on in time.
+def check_story(story: Sequence[tuple[float | int, str | int]]) -> None:
+    """Refuse a story that does not begin at 0 and go on in time.
 
     Raises:
-        UserError: in one line, what does not.
+        UserError: in one line.
     """
     if not story or story[0][0] != 0:
         raise UserError(
@@ -106,7 +106,6 @@ def checked_story(story: list[StoryEntry]) -> list[StoryEntry]:
     for (one, _), (other, _) in pairwise(story):
         if other <= one:
             raise UserError(f"{other:g} s stands behind {one:g} s; allowed: in the order of time, each second once")
-    return story
 
 
 class Sampling(Section):
@@ -114,11 +113,18 @@ class Sampling(Section):
 
     seed: int | None = Field(ge=0)
     given_frames: int = Field(ge=0)
-    story: Annotated[list[StoryEntry], AfterValidator(checked_story)] | None = None
+    story: list[StoryEntry] | None = None
     batch_size: int = Field(ge=1)
     gaps_at_once: int = Field(ge=1)
     precision: Literal["fp32", "bf16"]
     decode_chunk: int = Field(ge=1)
+
+    @field_validator("story")
+    @classmethod
+    def _in_order(cls, story: list[StoryEntry] | None) -> list[StoryEntry] | None:
+        if story is not None:
+            check_story(story)
+        return story
 
 
 class Metrics(Section):

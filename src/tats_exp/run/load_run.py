@@ -23,7 +23,7 @@ from torch import Tensor
 from tats_exp import UserError
 from tats_exp.cli import one_line
 from tats_exp.config.build import blamed_on
-from tats_exp.config.schema import Config, checked_story, validated
+from tats_exp.config.schema import Config, check_story, validated
 from tats_exp.features.clip_batches import exact_float32
 from tats_exp.files import Stage
 from tats_exp.run.run_sampler import Beginning, RunSampler
@@ -222,7 +222,7 @@ class LoadedRun:
             raise UserError("story: the sampler takes no condition that changes; allowed: sliding, hierarchical")
         condition, stride = self.context.condition, int(self.config.vqgan.model["downsample"][0])
         with blamed_on("story"):
-            checked_story([*story])
+            check_story(story)
         chapters = chapters_of(story, "story", condition, self.context.train, stride)
         return prompts_of(self.context).story(chapters, videos)
 

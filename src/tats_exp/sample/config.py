@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError
 from tats_exp import UserError
 from tats_exp.cli import one_line, path_of
 from tats_exp.config.overrides import assigned, at_home
-from tats_exp.config.schema import StoryEntry, checked_story
+from tats_exp.config.schema import StoryEntry, check_story
 from tats_exp.config.sections import Section
 
 SUFFIX = ".mp4"
@@ -96,11 +96,13 @@ def read_story(file: str) -> list[StoryEntry]:
     except Exception as error:  # whatever YAML raises over what is none
         raise UserError(f"story={file}: no YAML ({one_line(error)})") from error
     try:
-        return checked_story(_Story.model_validate({"entries": content}).entries)
+        entries = _Story.model_validate({"entries": content}).entries
+        check_story(entries)
     except ValidationError as error:
         finding = error.errors()[0]
         entry = "".join(f" {part}" for part in finding["loc"][1:2])
         wanted = "a list of [SECOND, PROMPT], of texts or classes"
-        raise UserError(f"story={file}: entry{entry}: {str(finding['input'])[:60]!r}; allowed: {wanted}") from error
+        raise UserError(f"story={file}: entry{entry}: {str(finding['input'])[:60]}; allowed: {wanted}") from error
     except UserError as error:
         raise UserError(f"story={file}: {error}") from error
+    return entries
