@@ -13,7 +13,7 @@ from tats_exp.config.check import check
 from tats_exp.config.models import build_vqgan, transformer_of
 from tats_exp.config.schema import Config, conf_dir
 from tats_exp.data.code_shards import CodeShards, ShardWriter
-from tats_exp.files import save_tensors, save_with_sum
+from tats_exp.files import read_tensors, save_tensors, save_with_sum
 from tats_exp.run.plan import make_plan
 from tats_exp.sampling import SlidingWindow
 from tats_exp.stages.codes import WindowCodes
@@ -161,6 +161,16 @@ def test_half_precision_samples_with_rounded_transformers(tmp_path: Path) -> Non
     assert torch.equal(codes, expected)
 
 
+def heard(run: RunContext) -> RunContext:
+    """The run with transformers that mind their condition: fresh ones hardly do."""
+    for name in ("transformer", "interpolation"):
+        path = run.left[name].folder / MODEL
+        if path.is_file():
+            weights = read_tensors(path)
+            save_tensors(path, {key: 8 * value if value.ndim == 2 else value for key, value in weights.items()})
+    return run
+
+
 @pytest.mark.parametrize("sampler", ["sliding", "hierarchical"])
 @pytest.mark.parametrize("extra", [(), ("padding=real", "data.frames=128"), ("sampling.given_frames=8",)])
 def test_a_story_leaves_no_trace_where_there_is_none_and_is_told_from_its_frame_on(
@@ -171,8 +181,8 @@ def test_a_story_leaves_no_trace_where_there_is_none_and_is_told_from_its_frame_
     assert not {"story", "prompts"} & set(meaning(SAMPLES_STAGE.inputs(run)))
     told = run_of(tmp_path, *options, "sampling.story=[[0,3],[1.5,red square orbit]]")
     assert meaning(SAMPLES_STAGE.inputs(told))["story"] == [[0, 3], [6, "red square orbit"]]  # 16 frames a second
-    one = sample(run_of(tmp_path, *options, "sampling.story=[[0,3]]"), tmp_path / "one")
-    two = sample(told, tmp_path / "two")
+    two = sample(heard(told), tmp_path / "two")
+    one = sample(heard(run_of(tmp_path, *options, "sampling.story=[[0,3]]")), tmp_path / "one")
     assert sample(run, tmp_path / "none").story == () and one.story == ((0, "3"),)
     assert two.story == two.first(2).story == ((0, "3"), (24, "red square orbit"))
     margin = (two.codes.shape[1] - (run.config.sampled_frames + run.config.sampling.given_frames) // 4) // 2
