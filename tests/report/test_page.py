@@ -12,7 +12,7 @@ from tats_exp.report import make_report, page
 from tats_exp.report.pictures import pictures_of
 from tats_exp.report.runs import group_runs, load_runs
 from tats_exp.report.videos import films_of
-from tats_exp.run_folder import Column
+from tats_exp.run_folder import Column, Told
 from tests.report.sweep import (
     PROTOCOL,
     demo_sweep,
@@ -236,3 +236,15 @@ class Tags(HTMLParser):
         self.scripts += tag == "script"
         self.handlers += [name for name, _ in attributes if name.startswith("on")]
         self.sources += [value for name, value in attributes if name == "src"]
+
+
+def test_what_sampled_videos_were_told_stands_under_them_with_its_frame(tmp_path: Path) -> None:
+    demo_sweep(tmp_path, {"real": 0.02}, seeds=1, windows=4, frames=24)
+    run = next(tmp_path.rglob("status.json")).parent
+    Told(prompts=((0, "a <b>red</b> disc"), (12, "a blue disc"))).write(run)
+    html = make_report(tmp_path).page.read_text()
+    told = (
+        '<ol class="told"><li data-from="0">a &lt;b&gt;red&lt;/b&gt; disc</li><li data-from="12">a blue disc</li></ol>'
+    )
+    assert html.count(told) == 1 and html.count('class="told"') == 1  # under the samples, not under real video
+    assert html.index('class="player"') < html.index(told)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from tats_exp import UserError, load_run
-from tats_exp.config.models import build_vqgan, transformer_of
+from tats_exp.config.build import build
+from tats_exp.config.models import build_vqgan, condition_codes, transformer_of
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, conf_dir, validated
 from tats_exp.data.code_shards import CodeShards, ShardWriter
@@ -22,8 +24,10 @@ from tats_exp.files import save_tensors
 from tats_exp.official import load_vqgan
 from tats_exp.run.stage_record import StageRecord, sums_of
 from tats_exp.run_folder import Protocol, Status, sums_of_results, write_losses, write_metrics, write_table
+from tats_exp.stages import text_condition
 from tats_exp.stages.codes import WindowCodes
 from tats_exp.stages.trained import MODEL
+from tats_exp.transformer.conditions import Condition
 from tats_exp.vqgan.vqgan import VQGAN
 from tests.report.sweep import PROTOCOL
 
@@ -37,8 +41,8 @@ def finished(folder: Path, *overrides: str) -> Path:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = with_halves(compose("config", overrides=options))
     config = validated(cfg, Config)
-    sizes = {"condition=label": (CLASSES, 1), "condition=text": (512, 24)}
-    condition = next((sizes[option] for option in overrides if option in sizes), (0, 1))
+    asked: Condition = build(config.condition, "condition")
+    condition = (condition_codes(config, "transformer", asked, CLASSES), asked.length)
     torch.manual_seed(0)
     names = ("transformer", "interpolation") if config.interpolates else ("transformer",)
     models = {name: transformer_of(config, name, *condition) for name in names}
@@ -48,12 +52,15 @@ def finished(folder: Path, *overrides: str) -> Path:
         save_tensors(store / name / "key" / MODEL, model.state_dict())
         StageRecord().write(store / name / "key")
     labels, windows = torch.arange(8) % (CLASSES - 1), torch.zeros(8, 4, 4, 4, dtype=torch.int64)
-    train_codes, held_out_codes = (
-        of[:, None].repeat(1, condition[1]) * bool(condition[0]) for of in (labels, labels + 1)
-    )
-    train = (CodeShards([windows]), train_codes, labels, labels)
-    held_out = (windows[:, None], held_out_codes, labels + 1, labels)
+    told, told_held_out = (of[:, None].repeat(1, asked.length) * bool(condition[0]) for of in (labels, labels + 1))
+    train = (CodeShards([windows]), told, labels, labels)
+    held_out = (windows[:, None], told_held_out, labels + 1, labels)
     codes = WindowCodes(*train, *held_out, torch.zeros(3, dtype=torch.float64))
+    for stage in asked.stages():  # of texts
+        (store / stage.name / "key").mkdir(parents=True)
+        tokenizer = text_condition._trained(("a red disc bounces", "a blue square orbits"), 300)
+        (store / stage.name / "key" / text_condition.FILE).write_text(tokenizer.to_str())
+        StageRecord().write(store / stage.name / "key")
     for name in ("codes", "long_codes"):
         (store / name / "key").mkdir(parents=True)
         ShardWriter(store / name / "key").write(windows)
@@ -62,7 +69,7 @@ def finished(folder: Path, *overrides: str) -> Path:
     run = folder / "run"
     run.mkdir()
     OmegaConf.save(cfg, run / "config.yaml", resolve=True)
-    stages = {name: "key" for name in (*models, "codes", "long_codes")}
+    stages = {name: "key" for name in (*models, "codes", "long_codes", *(stage.name for stage in asked.stages()))}
     Status(state="finished", experiment="single_run", stages=stages, commit="c0ffee").write(run)
     protocol = Protocol.from_dict(PROTOCOL)
     write_metrics(run, {"a": 1 / 3, "never": None}, {"real": {"a": 0.1}}, ["note"], protocol, [], {})
@@ -97,7 +104,7 @@ def test_a_video_follows_from_seed_and_number_alone(tmp_path: Path, sampler: str
     assert torch.equal(run.sample(videos=2, frames=21, seed=1), videos[:2])
     assert not torch.equal(run.sample(videos=1, frames=21, seed=2), videos[:1])
     one = run.config.sampling.model_copy(update={"batch_size": 1, "gaps_at_once": 1})
-    object.__setattr__(run, "config", run.config.model_copy(update={"sampling": one}))
+    run = replace(run, config=run.config.model_copy(update={"sampling": one}))
     assert torch.equal(run.sample(videos=3, frames=21, seed=1), videos)
 
 

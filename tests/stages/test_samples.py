@@ -8,11 +8,13 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
+from tats_exp import UserError
 from tats_exp.config.check import check
 from tats_exp.config.models import build_vqgan, transformer_of
 from tats_exp.config.schema import Config, conf_dir
 from tats_exp.data.code_shards import CodeShards, ShardWriter
-from tats_exp.files import save_tensors, save_with_sum
+from tats_exp.files import read_tensors, save_tensors, save_with_sum
+from tats_exp.run.plan import make_plan
 from tats_exp.sampling import SlidingWindow
 from tats_exp.stages.codes import WindowCodes, read_codes
 from tats_exp.stages.context import Left, RunContext, meaning
@@ -188,3 +190,65 @@ def test_half_precision_samples_with_rounded_transformers(tmp_path: Path) -> Non
             transformer, torch.zeros(8, 1, dtype=torch.int64), 12, seeds
         )
     assert torch.equal(codes, expected)
+
+
+def heard(run: RunContext) -> RunContext:
+    """The run with transformers that mind their condition: fresh ones hardly do."""
+    for name in ("transformer", "interpolation"):
+        path = run.left[name].folder / MODEL
+        if path.is_file():
+            weights = read_tensors(path)
+            save_tensors(path, {key: 8 * value if value.ndim == 2 else value for key, value in weights.items()})
+    return run
+
+
+@pytest.mark.parametrize("sampler", ["sliding", "hierarchical"])
+@pytest.mark.parametrize("extra", [(), ("padding=real", "data.frames=128"), ("sampling.given_frames=8",)])
+def test_a_story_leaves_no_trace_where_there_is_none_and_is_told_from_its_frame_on(
+    tmp_path: Path, sampler: str, extra: tuple[str, ...]
+) -> None:
+    options = (f"sampler={sampler}", "condition=label", *extra)
+    run = run_of(tmp_path, *options)
+    assert not {"story", "prompts"} & set(meaning(SAMPLES_STAGE.inputs(run)))
+    told = run_of(tmp_path, *options, "sampling.story=[[0,3],[1.5,red square orbit]]")
+    assert meaning(SAMPLES_STAGE.inputs(told))["story"] == [[0, 3], [6, "red square orbit"]]  # 16 frames a second
+    two = sample(heard(told), tmp_path / "two")
+    one = sample(heard(run_of(tmp_path, *options, "sampling.story=[[0,3]]")), tmp_path / "one")
+    assert sample(run, tmp_path / "none").story == () and one.story == ((0, "3"),)
+    assert two.story == two.first(2).story == ((0, "3"), (24, "red square orbit"))
+    margin = (two.codes.shape[1] - (run.config.sampled_frames + run.config.sampling.given_frames) // 4) // 2
+    same = margin + (6 if sampler == "sliding" else 1)  # the frames of a gap see the key frame behind it
+    assert torch.equal(one.codes[:, :same], two.codes[:, :same]) and not torch.equal(one.codes, two.codes)
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (("sampling.story=[[0,3],[2,4],[1,5]]",), "sampling.story=.*1 s stands behind 2 s; allowed: in the order"),
+        (("sampling.story=[[1,3]]",), "sampling.story=.*begins at 1 s; allowed: 0"),
+        (("sampling.story=[]",), "sampling.story=.*holds nothing; allowed: null"),
+        (("sampling.story=[[0,3,4]]",), "sampling.story.0"),
+        (("sampling.story=[[0,3]]", "sampler=short"), "sampling.story: the sampler takes no condition that changes"),
+    ],
+)
+def test_a_story_that_is_none_is_one_line(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UserError, match=said) as error:
+        run_of(tmp_path, "condition=label", *options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "story, said",
+    [
+        ("[[0,3],[1,16]]", "sampling.story: 16: no class of the data; allowed: 0 to 15"),
+        (
+            "[[0,3],[1,red disk orbit]]",
+            "sampling.story: 'red disk orbit': no class of the data; did you mean 'red disc",
+        ),
+        ("[[0,3],[0.1,4],[0.2,5]]", "sampling.story: 0.1 s and 0.2 s begin in the same latent frame"),
+    ],
+)
+def test_what_the_data_do_not_have_is_told_when_the_run_is_planned(story: str, said: str) -> None:
+    with pytest.raises(UserError) as error:
+        make_plan([*QUICK, "condition=label", f"sampling.story={story}"])
+    assert str(error.value).startswith(said)

@@ -177,6 +177,8 @@ def _check_together(config: Config) -> None:
         if interpolation.mask == "causal":
             raise UserError("interpolation.model.mask=causal has no anchors; allowed: a, b, c")
     _check_given(config, sampler.long)
+    if config.sampling.story is not None and not sampler.tells_stories:
+        raise UserError("sampling.story: the sampler takes no condition that changes; allowed: sliding, hierarchical")
     if config.sampled_frames % config.frames:
         raise UserError(f"long_frames={config.long_frames} must be a multiple of frames={config.frames}")
 

@@ -7,8 +7,10 @@ import difflib
 import inspect
 import math
 import typing
+from collections.abc import Sequence
 from functools import cached_property
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +18,15 @@ import omegaconf
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_validator,
+)
 
 from tats_exp import UserError
 from tats_exp.config.build import build
@@ -79,15 +89,42 @@ class Codes(Section):
     batch_size: int = Field(ge=1)
 
 
+StoryEntry = tuple[Annotated[float, Field(ge=0)], StrictStr | StrictInt]
+"""From which second on a prompt holds: a text, or the name or number of a class."""
+
+
+def check_story(story: Sequence[tuple[float | int, str | int]]) -> None:
+    """Refuse a story that does not begin at 0 and go on in time.
+
+    Raises:
+        UserError: in one line.
+    """
+    if not story or story[0][0] != 0:
+        raise UserError(
+            f"begins at {story[0][0]:g} s; allowed: 0" if story else "holds nothing; allowed: null for none"
+        )
+    for (one, _), (other, _) in pairwise(story):
+        if other <= one:
+            raise UserError(f"{other:g} s stands behind {one:g} s; allowed: in the order of time, each second once")
+
+
 class Sampling(Section):
-    """What sampling starts from, and how much is sampled and decoded at a time."""
+    """What sampling starts from and is told, and how much is sampled and decoded at a time."""
 
     seed: int | None = Field(ge=0)
     given_frames: int = Field(ge=0)
+    story: list[StoryEntry] | None = None
     batch_size: int = Field(ge=1)
     gaps_at_once: int = Field(ge=1)
     precision: Literal["fp32", "bf16"]
     decode_chunk: int = Field(ge=1)
+
+    @field_validator("story")
+    @classmethod
+    def _in_order(cls, story: list[StoryEntry] | None) -> list[StoryEntry] | None:
+        if story is not None:
+            check_story(story)
+        return story
 
 
 class Metrics(Section):

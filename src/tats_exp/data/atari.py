@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 VERSION = 1
 """Raised whenever the pixels or the actions change: it enters the fingerprint."""
 
+EMULATED = 60
+"""Frames a second of the emulator."""
 HELD = (1, 5)
 """For how many frames a button is held, from the first number to below the second."""
 WARM_UP = (16, 80)
@@ -53,6 +55,11 @@ class AtariVideos(Videos):
         self.labels = [index % len(source.games) for index in range(videos)]
         self.names = [f"{split}/{index:06d} {source.games[label]}" for index, label in enumerate(self.labels)]
         self.lengths = [source.frames] * videos
+
+    @property
+    def frame_rate(self) -> float:
+        """Clip frames a second."""
+        return EMULATED / (self.source.frame_skip * self.frame_stride)
 
     def read(self, video: int, start: int, frames: int) -> NDArray[np.uint8]:
         """Read (frames, resolution, resolution, 3) uint8: frames start, start + frame_stride, ...

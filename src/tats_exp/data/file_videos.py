@@ -88,6 +88,14 @@ class FileVideos(Videos):
         """Texts that describe each video; none in most data sets."""
         return [video.captions for video in self.listed]
 
+    @property
+    def frame_rate(self) -> float | None:
+        """Clip frames a second of the first video; None of a folder of frames whose rate is not said."""
+        if self.verdicts[0].frames is None and self.fps is None:
+            return None
+        period = self._times(0)[1] * self.frame_stride
+        return 1 / period if period > 0 else None
+
     def audio(self, video: int, start: int, frames: int) -> NDArray[np.float32]:
         """As `Videos.audio`; silence where the track has none. S is the same for all clips of one frame rate.
 

@@ -37,6 +37,11 @@ class JoinedVideos(Videos):
         return split.read(video, start, frames)
 
     @property
+    def frame_rate(self) -> float | None:
+        """That of the first split."""
+        return self.splits[0].frame_rate
+
+    @property
     def captions(self) -> list[tuple[str, ...]]:
         """Texts that describe each video."""
         return [texts for split in self.splits for texts in split.captions]

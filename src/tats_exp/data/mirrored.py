@@ -29,6 +29,11 @@ class MirroredVideos(Videos):
         return np.ascontiguousarray(read[:, :, ::-1]) if mirrored else read
 
     @property
+    def frame_rate(self) -> float | None:
+        """That of the videos as they are."""
+        return self.plain.frame_rate
+
+    @property
     def captions(self) -> list[tuple[str, ...]]:
         """Texts that describe each video; those that speak of left and right are true of one of both."""
         return self.plain.captions * 2

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tats_exp.data.shapes_captions import captions_of
 from tats_exp.data.shapes_scene import LABEL_NAMES, Grounds, Scene
-from tats_exp.data.shapes_sound import sound_of
+from tats_exp.data.shapes_sound import FPS, sound_of
 from tats_exp.data.videos import MOST_VIDEOS, Split, Videos, VideoSource
 
 VERSION = 2
@@ -70,6 +70,11 @@ class ShapesVideos(Videos):
     def captions(self) -> list[tuple[str, ...]]:
         """What is said of each video, drawn from a stream of its own."""
         return list(_captions(self.split, len(self.names), self.seed, self.grounds))
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second."""
+        return float(FPS)
 
     def caption(self, video: int) -> tuple[str, ...]:
         """What is said of one video."""

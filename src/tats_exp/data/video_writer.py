@@ -48,6 +48,9 @@ class VideoWriter:
         self.fps = Fraction(fps).limit_denominator(1001)
         self.scale = scale
         self._partial = self.path.with_name(f"{self.path.name}.partial")
+        # The index comes first, so that a page can play the file before it is all there.
+        self._options = {"movflags": "faststart"}
+        self._key_frame_every = -1  # as the encoder has it
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
         self._size = (0, 0)
@@ -100,9 +103,9 @@ class VideoWriter:
 
     def _open(self, height: int, width: int) -> None:
         self._size = (height, width)
-        # faststart puts the index first, so that a page can play the file before it is all there.
-        self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "faststart"})
+        self._container = av.open(str(self._partial), "w", format="mp4", options=self._options)
         stream = self._container.add_stream("libx264", rate=self.fps)
+        stream.codec_context.gop_size = self._key_frame_every
         stream.height = height * self.scale + height * self.scale % 2
         stream.width = width * self.scale + width * self.scale % 2
         stream.pix_fmt = "yuv420p"
@@ -117,6 +120,27 @@ class VideoWriter:
                 self._container.mux(self._stream.encode(None))
         finally:
             self._container.close()
+
+
+class LiveVideoWriter(VideoWriter):
+    """A `VideoWriter` whose file plays while it is written, and after its writer was killed: but for its last second.
+
+    The file has its name from the first frame on and keeps it after an error. It is a fragmented MP4: a fragment
+    for every second of video, each written out when it is whole.
+    """
+
+    def __init__(self, path: str | Path, fps: float | int, scale: int = 1) -> None:
+        """As `VideoWriter`."""
+        super().__init__(path, fps, scale)
+        self._partial = self.path
+        self._options = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
+        self._key_frame_every = max(1, round(self.fps))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the file, after an error, too."""
+        self._close(flush=True)
 
 
 def write_row(path: Path, chunks: Iterable[UInt8[Tensor, "n f H W C"]]) -> None:

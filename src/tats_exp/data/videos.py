@@ -71,6 +71,11 @@ class Videos(Protocol):
         """Texts that describe each video, any number of them."""
         return [()] * len(self.names)
 
+    @property
+    def frame_rate(self) -> float | None:
+        """Clip frames a second, those of the first video where they differ; None: unknown."""
+        return None
+
     def audio(self, video: int, start: int, frames: int) -> NDArray[np.float32]:
         """Read the sound of clip frames: from when the first is shown, for as long as they last.
 

@@ -12,7 +12,15 @@ function playerOf(player) {
   let playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   const same = (video) => Math.abs(video.duration - lead.duration) < 0.5;
+  // Of what a video was told on its way, the line that holds at its time.
+  const tell = (video) => {
+    const frame = Math.floor(video.currentTime / length + 1e-6);
+    const lines = [...video.parentElement.querySelectorAll(".told li")];
+    const holds = lines.findLast((line) => Number(line.dataset.from) <= frame);
+    for (const line of lines) line.hidden = line !== holds;
+  };
   const show = () => {
+    videos.forEach(tell);
     if (!lead.duration) return;
     const share = Math.min(lead.currentTime / lead.duration, 0.9999);
     slider.value = share;
@@ -56,6 +64,7 @@ function playerOf(player) {
   slider.addEventListener("input", () => go(slider.value * lead.duration));
   setInterval(() => { if (playing) { follow(); show(); } }, 100);
   apply();
+  show();
   // A step lands in the middle of a frame, so that no rounding shows the one before.
   const step = (by) => go((Math.floor(lead.currentTime / length + 1e-6) + by + 0.5) * length);
   const window = () => Math.max(1, Math.round(lead.duration / length / (windows || 10)));

@@ -17,10 +17,11 @@ EMBED_BYTES = 48_000_000
 
 @dataclass(frozen=True)
 class Film:
-    """One video: its MP4 in base64, and what it shows in words or as a choice in its colour."""
+    """One video: its MP4 in base64, what it shows in words or as a choice in its colour, and what it was told when."""
 
     data: str
     caption: str | Chip
+    told: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class _Embedder:
         self.left = limit
         self.left_out = 0
 
-    def films(self, path: Path | None, caption: str | Chip) -> list[Film]:
+    def films(self, path: Path | None, caption: str | Chip, told: tuple[tuple[int, str], ...] = ()) -> list[Film]:
         """The video in a file; none where there is no file, or once the page is full."""
         if path is None:
             return []
@@ -98,12 +99,13 @@ class _Embedder:
             self.left_out += 1
             return []
         self.left -= size
-        return [Film(base64.b64encode(path.read_bytes()).decode(), caption)]
+        return [Film(base64.b64encode(path.read_bytes()).decode(), caption, told)]
 
 
 def _by_choice(groups: list[Group], seed: str, video: str, embedder: _Embedder) -> list[Film]:
     films = []
     for group, caption in zip(groups, chips(group.label for group in groups), strict=True):
         run = next((run for run in group.runs if run.seed == seed), None)
-        films += embedder.films(run.video(video) if run is not None else None, caption)
+        if run is not None:
+            films += embedder.films(run.video(video), caption, run.told if video == "samples" else ())
     return films

@@ -11,6 +11,7 @@ from tats_exp.data.clips import Clips
 from tats_exp.data.videos import Videos
 from tats_exp.data.windows import count_windows, draw_windows
 from tats_exp.run.room import CODE, Grows, Need, main_memory, refuse
+from tats_exp.stages.prompts import sampled_chapters
 
 
 def check_data(configs: list[Config], reserve_training: int, reserve_encoding: int) -> None:
@@ -18,7 +19,8 @@ def check_data(configs: list[Config], reserve_training: int, reserve_encoding: i
     seen: list[Any] = []
     for config in configs:
         windows_of = (config.frames, config.learned_frames, config.latent_grid)
-        wanted = (config.data, *windows_of, config.codebook_size, config.condition, config.checkpoints)
+        story = config.sampling.story
+        wanted = (config.data, *windows_of, config.codebook_size, config.condition, config.checkpoints, story)
         if wanted in seen:
             continue
         seen.append(wanted)
@@ -39,6 +41,7 @@ def check_data(configs: list[Config], reserve_training: int, reserve_encoding: i
             _check_long_windows(config, (train, test), reserve_encoding)
         _check_memory(config, train)
         _check_conditions(config, train)
+        sampled_chapters(config, build(config.condition, "condition"), train)
         windows = len(draw_windows(train, 4, config.frames, seed=0))
         if windows < 4:
             raise UserError(f"data: {windows} windows of {config.frames} frames to compare with; 4 are the least")

@@ -22,11 +22,12 @@ from torch import Tensor
 
 from tats_exp import UserError
 from tats_exp.cli import one_line
-from tats_exp.config.build import build
+from tats_exp.config.build import blamed_on
 from tats_exp.config.check import check_targets
-from tats_exp.config.schema import Config, validated
+from tats_exp.config.schema import Config, check_story, validated
 from tats_exp.features.clip_batches import exact_float32
 from tats_exp.files import Stage
+from tats_exp.run.run_sampler import Beginning, RunSampler
 from tats_exp.run.stage_record import damage
 from tats_exp.run_folder import (
     CONFIG,
@@ -39,10 +40,13 @@ from tats_exp.run_folder import (
     read_columns,
     read_losses,
 )
-from tats_exp.sampling import Sampler, decode_videos
-from tats_exp.stages.samples import PRECISIONS
+from tats_exp.sampling import Story, decode_videos
+from tats_exp.stages.context import Left, RunContext
+from tats_exp.stages.prompts import Prompts, chapters_of
+from tats_exp.stages.samples import PRECISIONS, prompts_of
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
+from tats_exp.transformer.conditions import Prompt
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
 
@@ -114,40 +118,58 @@ class LoadedRun:
         return self._left(TRANSFORMER_STAGE).to(self.device)
 
     def sample(
-        self, videos: int, frames: int, condition: Sequence[int] | None = None, seed: int = 0
+        self,
+        videos: int,
+        frames: int,
+        condition: Sequence[Prompt] | None = None,
+        seed: int = 0,
+        *,
+        given: UInt8[Tensor, "B g H W C"] | None = None,
+        story: Sequence[tuple[float | int, Prompt]] | None = None,
     ) -> UInt8[Tensor, "B T H W C"]:
         """Make new videos as the run does, with its sampler, on the device.
 
-        Each video follows from `seed`, its number and `frames` alone. Nothing is given, also where the run went on from
-        true frames.
+        Each video follows from `seed`, its number and `frames` alone. Nothing is given unless it is said, also where
+        the run went on from true frames.
 
         Args:
             videos: how many.
-            frames: of each.
-            condition: the class of each video; None: drawn as often as the training data has them, or the held-out data
+            frames: of each, behind those given.
+            condition: what each video is asked for: a class as a number, of which it gets the condition of a window, or
+                a text or the name of a class. None: drawn as often as the training data has them, or the held-out data
                 where the run's own videos are asked for captions of these.
             seed: of the videos.
+            given: frames that each video goes on from, of the run's resolution; the videos begin with them, rebuilt.
+            story: seconds and what all videos are asked for from then on, in place of `condition`.
 
         Returns:
             The videos, 0..255, on the CPU.
 
         Raises:
-            UserError: a length that the sampler cannot make, classes that these data do not have, or models
-                that are no longer in the store; one line.
+            UserError: a length that the sampler cannot make, what the condition of the run cannot be asked for, classes
+                that these data do not have, or models that are no longer in the store; one line.
         """
         vqgan = self.vqgan()
-        codes, has_margin = self.sample_codes(vqgan, videos, frames, condition, seed)
-        chunk = self.config.sampling.decode_chunk
+        codes, has_margin = self.sample_codes(vqgan, videos, frames, condition, seed, given=given, story=story)
+        chunk, known = self.config.sampling.decode_chunk, 0 if given is None else given.shape[1]
         # One at a time: rounding hangs on how many are decoded together.
         with exact_float32(self.device):
             decoded = [
                 torch.cat([part.cpu() for part in decode_videos(vqgan, one[None], chunk, has_margin)], 1)
                 for one in codes
             ]
-        return torch.cat(decoded)[:, :frames]
+        return torch.cat(decoded)[:, : known + frames]
 
     def sample_codes(
-        self, vqgan: VQGAN, videos: int, frames: int, condition: Sequence[int] | None = None, seed: int = 0
+        self,
+        vqgan: VQGAN,
+        videos: int,
+        frames: int,
+        condition: Sequence[Prompt] | None = None,
+        seed: int = 0,
+        *,
+        given: UInt8[Tensor, "B g H W C"] | None = None,
+        story: Sequence[tuple[float | int, Prompt]] | None = None,
     ) -> tuple[Int64[Tensor, "B t h w"], bool]:
         """The codes of `sample`.
 
@@ -157,69 +179,116 @@ class LoadedRun:
             frames: of each; codes are made for whole latent frames.
             condition: as for `sample`.
             seed: as for `sample`.
+            given: as for `sample`.
+            story: as for `sample`.
 
         Returns:
             Codes, and whether the decoder's code margin is there at both ends.
         """
+        sampler = self.sampler(vqgan)
+        sampler.check(frames)
+        beginning = self.beginning(sampler, videos, condition, seed, given=given, story=story)
+        size = self.config.sampling.batch_size
+        batches = [beginning[start : start + size] for start in range(0, videos, size)]
+        return torch.cat([torch.cat(list(sampler.stream(one, frames)), 1) for one in batches]), sampler.margin > 0
+
+    def sampler(self, vqgan: VQGAN) -> RunSampler:
+        """What samples as the run does, with its models on the device."""
         config, dtype = self._checked, PRECISIONS[self.config.sampling.precision]
-        sampler: Sampler = build(config.sampler, "sampler")
-        if videos < 1 or frames < 1 or (frames > config.frames and not sampler.long):
-            longest = "" if sampler.long else f", frames at most {config.frames}: the sampler makes one window"
-            raise UserError(f"videos={videos}, frames={frames}: allowed: 1 or more{longest}")
-        margin = vqgan.code_margin if sampler.long else 0
+        transformer = self.transformer().to(dtype)
+        interpolation = self._left(INTERPOLATION_STAGE).to(self.device, dtype) if config.interpolates else None
+        return RunSampler(config, vqgan, transformer, interpolation)
+
+    def beginning(
+        self,
+        sampler: RunSampler,
+        videos: int,
+        condition: Sequence[Prompt] | None = None,
+        seed: int = 0,
+        *,
+        given: UInt8[Tensor, "B g H W C"] | None = None,
+        story: Sequence[tuple[float | int, Prompt]] | None = None,
+    ) -> Beginning:
+        """What `sample` begins with; arguments and errors as there."""
+        if videos < 1:
+            raise UserError(f"videos={videos}: allowed: 1 or more")
         streams = [np.random.default_rng([seed, number]) for number in range(videos)]
         seeds = [int(stream.integers(2**62)) for stream in streams]
-        transformer = self.transformer().to(dtype)
-        if condition is not None and not transformer.condition_codes:
-            raise UserError("condition: the run has none; allowed: None")
-        drawn = self._conditions(streams, condition).to(self.device)
-        interpolation = self._left(INTERPOLATION_STAGE).to(self.device, dtype) if config.interpolates else None
-        length = margin + -(-frames // vqgan.time_stride) + margin
-        batches = []
-        with torch.inference_mode():
-            for start in range(0, videos, config.sampling.batch_size):
-                batch = slice(start, start + config.sampling.batch_size)
-                batches.append(
-                    sampler(
-                        transformer,
-                        drawn[batch],
-                        length,
-                        seeds[batch],
-                        interpolation=interpolation,
-                        gaps_at_once=config.sampling.gaps_at_once,
-                    )
-                )
-        return torch.cat(batches), margin > 0
+        if story is not None and condition is not None:
+            raise UserError("story: says itself what videos are asked for; allowed: condition or story, not both")
+        told = self._told(sampler, story, videos) if story is not None else self._conditions(streams, condition)
+        start = None
+        if given is not None:
+            if len(given) != videos:
+                raise UserError(f"given: frames of {len(given)} videos for videos={videos}; allowed: of one for each")
+            start = sampler.encoded(given, self.device)
+        return Beginning(seeds, told.to(self.device), start)
 
-    def _conditions(self, streams: list[np.random.Generator], classes: Sequence[int] | None) -> Int64[Tensor, "B c"]:
+    @cached_property
+    def context(self) -> RunContext:
+        """The data and the condition of the run, made when first asked for."""
+        stages = self.status.stages.items()
+        return RunContext(self._checked, {name: Left(key, self._folder(name)) for name, key in stages})
+
+    @cached_property
+    def _prompts(self) -> Prompts:
+        """What turns prompts into condition codes."""
+        for stage in self.context.condition.stages():
+            self._whole(stage.name)
+        return prompts_of(self.context)
+
+    def _told(self, sampler: RunSampler, story: Sequence[tuple[float | int, Prompt]], videos: int) -> Story:
+        """A story for so many videos."""
+        if not sampler.sampler.tells_stories:
+            raise UserError("story: the sampler takes no condition that changes; allowed: sliding, hierarchical")
+        condition, stride = self.context.condition, int(self.config.vqgan.model["downsample"][0])
+        with blamed_on("story"):
+            check_story(story)
+        chapters = chapters_of(story, "story", condition, self.context.train, stride)
+        return self._prompts.story(chapters, videos)
+
+    def _conditions(self, streams: list[np.random.Generator], asked: Sequence[Prompt] | None) -> Int64[Tensor, "B c"]:
         """For each video the condition of a window, one of its class where classes are asked for."""
         held_out = self.config.asks_held_out
         labels, conditions = self._left(learned_from(self.config)).to_ask_for(held_out)
-        if classes is None:
+        if asked is None:
             places = [int(stream.integers(len(labels))) for stream in streams]
             return conditions[places]
-        if len(classes) != len(streams):
-            raise UserError(f"condition: {len(classes)} classes for videos={len(streams)}; allowed: one for each")
-        places = []
-        for stream, label in zip(streams, classes, strict=True):
-            windows = (labels == label).nonzero()[:, 0]
+        if not self.context.condition.vocabulary(1):
+            raise UserError("condition: the run has none; allowed: None")
+        if len(asked) != len(streams):
+            raise UserError(f"condition: {len(asked)} classes for videos={len(streams)}; allowed: one for each")
+        rows = []
+        for stream, one in zip(streams, asked, strict=True):
+            if isinstance(one, str):
+                with blamed_on("condition", kinds=UserError):
+                    rows.append(self._prompts.codes(one))
+                continue
+            windows = (labels == one).nonzero()[:, 0]
             if not len(windows):
                 there = ", ".join(str(known) for known in labels.unique().tolist())
                 split = "held-out" if held_out else "training"
-                raise UserError(f"condition: no {split} window has class {label}; allowed: {there}")
-            places.append(int(windows[int(stream.integers(len(windows)))]))
-        return conditions[places]
+                raise UserError(f"condition: no {split} window has class {one}; allowed: {there}")
+            rows.append(conditions[windows[int(stream.integers(len(windows)))]])
+        return torch.stack(rows)
 
     def _left(self, stage: Stage[Any, Result]) -> Result:
         """What a stage of the run left in the store."""
-        root, key = Path(self.config.store.root), self.status.stages.get(stage.name, "")
-        folder = root / stage.name / key
+        return stage.read(self._checked, self._whole(stage.name))
+
+    def _whole(self, stage: str) -> Path:
+        """Where the store has what a stage of the run left, undamaged."""
+        key, folder = self.status.stages.get(stage, ""), self._folder(stage)
         if not key or not folder.is_dir():
-            missing = f"store.root={root}: the {stage.name} of {self.folder} is not there ({stage.name}/{key})"
+            root, place = self.config.store.root, f"{stage}/{key}"
+            missing = f"store.root={root}: the {stage} of {self.folder} is not there ({place})"
             raise UserError(f"{missing}; read the run where it ran, or start its command again")
         if (line := damage(folder)) is not None:
-            raise UserError(f"{line}; start the command of the run again, which makes the {stage.name} again")
-        return stage.read(self._checked, folder)
+            raise UserError(f"{line}; start the command of the run again, which makes the {stage} again")
+        return folder
+
+    def _folder(self, stage: str) -> Path:
+        return Path(self.config.store.root) / stage / self.status.stages.get(stage, "")
 
 
 def load_run(folder: str | Path, device: str = "cpu") -> LoadedRun:

@@ -7,6 +7,7 @@
     losses.csv           Losses         a row per stage, step and key
     code_histogram.csv   Columns        the share of each code among real and generated ones
     mask.json            MaskLeak       the mask of an interpolation transformer, and what leaks through it
+    told.json            Told           what sampled videos were told on their way, where their condition changes
     videos/*.mp4         paths          sampled, real and reconstructed videos
 
 A report leaves a table of several runs: `report/table.csv`, kept as `experiments/<name>/results.csv` (ResultRow).
@@ -18,7 +19,7 @@ from pathlib import Path
 from tats_exp.files import sha256
 from tats_exp.run_folder.columns import Column
 from tats_exp.run_folder.protocol import Protocol, same_protocol
-from tats_exp.run_folder.records import MaskLeak, Metrics, Record, Status, marked_running, write_metrics
+from tats_exp.run_folder.records import MaskLeak, Metrics, Record, Status, Told, marked_running, write_metrics
 from tats_exp.run_folder.results import ResultRow, read_results, results_csv
 from tats_exp.run_folder.series import (
     CODE_HISTOGRAM,
@@ -35,7 +36,7 @@ from tats_exp.run_folder.series import (
 
 CONFIG = "config.yaml"
 VIDEOS = "videos"
-RESULTS = (Metrics.FILE, MaskLeak.FILE, CURVES, LOSSES, CODE_HISTOGRAM)
+RESULTS = (Metrics.FILE, MaskLeak.FILE, Told.FILE, CURVES, LOSSES, CODE_HISTOGRAM)
 """Files of a finished run whose numbers are shown."""
 
 
@@ -60,6 +61,7 @@ __all__ = [
     "ResultRow",
     "Series",
     "Status",
+    "Told",
     "marked_running",
     "read_columns",
     "read_losses",

@@ -215,6 +215,18 @@ class MaskLeak(Record):
     leak: list[list[float | None]]
 
 
+class Told(Record):
+    """What the sampled videos were told on their way.
+
+    Attributes:
+        prompts: from which frame on each of them holds, 0 first.
+    """
+
+    FILE = "told.json"
+
+    prompts: tuple[tuple[int, str], ...]
+
+
 def write_metrics(
     folder: Path,
     values: Mapping[str, float | None],

@@ -5,6 +5,7 @@ Padding is seen only at the two true ends of the video. Axes: B videos, t latent
 """
 
 from collections.abc import Iterator
+from itertools import count
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -38,10 +39,10 @@ def decode_videos(
     Raises:
         NotFiniteError: a frame is not finite.
     """
-    return map(_pixels, decode_chunks(vqgan, codes, chunk, has_margin))
+    return map(finite_pixels, decode_chunks(vqgan, codes, chunk, has_margin))
 
 
-def _pixels(video: Float[Tensor, "B C frames H W"]) -> UInt8[Tensor, "B frames H W C"]:
+def finite_pixels(video: Float[Tensor, "B C frames H W"]) -> UInt8[Tensor, "B frames H W C"]:
     """Frames as they are stored; what is not finite would silently become some colour."""
     if not bool(video.isfinite().all()):
         raise NotFiniteError("decoded frames are not finite: the VQGAN diverged in its training")
@@ -66,36 +67,83 @@ def decode_chunks(
     Raises:
         ValueError: a model in training mode, a chunk below 1, or no latent frame between the margins.
     """
-    if vqgan.training:
-        raise ValueError("the VQGAN is in training mode; call vqgan.eval() before decoding videos")
-    if chunk < 1:
-        raise ValueError(f"chunk={chunk} must be at least 1 latent frame")
     length = codes.shape[1] - (2 * vqgan.code_margin if has_margin else 0)
     if length < 1:
         raise ValueError(f"codes holds {codes.shape[1]} latent frames; more than {2 * vqgan.code_margin} are needed")
-    return _decode_chunks(vqgan, codes, length, chunk, has_margin)
+    return ChunkDecoder(vqgan, length, chunk, has_margin)(codes)
 
 
-def _decode_chunks(
-    vqgan: VQGAN, codes: Int64[Tensor, "B t h w"], length: int, chunk: int, has_margin: bool
-) -> Iterator[Float[Tensor, "B C frames H W"]]:
-    """`decode_chunks` behind its checks, which a generator would put off until its first frame is asked for."""
-    if _sees_all_frames(vqgan):
-        chunk = length
-    for start in range(0, length, chunk):
-        end = min(start + chunk, length)
-        source, cut = _latent_frames_for(vqgan, start, end, length)
-        if has_margin:
+class ChunkDecoder:
+    """Decodes videos while their codes come in, and forgets codes that no later piece needs."""
+
+    def __init__(self, vqgan: VQGAN, length: int | None, chunk: int = 16, has_margin: bool = False) -> None:
+        """Start a video.
+
+        Args:
+            vqgan: as for `decode_chunks`.
+            length: latent frames of the videos, margins not counted. None: no end is known. Then nothing that hangs on
+                one is decoded: a piece comes out once all that its frames depend on is there.
+            chunk: as for `decode_chunks`.
+            has_margin: as for `decode_chunks`.
+
+        Raises:
+            ValueError: a model in training mode, a chunk below 1, or no end for a decoder that sees it from everywhere.
+        """
+        if vqgan.training:
+            raise ValueError("the VQGAN is in training mode; call vqgan.eval() before decoding videos")
+        if chunk < 1:
+            raise ValueError(f"chunk={chunk} must be at least 1 latent frame")
+        if length is None and not can_be_endless(vqgan):
+            raise ValueError("length=None: every frame that this decoder makes hangs on the end of the video")
+        self._vqgan, self._length, self._has_margin = vqgan, length, has_margin
+        self._chunk = length if length is not None and _sees_all_frames(vqgan) else chunk
+        starts = count(0, self._chunk) if length is None else iter(range(0, length, self._chunk))
+        self._pieces = map(self._piece, starts)
+        self._next = next(self._pieces, None)
+        self._codes: Int64[Tensor, "B n h w"] | None = None
+        self._first = 0
+
+    @property
+    def held(self) -> int:
+        """Latent frames that it remembers."""
+        return 0 if self._codes is None else self._codes.shape[1]
+
+    def __call__(self, codes: Int64[Tensor, "B n h w"]) -> Iterator[Float[Tensor, "B C frames H W"]]:
+        """Take the next latent frames; yields the pieces that can be decoded now, as `decode_chunks` does."""
+        self._codes = codes if self._codes is None else torch.cat([self._codes, codes], dim=1)
+        while self._next is not None and int(self._next[0].max()) < self._first + self.held:
+            source, drop, keep = self._next
+            with torch.no_grad():
+                video = self._vqgan.decode(self._codes[:, (source - self._first).to(codes.device)])
+            yield video[:, :, drop : drop + keep]
+            self._next = next(self._pieces, None)
+            self._forget()
+
+    def _piece(self, start: int) -> tuple[Int64[Tensor, " n"], int, int]:
+        """Latent frames to decode for those from `start` on; frames of the result to drop first, and to keep then."""
+        vqgan, length = self._vqgan, self._length
+        end = start + self._chunk if length is None else min(start + self._chunk, length)
+        source, before = _latent_frames_for(vqgan, start, end, length)
+        if self._has_margin:
             source = source + vqgan.code_margin
         elif vqgan.code_margin:
-            source = source.clamp(0, length - 1)
-        with torch.no_grad():
-            video = vqgan.decode(codes[:, source.to(codes.device)])
-        first = cut * vqgan.time_stride
-        yield video[:, :, first : first + (end - start) * vqgan.time_stride]
+            source = source.clamp(0, None if length is None else length - 1)
+        return source, before * vqgan.time_stride, (end - start) * vqgan.time_stride
+
+    def _forget(self) -> None:
+        """A cycle needs its beginning to the end; of other videos what lies before the next piece is done with."""
+        if self._next is None or self._codes is None or self._vqgan.decoder_padding.wraps:
+            return
+        first = int(self._next[0].min())
+        self._codes, self._first = self._codes[:, max(0, first - self._first) :], max(first, self._first)
 
 
-def _latent_frames_for(vqgan: VQGAN, start: int, end: int, length: int) -> tuple[Int64[Tensor, " n"], int]:
+def can_be_endless(vqgan: VQGAN) -> bool:
+    """Whether frames can be decoded before the end of their video is known."""
+    return not vqgan.decoder_padding.wraps and not _sees_all_frames(vqgan)
+
+
+def _latent_frames_for(vqgan: VQGAN, start: int, end: int, length: int | None) -> tuple[Int64[Tensor, " n"], int]:
     """Which latent frames to decode for those from `start` to `end`, and how many of the decoded ones to drop first.
 
     Those of a decoder that wants true neighbours reach beyond the ends of the video.
@@ -103,10 +151,10 @@ def _latent_frames_for(vqgan: VQGAN, start: int, end: int, length: int) -> tuple
     if vqgan.code_margin:
         return torch.arange(start - vqgan.code_margin, end + vqgan.code_margin), 0
     reach = _reach(vqgan)
-    if vqgan.decoder_padding.wraps and end - start < length:
+    if length is not None and vqgan.decoder_padding.wraps and end - start < length:
         return torch.arange(start - reach, end + reach) % length, reach
-    before = min(reach, start)
-    return torch.arange(start - before, min(end + reach, length)), before
+    before, after = min(reach, start), end + reach
+    return torch.arange(start - before, after if length is None else min(after, length)), before
 
 
 def _reach(vqgan: VQGAN) -> int:

@@ -2,7 +2,8 @@
 
 Every `key_every`-th latent frame is a key frame. An autoregressive transformer, which was trained on such frames, makes
 them by sliding window. Two neighbours are the anchors of a gap, and an interpolation transformer fills it. Gaps know
-nothing of each other, so all of them, of all videos, are one batch.
+nothing of each other, so all of them, of all videos, are one batch. A condition that changes inside a gap cuts it in
+parts, which are filled one after the other.
 
 Axes: B videos, g given latent frames.
 """
@@ -20,6 +21,7 @@ from torch import Tensor
 from tats_exp.sampling.next_code import RandomStreams, sample_codes
 from tats_exp.sampling.sampler import Progress, Sampler, Slots, check_causal, check_given
 from tats_exp.sampling.sliding_window import SlidingWindow
+from tats_exp.sampling.story import Story, as_story
 from tats_exp.transformer import Transformer
 
 
@@ -45,6 +47,7 @@ class Hierarchical(Sampler):
 
     long: ClassVar[bool] = True
     interpolates: ClassVar[bool] = True
+    tells_stories: ClassVar[bool] = True
 
     key_every: int
     context: int = 1
@@ -78,7 +81,7 @@ class Hierarchical(Sampler):
     def __call__(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"],
+        condition: Int64[Tensor, "B c"] | Story,
         latent_frames: int,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -90,7 +93,8 @@ class Hierarchical(Sampler):
         """Sample one video per condition and seed, as long as wanted.
 
         The window of `interpolation` is one gap with both anchors, key_every + 1 latent frames. Every gap has a random
-        stream of its own that follows from the seed of its video.
+        stream of its own that follows from the seed of its video. Frames of a gap see the key frame behind it, also one
+        that is drawn under what comes next in a story.
         """
         if interpolation is None:
             raise ValueError("interpolation is missing: this sampler fills gaps between key frames with it")
@@ -104,16 +108,17 @@ class Hierarchical(Sampler):
                 progress(min(done, latent_frames), latent_frames)
 
         given_keys = None if given is None else given[:, :: self.key_every]
-        keys = self._slide()(transformer, condition, gaps + 1, seeds, tell, given_keys)
+        story = as_story(condition)
+        keys = self._slide()(transformer, story.every(self.key_every), gaps + 1, seeds, tell, given_keys)
         videos = len(keys)
         codes = keys.new_zeros((videos, gaps * self.key_every + 1, transformer.codes_per_frame))
         codes[:, :: self.key_every] = keys.flatten(2)
         if given is not None:
             codes[:, :count] = given.flatten(2)
         made = gaps + 1
-        for rows, known in self._batches(videos, gaps, count, gaps_at_once):
-            self._fill(codes, rows, known, interpolation, condition, seeds)
-            made += len(rows) * (self.key_every - 1 - known) // videos
+        for rows, known, end in self._batches(videos, gaps, count, story, gaps_at_once):
+            self._fill(codes, rows, known, end, interpolation, story, seeds)
+            made += len(rows) * (end - known) // videos
             tell(made)
         tell(latent_frames)
         height, width = transformer.window[1:]
@@ -123,36 +128,47 @@ class Hierarchical(Sampler):
         return SlidingWindow(self.context, self.top_k, self.top_p, self.temperature, self.stride, self.guidance)
 
     def _batches(
-        self, videos: int, gaps: int, given: int, at_once: int | None
-    ) -> Iterator[tuple[list[tuple[int, int]], int]]:
-        """Gaps (video, number) to be filled side by side, and how many of their latent frames are given already."""
-        between = self.key_every - 1
-        known = [min(max(given - 1 - gap * self.key_every, 0), between) for gap in range(gaps)]
-        for fixed in sorted({count for count in known if count < between}, reverse=True):
-            rows = [(video, gap) for video in range(videos) for gap in range(gaps) if known[gap] == fixed]
+        self, videos: int, gaps: int, given: int, story: Story, at_once: int | None
+    ) -> Iterator[tuple[list[tuple[int, int]], int, int]]:
+        """Gaps (video, number) to be filled side by side: from which of their latent frames to which.
+
+        Parts of one gap follow each other, as those that begin later come later.
+        """
+        between, alike = self.key_every - 1, dict[tuple[int, int], list[int]]()
+        for gap in range(gaps):
+            first = gap * self.key_every + 1
+            known = min(max(given - first, 0), between)
+            for begin, end in story.parts(first + known, first + between):
+                if begin < end:
+                    alike.setdefault((begin - first, end - first), []).append(gap)
+        for known, end in sorted(alike):
+            rows = [(video, gap) for video in range(videos) for gap in alike[known, end]]
             size = at_once or len(rows)
             for start in range(0, len(rows), size):
-                yield rows[start : start + size], fixed
+                yield rows[start : start + size], known, end
 
     def _fill(
         self,
         codes: Int64[Tensor, "B latent_frames hw"],
         rows: list[tuple[int, int]],
         known: int,
+        end: int,
         interpolation: Transformer,
-        condition: Int64[Tensor, "B c"],
+        story: Story,
         seeds: Sequence[int],
     ) -> None:
-        """Fill gaps in place; `known` latent frames behind the first anchor are there already."""
+        """Fill gaps in place up to `end`; `known` latent frames behind the first anchor are there already."""
         video, gap = torch.tensor(rows, device=codes.device).unbind(dim=1)
         first = self.key_every * gap
         begun = first[:, None] + torch.arange(1 + known, device=codes.device)
-        missing = first[:, None] + torch.arange(1 + known, self.key_every, device=codes.device)
+        missing = first[:, None] + torch.arange(1 + known, 1 + end, device=codes.device)
+        frames = [1 + known + self.key_every * gap for _, gap in rows]
+        condition = torch.stack([story.at(frame)[v] for frame, (v, _) in zip(frames, rows, strict=True)])
         streams = RandomStreams([gap_seed(seeds[v], g) for v, g in rows], len(rows))
         streams.skip(known * interpolation.codes_per_frame)
         sampled = sample_codes(
             interpolation,
-            condition[video],
+            condition,
             missing.shape[1] * interpolation.codes_per_frame,
             prefix=codes[video[:, None], begun].flatten(1),
             last_anchor=codes[video, first + self.key_every],

@@ -4,12 +4,13 @@ Axes: B videos, g given latent frames, c condition length, h w latent grid.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 from jaxtyping import Int64
 from torch import Tensor
 
+from tats_exp.sampling.story import Story
 from tats_exp.transformer import Transformer
 
 Progress = Callable[[int, int], None]
@@ -24,6 +25,8 @@ class Sampler(ABC):
     Attributes:
         long: whether videos longer than the window can be made.
         interpolates: whether an interpolation transformer is needed, too.
+        tells_stories: whether the condition may change on the way.
+        endless: whether it makes a video of which no end is known.
         key_every: latent frames from one that the autoregressive transformer models to the next; of a sampler that
             interpolates more than 1.
         context: latent frames that the window of the autoregressive transformer keeps when it slides; None: it does
@@ -33,6 +36,8 @@ class Sampler(ABC):
 
     long: ClassVar[bool] = True
     interpolates: ClassVar[bool] = False
+    tells_stories: ClassVar[bool] = False
+    endless: ClassVar[bool] = False
     key_every: int = 1
     context: int | None = None
     stride: int = 1
@@ -68,7 +73,7 @@ class Sampler(ABC):
     def __call__(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"],
+        condition: Int64[Tensor, "B c"] | Story,
         latent_frames: int,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -81,7 +86,8 @@ class Sampler(ABC):
 
         Args:
             transformer: a causal one; of a sampler that interpolates, one of windows of key frames.
-            condition: condition codes, 0..C-1; zeros (B, 1) when unconditional.
+            condition: condition codes, 0..C-1; zeros (B, 1) when unconditional. A story where `tells_stories`: every
+                latent frame is drawn under what holds at its time.
             latent_frames: length of the videos, those given included.
             seeds: one per video, so that it does not depend on the batch it is made in.
             progress: told how far it is.
@@ -96,8 +102,32 @@ class Sampler(ABC):
             ValueError: transformers, length or given frames that do not fit the sampler; in one line.
         """
 
+    def stream(
+        self,
+        transformer: Transformer,
+        condition: Int64[Tensor, "B c"] | Story,
+        latent_frames: int | None,
+        seeds: Sequence[int],
+        progress: Progress | None = None,
+        given: Int64[Tensor, "B g h w"] | None = None,
+        *,
+        interpolation: Transformer | None = None,
+        gaps_at_once: int | None = None,
+    ) -> Iterator[Int64[Tensor, "B n h w"]]:
+        """Sample the same piece by piece, arguments and errors as for a call; unless a sampler can, in one piece.
 
-def check_given(given: Int64[Tensor, "B g h w"], transformer: Transformer, latent_frames: int) -> int:
+        Without `latent_frames` there is no end, where the sampler is `endless`.
+
+        Yields:
+            Codes of the next latent frames, those given first.
+        """
+        if latent_frames is None:
+            raise ValueError("latent_frames=None: the sampler makes no video without an end")
+        how = (transformer, condition, latent_frames, seeds, progress, given)
+        yield self(*how, interpolation=interpolation, gaps_at_once=gaps_at_once)
+
+
+def check_given(given: Int64[Tensor, "B g h w"], transformer: Transformer, latent_frames: int | None) -> int:
     """Refuse given latent frames that do not fit the model or the length.
 
     Returns:
@@ -111,7 +141,7 @@ def check_given(given: Int64[Tensor, "B g h w"], transformer: Transformer, laten
         raise ValueError(
             f"given holds latent frames of {given.shape[2]}x{given.shape[3]} codes; the model's are {grid}"
         )
-    if given.shape[1] >= latent_frames:
+    if latent_frames is not None and given.shape[1] >= latent_frames:
         raise ValueError(f"given holds {given.shape[1]} latent frames; allowed: fewer than the {latent_frames} wanted")
     return given.shape[1]
 
@@ -136,7 +166,7 @@ def check_guidance(guidance: float) -> None:
         raise ValueError(f"guidance={guidance} must be 0 (without the condition) or more; 1 is no guidance")
 
 
-def check_causal(transformer: Transformer, latent_frames: int) -> None:
+def check_causal(transformer: Transformer, latent_frames: int | None) -> None:
     """Refuse a transformer that interpolates, and videos without a frame.
 
     Raises:
@@ -144,5 +174,5 @@ def check_causal(transformer: Transformer, latent_frames: int) -> None:
     """
     if transformer.mask != "causal":
         raise ValueError(f"mask={transformer.mask!r} interpolates; this sampler needs mask='causal'")
-    if latent_frames < 1:
+    if latent_frames is not None and latent_frames < 1:
         raise ValueError(f"latent_frames={latent_frames} must be at least 1")

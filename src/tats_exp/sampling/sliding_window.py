@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tats_exp.sampling.next_code import Chooser, RandomStreams, sample_codes
 from tats_exp.sampling.sampler import Progress, Sampler, Slots, check_causal, check_given, check_guidance, check_top_k
+from tats_exp.sampling.story import Story, as_story
 from tats_exp.transformer import Transformer
 
 
@@ -40,6 +41,8 @@ class SlidingWindow(Sampler):
 
     long: ClassVar[bool] = True
     interpolates: ClassVar[bool] = False
+    tells_stories: ClassVar[bool] = True
+    endless: ClassVar[bool] = True
 
     context: int = 1
     top_k: int | None = None
@@ -70,19 +73,21 @@ class SlidingWindow(Sampler):
             drawn += [(slot,) for slot in range(kept, kept + new)]
         return drawn
 
-    def _slides(self, latent_frames: int, window: int, made: int) -> Iterator[tuple[int, int]]:
+    def _slides(self, latent_frames: int | None, window: int, made: int) -> Iterator[tuple[int, int]]:
         """How many latent frames each window keeps and how many it makes, when the first `made` are there."""
-        while made < latent_frames:
+        while latent_frames is None or made < latent_frames:
             first = made < window
             kept = made if first else self.context
-            new = min(window - made if first else self.stride, latent_frames - made)
+            new = window - made if first else self.stride
+            if latent_frames is not None:
+                new = min(new, latent_frames - made)
             yield kept, new
             made += new
 
     def __call__(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"],
+        condition: Int64[Tensor, "B c"] | Story,
         latent_frames: int,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -92,33 +97,52 @@ class SlidingWindow(Sampler):
         gaps_at_once: int | None = None,
     ) -> Int64[Tensor, "B latent_frames h w"]:
         """Sample one video per condition and seed, as long as wanted; tells `progress` of every slide."""
+        return torch.cat(list(self.stream(transformer, condition, latent_frames, seeds, progress, given)), dim=1)
+
+    def stream(
+        self,
+        transformer: Transformer,
+        condition: Int64[Tensor, "B c"] | Story,
+        latent_frames: int | None,
+        seeds: Sequence[int],
+        progress: Progress | None = None,
+        given: Int64[Tensor, "B g h w"] | None = None,
+        *,
+        interpolation: Transformer | None = None,
+        gaps_at_once: int | None = None,
+    ) -> Iterator[Int64[Tensor, "B n h w"]]:
+        """Sample the same slide by slide; no more than a window is remembered."""
         frames, height, width = transformer.window
         check_causal(transformer, latent_frames)
         self.check(frames, transformer.video_codes)
-        streams = RandomStreams(seeds, condition.shape[0])
-        per_frame = transformer.codes_per_frame
-        codes = condition.new_empty((condition.shape[0], latent_frames * per_frame))
+        story, per_frame = as_story(condition), transformer.codes_per_frame
+        streams = RandomStreams(seeds, story.first.shape[0])
+        recent = story.first.new_empty((story.first.shape[0], 0))
         made = 0
         if given is not None:
             made = check_given(given, transformer, latent_frames)
-            codes[:, : made * per_frame] = given.flatten(1)
+            recent = given.flatten(1)
             streams.skip(made * per_frame)
+            yield given
         for kept, new in self._slides(latent_frames, frames, made):
-            codes[:, made * per_frame : (made + new) * per_frame] = sample_codes(
-                transformer,
-                condition,
-                new * per_frame,
-                prefix=codes[:, (made - kept) * per_frame : made * per_frame],
-                temperature=self.temperature,
-                top_k=self.top_k,
-                top_p=self.top_p,
-                seeds=streams,
-                guidance=self.guidance,
-            )
+            recent = recent[:, recent.shape[1] - kept * per_frame :]
+            for begin, end in story.parts(made, made + new):
+                codes = sample_codes(
+                    transformer,
+                    story.at(begin),
+                    (end - begin) * per_frame,
+                    prefix=recent,
+                    temperature=self.temperature,
+                    top_k=self.top_k,
+                    top_p=self.top_p,
+                    seeds=streams,
+                    guidance=self.guidance,
+                )
+                recent = torch.cat([recent, codes], dim=1)
             made += new
             if progress is not None:
-                progress(made, latent_frames)
-        return rearrange(codes, "B (t h w) -> B t h w", h=height, w=width)
+                progress(made, latent_frames or made)
+            yield rearrange(recent[:, kept * per_frame :], "B (t h w) -> B t h w", h=height, w=width)
 
 
 @dataclass(frozen=True)
@@ -158,7 +182,7 @@ class ShortClip(Sampler):
     def __call__(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"],
+        condition: Int64[Tensor, "B c"] | Story,
         latent_frames: int,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -170,6 +194,8 @@ class ShortClip(Sampler):
         """Sample one video per condition and seed, in one window."""
         frames, height, width = transformer.window
         check_causal(transformer, latent_frames)
+        if isinstance(condition, Story):
+            raise ValueError("a story needs sampler=sliding or hierarchical: sampler=short makes one window")
         if latent_frames > frames:
             raise ValueError(
                 f"latent_frames={latent_frames} must be at most {frames}, the window of sampler=short; "

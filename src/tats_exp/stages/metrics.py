@@ -26,7 +26,7 @@ from tats_exp.metrics.findings import GapFindings, JointFindings, LabelFindings,
 from tats_exp.metrics.gaps import gap_frames
 from tats_exp.metrics.networks import statistics_along, windows_looked_at
 from tats_exp.metrics.window_statistics import WindowStatistics
-from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, write_metrics, write_table
+from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, Told, write_metrics, write_table
 from tats_exp.run_folder.pictures import FRAMES_PICTURE, SHOWN_VIDEOS, shown_frames
 from tats_exp.sampling.sampler import Sampler
 from tats_exp.stages.code_findings import code_findings, write_histogram
@@ -78,7 +78,7 @@ class MetricsInputs:
         frames: of a window.
         sampled_frames: of a sampled video.
         given_frames: that a sampled video went on from.
-        known_labels: whether each sampled video was asked for a class or goes on from a video that has one.
+        known_labels: whether each sampled video was asked for a class or goes on from a video that has one, all along.
         key_every: latent frames from one key frame to the next.
         reserve: frames that held-out windows have on either side.
         wanted: sampled videos and real windows that were asked for.
@@ -143,7 +143,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
         frames=config.frames,
         sampled_frames=config.sampled_frames,
         given_frames=given,
-        known_labels=given > 0 or run.condition.asks_for_class,
+        known_labels=(given > 0 or run.condition.asks_for_class) and not config.sampling.story,
         key_every=config.key_every,
         reserve=config.reserve.training,
         wanted=(metrics.videos, metrics.reference_videos),
@@ -156,7 +156,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
 
 
 def _make(inputs: MetricsInputs, work: Work) -> None:
-    """Leaves metrics.json, curves.csv, code_histogram.csv, videos/ and, of a hierarchy, mask.json."""
+    """Leaves metrics.json, curves.csv, code_histogram.csv, videos/; of a hierarchy mask.json, of a story told.json."""
     decoder = FrameDecoder(inputs.vqgan.read().to(work.device), inputs.decode_chunk, work.device)
     networks, real = inputs.networks.object, inputs.reference.read()
     samples = inputs.samples.read().first(real.total)
@@ -202,6 +202,8 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     write_metrics(work.folder, *measured)
     write_table(work.folder / CURVES, evaluation.rows)
     write_histogram(work.folder / CODE_HISTOGRAM, codes)
+    if samples.story:
+        Told(prompts=samples.story).write(work.folder)
     videos = work.folder / VIDEOS
     shown = decoder(samples.codes[:SHOWN_VIDEOS], samples.has_margin)
     write_frames(videos / FRAMES_PICTURE, shown, shown_frames(inputs.given_frames + inputs.sampled_frames))

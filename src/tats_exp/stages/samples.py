@@ -6,7 +6,7 @@ Axes: N videos, t h w latent grid, g given latent frames, c condition codes.
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,10 @@ from tats_exp.files import Stage, load_tensors, load_with_sum, save_tensors, sav
 from tats_exp.fit import Steps
 from tats_exp.run_folder import Column
 from tats_exp.sampling.sampler import Progress, Sampler
+from tats_exp.sampling.story import Story
 from tats_exp.stages.codes import CODES_STAGE, WindowCodes
 from tats_exp.stages.context import Earlier, IfAny, NoMeaning, RunContext, Work
+from tats_exp.stages.prompts import Chapters, Prompts, sampled_chapters
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.transformer.transformer import Transformer
@@ -54,6 +56,7 @@ class Samples:
         given: g, latent frames behind the margin that were not sampled.
         first_anchor: which latent frame behind those given is the first anchor; None without key frames.
         seconds_per_1024_frames: wall time of the sampler, videos side by side as they were sampled, without decoding.
+        story: from which frame on the videos were told what, those given included; empty where the condition stayed.
     """
 
     codes: Int64[Tensor, "N t h w"]
@@ -62,11 +65,11 @@ class Samples:
     given: int
     first_anchor: int | None
     seconds_per_1024_frames: float
+    story: tuple[tuple[int, str], ...] = ()
 
     def first(self, count: int) -> "Samples":
         """The same for the first `count` videos."""
-        kept = (self.has_margin, self.given, self.first_anchor, self.seconds_per_1024_frames)
-        return Samples(self.codes[:count], self.labels[:count], *kept)
+        return replace(self, codes=self.codes[:count], labels=self.labels[:count])
 
 
 def read_samples(_config: object, folder: Path) -> Samples:
@@ -83,6 +86,7 @@ def read_samples(_config: object, folder: Path) -> Samples:
         about["given"],
         about["first_anchor"],
         about["seconds_per_1024_frames"],
+        tuple((frame, told) for frame, told in about.get("story", ())),
     )
 
 
@@ -106,6 +110,8 @@ class SamplesInputs:
         key_every: latent frames from one key frame to the next.
         batch_size: videos sampled side by side.
         gaps_at_once: gaps between key frames filled side by side.
+        story: what all videos are told in place of the condition that is drawn; empty: nothing.
+        prompts: the condition codes of what is told; the codes that the transformers learned from hang on the same.
     """
 
     transformer: Earlier[Transformer]
@@ -123,6 +129,8 @@ class SamplesInputs:
     key_every: int
     batch_size: NoMeaning[int]
     gaps_at_once: NoMeaning[int]
+    prompts: NoMeaning[Prompts]
+    story: IfAny[Chapters] = ()
 
 
 def _inputs(run: RunContext) -> SamplesInputs:
@@ -143,7 +151,15 @@ def _inputs(run: RunContext) -> SamplesInputs:
         key_every=config.key_every,
         batch_size=sampling.batch_size,
         gaps_at_once=sampling.gaps_at_once,
+        prompts=prompts_of(run),
+        story=sampled_chapters(config, run.condition, run.train) if sampling.story else (),
     )
+
+
+def prompts_of(run: RunContext) -> Prompts:
+    """What turns prompts into condition codes of a run."""
+    made = {stage.name: run.left[stage.name].folder for stage in run.condition.stages()}
+    return Prompts(run.condition, run.train.label_names, made)
 
 
 def _make(inputs: SamplesInputs, work: Work) -> None:
@@ -172,11 +188,14 @@ def _sample(inputs: SamplesInputs, work: Work) -> None:
     start = _beginnings(inputs, inputs.given_frames // stride)
     known = 0 if start.given is None else start.given.shape[1]
     length = (known or margin) + inputs.frames // stride + margin
+    condition: Int64[Tensor, "N c"] | Story = start.condition
+    if inputs.story:
+        condition = inputs.prompts.story(inputs.story, inputs.videos).later(0 if known else margin)
 
     def sample(batch: slice, progress: Progress) -> Int64[Tensor, "B t h w"]:
         codes = sampler(
             transformer,
-            start.condition[batch].to(device),
+            condition[batch].to(device),
             length,
             start.seeds[batch],
             progress,
@@ -196,12 +215,14 @@ def _sample(inputs: SamplesInputs, work: Work) -> None:
     if known:
         codes = torch.cat([codes[:, :1].expand(-1, margin, -1, -1), codes], dim=1)
     save_tensors(work.folder / SAMPLES, {"codes": codes, "labels": start.labels})
-    about = {
+    about: dict[str, object] = {
         "code_margin": margin,
         "given": known,
         "first_anchor": None if interpolation is None else -(known or margin) % inputs.key_every,
         "seconds_per_1024_frames": 1024 * seconds / (inputs.videos * (length - known) * stride),
     }
+    if inputs.story:
+        about["story"] = [[start * stride, str(prompt)] for start, prompt in inputs.story]
     write_json(work.folder / ABOUT, about)
 
 

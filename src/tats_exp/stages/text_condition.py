@@ -20,7 +20,7 @@ from tats_exp.data.videos import Videos
 from tats_exp.data.windows import Window
 from tats_exp.files import Stage, atomic
 from tats_exp.stages.context import RunContext, Work
-from tats_exp.transformer.conditions import Condition
+from tats_exp.transformer.conditions import Condition, Prompt
 
 FILE = "tokenizer.json"
 PAD = "<pad>"
@@ -62,6 +62,7 @@ class Text(Condition):
     """A caption of the window's video, cut off or padded on the right to a fixed length."""
 
     asks_for_class = True
+    takes_text = True
     asks_held_out = True
     drop = 0.1
 
@@ -104,6 +105,15 @@ class Text(Condition):
                 raise UserError(f"{videos.names[window.video]} has no caption, which condition=text needs")
             chosen.append(texts[window.start % len(texts)])
         return self.encode(_read_tokenizer(None, made[TOKENIZER_STAGE.name]), chosen)
+
+    def check_prompt(self, prompt: Prompt, classes: Sequence[str]) -> None:
+        """Refuse what is no text, or an empty one."""
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise UserError(f"{prompt!r}: allowed with condition=text: a text that is not empty")
+
+    def prompt_codes(self, prompt: Prompt, classes: Sequence[str], made: Mapping[str, Path]) -> Int64[Tensor, " c"]:
+        """Codes of the text."""
+        return self.encode(_read_tokenizer(None, made[TOKENIZER_STAGE.name]), [str(prompt)])[0]
 
     def encode(self, tokenizer: Tokenizer, texts: Sequence[str]) -> Int64[Tensor, "N c"]:
         """Codes of texts, of the right length; how many are cut off is said in the log."""

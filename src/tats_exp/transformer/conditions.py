@@ -3,6 +3,7 @@
 Axes: N windows, c condition codes.
 """
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +13,15 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from tats_exp import UserError
 from tats_exp.data.videos import Videos
 from tats_exp.data.windows import Window
 from tats_exp.files import Stage
+
+Prompt = str | int
+"""What a user asks for: a text, or the name or number of a class."""
+LISTED = 8
+"""Classes that one line lists; of more it says how many there are."""
 
 
 class Condition(ABC):
@@ -22,6 +29,7 @@ class Condition(ABC):
 
     Attributes:
         length: c, codes of one condition.
+        takes_text: whether what it is asked for is a text.
         asks_for_class: whether a video is asked for the class of the window whose condition it has.
         drop: with what probability a condition is dropped in training, unless `condition_drop` of a transformer says
             otherwise; above 0 videos can be sampled with guidance.
@@ -32,6 +40,7 @@ class Condition(ABC):
     length: int
     drop: float = 0.0
     asks_for_class: bool = False
+    takes_text: bool = False
     asks_held_out: bool = False
 
     def stages(self) -> tuple[Stage[Any, Any], ...]:
@@ -55,6 +64,28 @@ class Condition(ABC):
             windows: the places.
             made: folders of its own stages by their names.
         """
+
+    def check_prompt(self, prompt: Prompt, classes: Sequence[str]) -> None:
+        """Refuse what it cannot be asked for; every prompt unless it says otherwise.
+
+        Args:
+            prompt: what a user asks for.
+            classes: names of the classes of the data.
+
+        Raises:
+            UserError: in one line, what was given and what is allowed.
+        """
+        raise UserError(f"{prompt!r}: the run has no condition that can be asked for; allowed: label, text")
+
+    def prompt_codes(self, prompt: Prompt, classes: Sequence[str], made: Mapping[str, Path]) -> Int64[Tensor, " c"]:
+        """Condition codes of a prompt, 0..C-1.
+
+        Args:
+            prompt: that `check_prompt` accepts.
+            classes: names of the classes of the data.
+            made: folders of its own stages by their names.
+        """
+        raise NotImplementedError(f"{type(self).__name__} accepts prompts and makes no codes of them")
 
 
 class Unconditional(Condition):
@@ -84,3 +115,32 @@ class Label(Condition):
     def codes(self, videos: Videos, windows: Sequence[Window], made: Mapping[str, Path]) -> Int64[Tensor, "N c"]:
         """Indices of the classes (N, 1)."""
         return torch.tensor([[videos.labels[window.video]] for window in windows])
+
+    def check_prompt(self, prompt: Prompt, classes: Sequence[str]) -> None:
+        """Refuse what is no class."""
+        class_of(prompt, classes)
+
+    def prompt_codes(self, prompt: Prompt, classes: Sequence[str], made: Mapping[str, Path]) -> Int64[Tensor, " c"]:
+        """Index of the class (1,)."""
+        return torch.tensor([class_of(prompt, classes)])
+
+
+def class_of(asked: Prompt, classes: Sequence[str]) -> int:
+    """Index of a class.
+
+    Args:
+        asked: its name, or its number.
+        classes: names of the classes.
+
+    Raises:
+        UserError: there is no such class; in one line, the nearest ones.
+    """
+    if asked in classes:
+        return classes.index(str(asked))
+    number = str(asked)
+    if number.isdecimal() and int(number) < len(classes):
+        return int(number)
+    near = difflib.get_close_matches(number, classes, n=3)
+    meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    names = f", or {', '.join(classes)}" if len(classes) <= LISTED else " and their names"
+    raise UserError(f"{asked!r}: no class of the data; {meant}allowed: 0 to {len(classes) - 1}{names}")
