@@ -71,6 +71,10 @@ class Videos(Protocol):
         """Texts that describe each video, any number of them."""
         return [()] * len(self.names)
 
+    def sound_fingerprint(self) -> str:
+        """SHA-256 (hex) of what the sound depends on beside `fingerprint`; empty where nothing is."""
+        return ""
+
     def audio(self, video: int, start: int, frames: int) -> NDArray[np.float32]:
         """Read the sound of clip frames: from when the first is shown, for as long as they last.
 

@@ -206,7 +206,9 @@ class RunContext:
     @cached_property
     def condition(self) -> Condition:
         """What the transformer is conditioned on."""
-        return build(self.config.condition, "condition")
+        condition: Condition = build(self.config.condition, "condition")
+        stride = int(self.config.vqgan.model["downsample"][0])
+        return condition.for_windows(self.config.learned_frames // stride, stride)
 
     @cached_property
     def networks(self) -> Chosen[Networks]:
