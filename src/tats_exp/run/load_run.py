@@ -24,6 +24,7 @@ from tats_exp import UserError
 from tats_exp.cli import one_line
 from tats_exp.config.build import build
 from tats_exp.config.schema import Config, validated
+from tats_exp.data.windows import Window
 from tats_exp.features.clip_batches import exact_float32
 from tats_exp.files import Stage
 from tats_exp.run.stage_record import damage
@@ -39,6 +40,8 @@ from tats_exp.run_folder import (
     read_losses,
 )
 from tats_exp.sampling import Sampler, decode_videos
+from tats_exp.stages.codes import WindowCodes, conditions_along
+from tats_exp.stages.context import RunContext
 from tats_exp.stages.samples import PRECISIONS
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
@@ -158,9 +161,10 @@ class LoadedRun:
         transformer = self.transformer().to(dtype)
         if condition is not None and not transformer.condition_codes:
             raise UserError("condition: the run has none; allowed: None")
-        drawn = self._conditions(streams, condition).to(self.device)
-        interpolation = self._left(INTERPOLATION_STAGE).to(self.device, dtype) if config.interpolates else None
         length = margin + -(-frames // vqgan.time_stride) + margin
+        latents = range(-margin, length - margin)
+        drawn = self._conditions(streams, condition, latents, vqgan.time_stride).to(self.device)
+        interpolation = self._left(INTERPOLATION_STAGE).to(self.device, dtype) if config.interpolates else None
         batches = []
         with torch.inference_mode():
             for start in range(0, videos, config.sampling.batch_size):
@@ -177,12 +181,28 @@ class LoadedRun:
                 )
         return torch.cat(batches), margin > 0
 
-    def _conditions(self, streams: list[np.random.Generator], classes: Sequence[int] | None) -> Int64[Tensor, "B c"]:
-        """For each video the condition of a training window, one of its class where classes are asked for."""
+    def _conditions(
+        self, streams: list[np.random.Generator], classes: Sequence[int] | None, latents: range, time_stride: int
+    ) -> Int64[Tensor, "B *windows c"]:
+        """For each video the condition of a training window, one of its class where classes are asked for.
+
+        One that moves is that of the whole video that the window is of, from its beginning.
+        """
         learned = self._left(learned_from(self.config))
-        if classes is None:
-            places = [int(stream.integers(len(learned.train_labels))) for stream in streams]
+        places = self._places(learned, streams, classes)
+        run = RunContext(self.config)
+        if not run.condition.moves:
             return learned.train_condition[places]
+        begin = [Window(video, 0) for video in learned.train_videos[places].tolist()]
+        made = {stage.name: self._whole(stage) for stage in run.condition.stages()}
+        return conditions_along(run.condition, run.learned, begin, latents, time_stride, made)
+
+    def _places(
+        self, learned: WindowCodes, streams: list[np.random.Generator], classes: Sequence[int] | None
+    ) -> list[int]:
+        """For each video a training window, one of its class where classes are asked for."""
+        if classes is None:
+            return [int(stream.integers(len(learned.train_labels))) for stream in streams]
         if len(classes) != len(streams):
             raise UserError(f"condition: {len(classes)} classes for videos={len(streams)}; allowed: one for each")
         places = []
@@ -192,10 +212,14 @@ class LoadedRun:
                 there = ", ".join(str(known) for known in learned.train_labels.unique().tolist())
                 raise UserError(f"condition: no training window has class {label}; allowed: {there}")
             places.append(int(windows[int(stream.integers(len(windows)))]))
-        return learned.train_condition[places]
+        return places
 
     def _left(self, stage: Stage[Any, Result]) -> Result:
         """What a stage of the run left in the store."""
+        return stage.read(self.config, self._whole(stage))
+
+    def _whole(self, stage: Stage[Any, Any]) -> Path:
+        """Its folder, which is there and not damaged."""
         root, key = Path(self.config.store.root), self.status.stages.get(stage.name, "")
         folder = root / stage.name / key
         if not key or not folder.is_dir():
@@ -203,7 +227,7 @@ class LoadedRun:
             raise UserError(f"{missing}; read the run where it ran, or start its command again")
         if (line := damage(folder)) is not None:
             raise UserError(f"{line}; start the command of the run again, which makes the {stage.name} again")
-        return stage.read(self.config, folder)
+        return folder
 
 
 def load_run(folder: str | Path, device: str = "cpu") -> LoadedRun:

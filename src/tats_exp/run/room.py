@@ -187,7 +187,7 @@ def _transformer(config: Config, name: ModelName) -> Iterator[Need]:
     """Weights with their gradients, and logits with theirs."""
     training: Training = getattr(config, name).training
     with torch.device("meta"):
-        model: Transformer = transformer_of(config, name, 1, 1)
+        model: Transformer = transformer_of(config, name, 1 + (config.condition_drop(name) > 0), 1)
     width = Grows(f"{name}.model.width", model.head.in_features, step=model.heads)
     embedded = _bytes(model.tok_emb) + _bytes(model.head)
     codes = Grows("vqgan.sizes.codes", config.codebook_size)

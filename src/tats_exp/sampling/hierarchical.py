@@ -18,7 +18,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp.sampling.next_code import RandomStreams, sample_codes
-from tats_exp.sampling.sampler import Progress, Sampler, Slots, check_causal, check_given
+from tats_exp.sampling.sampler import Progress, Sampler, Slots, check_causal, check_given, condition_at
 from tats_exp.sampling.sliding_window import SlidingWindow
 from tats_exp.transformer import Transformer
 
@@ -78,7 +78,7 @@ class Hierarchical(Sampler):
     def __call__(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"],
+        condition: Int64[Tensor, "B *windows c"],
         latent_frames: int,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -104,7 +104,8 @@ class Hierarchical(Sampler):
                 progress(min(done, latent_frames), latent_frames)
 
         given_keys = None if given is None else given[:, :: self.key_every]
-        keys = self._slide()(transformer, condition, gaps + 1, seeds, tell, given_keys)
+        of_keys = condition if condition.ndim == 2 else condition[:, :: self.key_every]
+        keys = self._slide()(transformer, of_keys, gaps + 1, seeds, tell, given_keys)
         videos = len(keys)
         codes = keys.new_zeros((videos, gaps * self.key_every + 1, transformer.codes_per_frame))
         codes[:, :: self.key_every] = keys.flatten(2)
@@ -140,7 +141,7 @@ class Hierarchical(Sampler):
         rows: list[tuple[int, int]],
         known: int,
         interpolation: Transformer,
-        condition: Int64[Tensor, "B c"],
+        condition: Int64[Tensor, "B *windows c"],
         seeds: Sequence[int],
     ) -> None:
         """Fill gaps in place; `known` latent frames behind the first anchor are there already."""
@@ -152,7 +153,7 @@ class Hierarchical(Sampler):
         streams.skip(known * interpolation.codes_per_frame)
         sampled = sample_codes(
             interpolation,
-            condition[video],
+            condition_at(condition[video], first),
             missing.shape[1] * interpolation.codes_per_frame,
             prefix=codes[video[:, None], begun].flatten(1),
             last_anchor=codes[video, first + self.key_every],

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+import torch
 from jaxtyping import Int64
 from torch import Tensor
 
@@ -68,7 +69,7 @@ class Sampler(ABC):
     def __call__(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"],
+        condition: Int64[Tensor, "B *windows c"],
         latent_frames: int,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -81,7 +82,9 @@ class Sampler(ABC):
 
         Args:
             transformer: a causal one; of a sampler that interpolates, one of windows of key frames.
-            condition: condition codes, 0..C-1; zeros (B, 1) when unconditional.
+            condition: condition codes, 0..C-1; zeros (B, 1) when unconditional. Of a condition that changes over time
+                (B, latent_frames, c): of every latent frame those of a window that begins with it; `condition_at`
+                finds them.
             latent_frames: length of the videos, those given included.
             seeds: one per video, so that it does not depend on the batch it is made in.
             progress: told how far it is.
@@ -95,6 +98,20 @@ class Sampler(ABC):
         Raises:
             ValueError: transformers, length or given frames that do not fit the sampler; in one line.
         """
+
+
+def condition_at(
+    condition: Int64[Tensor, "B *windows c"], latent_frame: int | Int64[Tensor, " B"]
+) -> Int64[Tensor, "B c"]:
+    """The condition of the windows that begin with a latent frame.
+
+    Args:
+        condition: as for `Sampler.__call__`.
+        latent_frame: one for all videos, or one for each.
+    """
+    if condition.ndim == 2:
+        return condition
+    return condition[torch.arange(len(condition), device=condition.device), latent_frame]
 
 
 def check_given(given: Int64[Tensor, "B g h w"], transformer: Transformer, latent_frames: int) -> int:

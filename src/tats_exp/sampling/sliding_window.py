@@ -16,7 +16,16 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tats_exp.sampling.next_code import Chooser, RandomStreams, sample_codes
-from tats_exp.sampling.sampler import Progress, Sampler, Slots, check_causal, check_given, check_guidance, check_top_k
+from tats_exp.sampling.sampler import (
+    Progress,
+    Sampler,
+    Slots,
+    check_causal,
+    check_given,
+    check_guidance,
+    check_top_k,
+    condition_at,
+)
 from tats_exp.transformer import Transformer
 
 
@@ -82,7 +91,7 @@ class SlidingWindow(Sampler):
     def __call__(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"],
+        condition: Int64[Tensor, "B *windows c"],
         latent_frames: int,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -106,7 +115,7 @@ class SlidingWindow(Sampler):
         for kept, new in self._slides(latent_frames, frames, made):
             codes[:, made * per_frame : (made + new) * per_frame] = sample_codes(
                 transformer,
-                condition,
+                condition_at(condition, made - kept),
                 new * per_frame,
                 prefix=codes[:, (made - kept) * per_frame : made * per_frame],
                 temperature=self.temperature,
@@ -158,7 +167,7 @@ class ShortClip(Sampler):
     def __call__(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"],
+        condition: Int64[Tensor, "B *windows c"],
         latent_frames: int,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -183,7 +192,7 @@ class ShortClip(Sampler):
             streams.skip(codes.shape[1])
         sampled = sample_codes(
             transformer,
-            condition,
+            condition_at(condition, 0),
             latent_frames * transformer.codes_per_frame - codes.shape[1],
             prefix=codes,
             temperature=self.temperature,

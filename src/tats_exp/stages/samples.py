@@ -5,8 +5,8 @@ Axes: N videos, t h w latent grid, g given latent frames, c condition codes.
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,17 @@ from torch import Tensor
 from tats_exp import UserError
 from tats_exp.config.build import build
 from tats_exp.config.sections import Node
+from tats_exp.data.videos import Videos
+from tats_exp.data.windows import Window
 from tats_exp.files import Stage, load_tensors, load_with_sum, save_tensors, save_with_sum, write_json
 from tats_exp.fit import Steps
 from tats_exp.run_folder import Column
 from tats_exp.sampling.sampler import Progress, Sampler
-from tats_exp.stages.codes import CODES_STAGE, WindowCodes
-from tats_exp.stages.context import Earlier, NoMeaning, RunContext, Work
+from tats_exp.stages.codes import CODES_STAGE, WindowCodes, conditions_along, stages_of_condition
+from tats_exp.stages.context import Chosen, Earlier, IfAny, NoMeaning, RunContext, Work
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
+from tats_exp.transformer.conditions import Condition
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
 
@@ -105,6 +108,9 @@ class SamplesInputs:
         key_every: latent frames from one key frame to the next.
         batch_size: videos sampled side by side.
         gaps_at_once: gaps between key frames filled side by side.
+        moving: the condition, where it moves along with the window.
+        moving_stages: keys and folders of the stages that it has of its own, by their names.
+        moving_videos: the train and the test split, whose videos it is of.
     """
 
     transformer: Earlier[Transformer]
@@ -121,6 +127,9 @@ class SamplesInputs:
     key_every: int
     batch_size: NoMeaning[int]
     gaps_at_once: NoMeaning[int]
+    moving: IfAny[Chosen[Condition] | None] = None
+    moving_stages: IfAny[Mapping[str, Earlier[Path]]] = field(default_factory=dict)
+    moving_videos: IfAny[tuple[Videos, ...]] = ()
 
 
 def _inputs(run: RunContext) -> SamplesInputs:
@@ -140,6 +149,9 @@ def _inputs(run: RunContext) -> SamplesInputs:
         key_every=config.key_every,
         batch_size=sampling.batch_size,
         gaps_at_once=sampling.gaps_at_once,
+        moving=Chosen(run.condition, config.condition) if run.condition.moves else None,
+        moving_stages=stages_of_condition(run) if run.condition.moves else {},
+        moving_videos=(run.learned, run.test) if run.condition.moves else (),
     )
 
 
@@ -166,9 +178,9 @@ def _sample(inputs: SamplesInputs, work: Work) -> None:
     vqgan = inputs.vqgan.read()
     margin, stride = vqgan.code_margin if sampler.long else 0, vqgan.time_stride
     interpolation = None if inputs.interpolation is None else inputs.interpolation.read().to(device, precision)
-    start = _beginnings(inputs, inputs.given_frames // stride)
-    known = 0 if start.given is None else start.given.shape[1]
+    known = inputs.given_frames // stride
     length = (known or margin) + inputs.frames // stride + margin
+    start = _beginnings(inputs, known, stride, range(-margin * (not known), length - margin * (not known)))
 
     def sample(batch: slice, progress: Progress) -> Int64[Tensor, "B t h w"]:
         codes = sampler(
@@ -208,26 +220,46 @@ class _Beginnings:
 
     seeds: list[int]
     labels: Int64[Tensor, " N"]
-    condition: Int64[Tensor, "N c"]
+    condition: Int64[Tensor, "N *windows c"]
     given: Int64[Tensor, "N g h w"] | None
 
 
-def _beginnings(inputs: SamplesInputs, given_latents: int) -> _Beginnings:
-    """Conditions are drawn as often as the training data has them; a video that goes on from a window has its own."""
+def _beginnings(inputs: SamplesInputs, given_latents: int, time_stride: int, latents: range) -> _Beginnings:
+    """Conditions are drawn as often as the training data has them; a video that goes on from a window has its own.
+
+    One that moves is that of a whole video from its beginning, or from the window on that a video goes on from.
+
+    Args:
+        inputs: of the stage.
+        given_latents: g.
+        time_stride: clip frames of a latent frame.
+        latents: that are made; 0 is the first behind the margin.
+    """
+    made = {name: left.read() for name, left in inputs.moving_stages.items()}
     rng = np.random.default_rng([inputs.seed, 1])
     seeds = rng.integers(2**62, size=inputs.videos).tolist()
     if inputs.held_out is None:
         codes = inputs.codes.read()
         drawn = torch.from_numpy(rng.choice(len(codes.train_labels), inputs.videos))
-        return _Beginnings(seeds, codes.train_labels[drawn], codes.train_condition[drawn], None)
+        condition = codes.train_condition[drawn]
+        if inputs.moving is not None:
+            begin = [Window(video, 0) for video in codes.train_videos[drawn].tolist()]
+            train, _ = inputs.moving_videos
+            condition = conditions_along(inputs.moving.object, train, begin, latents, time_stride, made)
+        return _Beginnings(seeds, codes.train_labels[drawn], condition, None)
     codes = inputs.held_out.read()
     count = len(codes.held_out)
     if count < inputs.videos:
         line = f"sampling.given_frames={inputs.given_frames}: the test split has {count} windows"
         raise UserError(f"{line}; allowed: one for each of the {inputs.videos} sampled videos")
     mine = slice(inputs.videos)
-    given = codes.held_out[mine, :given_latents]
-    return _Beginnings(seeds, codes.held_out_labels[mine], codes.held_out_condition[mine], given)
+    given, condition = codes.held_out[mine, :given_latents], codes.held_out_condition[mine]
+    if inputs.moving is not None and codes.held_out_starts is not None:
+        places = zip(codes.held_out_videos[mine].tolist(), codes.held_out_starts[mine].tolist(), strict=True)
+        _, test = inputs.moving_videos
+        begin = [Window(*place) for place in places]
+        condition = conditions_along(inputs.moving.object, test, begin, latents, time_stride, made)
+    return _Beginnings(seeds, codes.held_out_labels[mine], condition, given)
 
 
 def _in_batches(

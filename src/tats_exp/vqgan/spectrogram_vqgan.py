@@ -64,7 +64,9 @@ class SpectrogramVQGAN(nn.Module):
             raise UserError(f"n_hiddens={n_hiddens} must be at least 1")
         if len(downsample) != 2 or any(size < by or size % by for size, by in zip(picture, downsample, strict=False)):
             wanted = "two powers of two that divide bins and frames"
-            raise UserError(f"downsample={list(downsample)} of pictures of {picture[0]} x {picture[1]}: allowed: {wanted}")
+            raise UserError(
+                f"downsample={list(downsample)} of pictures of {picture[0]} x {picture[1]}: allowed: {wanted}"
+            )
         strides = [(height, width) for _, height, width in level_strides((1, *downsample))]
         self.grid = (picture[0] // downsample[0], picture[1] // downsample[1])
         self.codes_per_picture = self.grid[0] * self.grid[1]
