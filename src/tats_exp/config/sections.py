@@ -192,7 +192,7 @@ class AudioSizes(Section):
     """Sizes of what the option `audio` of the group `condition` trains, set by the scale and read by the option."""
 
     bins: int
-    downsample: tuple[int, int]
+    downsample: list[int]
     codes: int
     code_width: int
     n_hiddens: int

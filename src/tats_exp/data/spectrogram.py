@@ -27,7 +27,8 @@ class Spectrogram:
     """The short-time Fourier transform of a span of sound, as levels of loudness.
 
     All its frames lie inside the span: the first begins with it, the last ends with it, the others are spread evenly
-    between. So whatever lies before or behind a span is not in its picture, and equal spans have equal pictures.
+    between. So whatever lies before or behind a span is not in its picture, and equal spans have equal pictures. Where
+    they would be more than half a window apart, each is the mean power of several that are not.
 
     Attributes:
         window: samples of a short-time frame, under a Hann window. A shorter span is filled up with silence.
@@ -61,9 +62,12 @@ class Spectrogram:
             (M, F) uint8, low frequencies first: 255 for a sine of full swing, 0 from `DECIBELS` below it on.
         """
         padded = np.pad(sound.astype(np.float64), (0, max(0, self.window - len(sound))))
-        starts = np.round(np.linspace(0, len(padded) - self.window, self.frames)).astype(np.int64)
+        room, half = len(padded) - self.window, self.window // 2
+        each = max(1, -(-(-(-room // half) + 1) // self.frames))
+        starts = np.round(np.linspace(0, room, each * self.frames)).astype(np.int64)
         pieces = padded[starts[:, None] + np.arange(self.window)] * np.hanning(self.window + 1)[:-1]
-        swing = np.abs(np.fft.rfft(pieces))[:, : self.bins] * 4 / self.window
+        powers = np.square(np.abs(np.fft.rfft(pieces))[:, : self.bins] * 4 / self.window)
+        swing = np.sqrt(powers.reshape(self.frames, each, self.bins).mean(axis=1))
         decibels = 20 * np.log10(np.maximum(swing, 10 ** (-DECIBELS / 20)))
         return np.round(255 * np.minimum(1 + decibels / DECIBELS, 1)).astype(np.uint8).T
 

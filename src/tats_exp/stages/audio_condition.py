@@ -82,7 +82,7 @@ class Audio(Condition):
         window: int,
         bins: int,
         frames: int,
-        downsample: tuple[int, int],
+        downsample: Sequence[int],
         codes: int,
         code_width: int,
         n_hiddens: int,
@@ -115,7 +115,7 @@ class Audio(Condition):
         if not learning_rate > 0:
             raise UserError(f"learning_rate={learning_rate} must be above 0")
         self.spectrogram = Spectrogram(window, bins, frames)
-        self.downsample, self.size, self.code_width = (downsample[0], downsample[1]), codes, code_width
+        self.downsample, self.size, self.code_width = tuple(downsample), codes, code_width
         self.restart_below, self.n_hiddens, self.learning_rate = restart_below, n_hiddens, learning_rate
         self.steps, self.batch_size = steps, batch_size
         self.latents, self.time_stride = 1, 1
