@@ -101,6 +101,12 @@ PAIRS = {
     "real windows of both splits of files": ("metrics.split=all", *WITH["data", "video_files"]),
     "mirror images to learn from": ("flip=true",),
     "captions that are dropped now and then, and guide": ("condition=text", "sampler.guidance=2"),
+    "sound that moves along with key frames and gaps, and guides": (
+        HIERARCHY,
+        "condition=audio",
+        "sampler.guidance=2",
+    ),
+    "sound from the window on that is given": ("condition=audio", "sampling.given_frames=8"),
     "classes that guide both transformers": (
         HIERARCHY,
         "condition=label",

@@ -25,7 +25,7 @@ def heard(sound: np.ndarray) -> float:
     return float(np.argmax(np.abs(sound) > 0.2)) / RATE
 
 
-@pytest.mark.parametrize("rate", [16000, 22050, 44100])
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_any_rate_and_any_channels_become_one_channel_at_one_rate(rate: int, channels: int, tmp_path: Path) -> None:
     samples = tone(2.0, rate)
@@ -34,6 +34,41 @@ def test_any_rate_and_any_channels_become_one_channel_at_one_rate(rate: int, cha
     assert sound.shape == (RATE,) and sound.dtype == np.float32
     expected = np.sin(2 * np.pi * 440 * (0.5 + np.arange(RATE) / RATE)) / 2
     assert np.abs(sound - expected).max() < 0.02
+
+
+def test_of_stereo_the_mean_of_both_channels_is_heard(tmp_path: Path) -> None:
+    left = tone(1.0, 44100)
+    write_wav(tmp_path / "a.wav", np.stack([left, np.zeros_like(left)], axis=1), 44100)
+    write_wav(tmp_path / "b.wav", left, 44100)
+    one, both = (read_audio(tmp_path / name, 0.25, 0.5) for name in ("a.wav", "b.wav"))
+    assert np.abs(one - both / 2).max() < 1e-3
+
+
+@pytest.mark.parametrize("seconds", [1.0, 5.0])
+def test_sound_shorter_than_its_video_ends_in_silence_and_longer_sound_is_cut_off(
+    seconds: float, tmp_path: Path
+) -> None:
+    for split in ("train", "test"):
+        write_mp4(tmp_path / split / "a" / "a.mp4", 0, 32)  # 2 seconds
+        write_wav(tmp_path / split / "a" / "a.wav", tone(seconds, 44100), 44100)
+    sound = VideoFiles(tmp_path, resolution=16).split("train").audio(0, 8, 24)
+    assert sound.shape == (24000,) and np.abs(sound[:7900]).max() == pytest.approx(0.5, abs=0.02)
+    assert sound[8100:].any() == (seconds > 2)
+
+
+def test_what_sound_beside_a_video_is_changes_its_fingerprint(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for number in (0, 1):
+            write_mp4(tmp_path / split / "a" / f"{number}.mp4", number, 32)
+    own = VideoFiles(tmp_path, resolution=16).split("train")
+    write_wav(tmp_path / "train/a/1.wav", tone(1.0, RATE), RATE)
+    beside = VideoFiles(tmp_path, resolution=16).split("train")
+    again = VideoFiles(tmp_path, resolution=16).split("train")
+    assert beside.sound_fingerprint() == again.sound_fingerprint() != own.sound_fingerprint()
+    assert beside.fingerprint() == own.fingerprint()
+    before = beside.sound_fingerprint()
+    write_wav(tmp_path / "train/a/1.wav", tone(1.0, RATE, pitch=441.0), RATE)
+    assert beside.sound_fingerprint() != before
 
 
 def test_a_piece_is_that_part_of_the_whole_and_beyond_its_ends_is_silence(tmp_path: Path) -> None:

@@ -28,3 +28,4 @@ def test_captions_and_sound_are_those_of_the_split_that_a_video_is_of() -> None:
     assert joined.captions == [*train.captions, *test.captions]
     assert np.array_equal(joined.audio(4, 2, 8), test.audio(1, 2, 8))
     assert np.array_equal(joined.audio(1, 2, 8), train.audio(1, 2, 8))
+    assert joined.sound_fingerprint() not in ("", train.sound_fingerprint())

@@ -18,6 +18,7 @@ def test_each_video_comes_a_second_time_with_left_and_right_swapped() -> None:
         assert not np.array_equal(videos.read(video + 3, 4, 8), read)
     assert videos.captions == plain.captions * 2
     assert np.array_equal(videos.audio(5, 3, 8), plain.audio(2, 3, 8))
+    assert videos.sound_fingerprint() == plain.sound_fingerprint() != ""
     for beyond in (-1, 6):
         with pytest.raises(ValueError, match="there are 6"):
             videos.read(beyond, 0, 4)

@@ -13,8 +13,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from tats_exp import UserError, load_run
-from tats_exp.config.build import build
-from tats_exp.config.models import build_vqgan, condition_codes, transformer_of
+from tats_exp.config.models import build_vqgan, condition_codes, condition_of, transformer_of
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, conf_dir, validated
 from tats_exp.data.code_shards import CodeShards, ShardWriter
@@ -27,7 +26,6 @@ from tats_exp.run_folder import Protocol, Status, sums_of_results, write_losses,
 from tats_exp.stages import text_condition
 from tats_exp.stages.codes import WindowCodes
 from tats_exp.stages.trained import MODEL
-from tats_exp.transformer.conditions import Condition
 from tats_exp.vqgan.vqgan import VQGAN
 from tests.report.sweep import PROTOCOL
 
@@ -41,7 +39,7 @@ def finished(folder: Path, *overrides: str) -> Path:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = with_halves(compose("config", overrides=options))
     config = validated(cfg, Config)
-    asked: Condition = build(config.condition, "condition")
+    asked = condition_of(config)
     condition = (condition_codes(config, "transformer", asked, CLASSES), asked.length)
     torch.manual_seed(0)
     names = ("transformer", "interpolation") if config.interpolates else ("transformer",)

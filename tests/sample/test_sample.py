@@ -35,7 +35,7 @@ def streamed(run: LoadedRun, frames: int | None, stop_after: int = 0, **asked: o
     """What the command writes, and the most latent frames that its decoder held."""
     vqgan, written, held, stop = run.vqgan(), [], [], threading.Event()
     sampler = run.sampler(vqgan)
-    beginning = run.beginning(sampler, 1, **asked)
+    beginning = run.beginning(sampler, 1, frames, **asked)
     make, decoders = sampler.decoder, []
     sampler.decoder = lambda *how: decoders.append(make(*how)) or decoders[0]
 

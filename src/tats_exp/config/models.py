@@ -103,6 +103,13 @@ def transformer_of(config: Config, name: ModelName, condition_codes: int, condit
     return build_transformer(name, section.model, *sizes, null=config.condition_drop(name) > 0)
 
 
+def condition_of(config: Config) -> Condition:
+    """What the transformers are conditioned on, for windows of the length that they learn."""
+    condition: Condition = build(config.condition, "condition")
+    stride = int(config.vqgan.model["downsample"][0])
+    return condition.for_windows(config.learned_frames // stride, stride)
+
+
 def condition_codes(config: Config, name: ModelName, condition: Condition, classes: int) -> int:
     """C of a transformer: the vocabulary of its condition and, where that is dropped at times, a code for nothing."""
     return condition.vocabulary(classes) + (config.condition_drop(name) > 0)

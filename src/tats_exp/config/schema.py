@@ -32,6 +32,7 @@ from tats_exp import UserError
 from tats_exp.config.build import build
 from tats_exp.config.overrides import LONGEST_NAME, expanded
 from tats_exp.config.sections import (
+    AudioSizes,
     AutoregressiveSection,
     InterpolationSection,
     Node,
@@ -179,6 +180,7 @@ class Config(Section):
     data: Node
     condition: Node
     vqgan: VQGANSection
+    audio: AudioSizes
     codes: Codes
     transformer: AutoregressiveSection
     interpolation: InterpolationSection

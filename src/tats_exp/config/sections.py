@@ -188,6 +188,19 @@ class Sizes(Section):
     disc_layers: int = Field(ge=1)
 
 
+class AudioSizes(Section):
+    """Sizes of what the option `audio` of the group `condition` trains, set by the scale and read by the option."""
+
+    bins: int
+    downsample: list[int]
+    codes: int
+    code_width: int
+    n_hiddens: int
+    steps: int
+    batch_size: int
+    learning_rate: float
+
+
 class VQGANSection(Section):
     """The VQGAN and its training, or the file that it is read from."""
 

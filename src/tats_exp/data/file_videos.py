@@ -32,6 +32,7 @@ from tats_exp.data.video_decoding import VideoFileReader
 from tats_exp.data.video_readers import open_reader
 from tats_exp.data.videos import Split, Videos, VideoSource
 from tats_exp.data.windows import span
+from tats_exp.files import sha256
 
 KEPT_BYTES = 64 * 2**20
 """A split whose resized frames take no more than this is kept in memory, each video from its first use on."""
@@ -109,6 +110,22 @@ class FileVideos(Videos):
         if path.is_dir():
             raise UserError(f"{path}: there is no sound beside this folder of frames")
         return read_audio(path, float(times[first]), period * frames * self.frame_stride)
+
+    def sound_fingerprint(self) -> str:
+        """SHA-256 of the content of each file of sound beside a video, and of the rate of folders of frames.
+
+        A video's own track is in its file, and so in `fingerprint`.
+
+        Raises:
+            UserError: such a file is gone.
+        """
+        beside: list[str | None] = []
+        for video in self.listed:
+            try:
+                beside.append(None if video.audio is None else sha256(video.audio))
+            except OSError as error:
+                raise UserError(f"{video.audio}: {error.strerror}") from error
+        return hashlib.sha256(json.dumps([self.fps, beside]).encode()).hexdigest()
 
     def fingerprint(self) -> str:
         """SHA-256 of each video's relative path, size, content and class, and of what is done to frames.

@@ -51,6 +51,10 @@ class JoinedVideos(Videos):
         split, video = self._split_of(video)
         return split.audio(video, start, frames)
 
+    def sound_fingerprint(self) -> str:
+        """SHA-256 of those of the splits, in their order."""
+        return hashlib.sha256(" ".join(split.sound_fingerprint() for split in self.splits).encode()).hexdigest()
+
     def fingerprint(self) -> str:
         """SHA-256 of the splits' fingerprints, in their order."""
         return hashlib.sha256("".join(split.fingerprint() for split in self.splits).encode()).hexdigest()

@@ -42,6 +42,10 @@ class MirroredVideos(Videos):
         """The same for a video and its mirror image."""
         return self.plain.audio(video % len(self.plain.names), start, frames)
 
+    def sound_fingerprint(self) -> str:
+        """That of the split."""
+        return self.plain.sound_fingerprint()
+
     def fingerprint(self) -> str:
         """SHA-256 of the split's, marked."""
         return hashlib.sha256(f"mirrored {self.plain.fingerprint()}".encode()).hexdigest()

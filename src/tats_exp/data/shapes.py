@@ -19,6 +19,8 @@ from tats_exp.data.videos import MOST_VIDEOS, Split, Videos, VideoSource
 
 VERSION = 2
 """Raised whenever the pixels change: it enters the fingerprint."""
+SOUND_VERSION = 1
+"""Raised whenever the sound changes: it enters the fingerprint of the sound."""
 
 
 class ShapesVideos(Videos):
@@ -88,6 +90,10 @@ class ShapesVideos(Videos):
         """
         self._check(video, start, frames)
         return sound_of(self.scene(video), start, frames)
+
+    def sound_fingerprint(self) -> str:
+        """SHA-256 of the version of the sound."""
+        return hashlib.sha256(f"shapes sound {SOUND_VERSION}".encode()).hexdigest()
 
     def fingerprint(self) -> str:
         """SHA-256 of the generator's version and arguments."""

@@ -76,6 +76,10 @@ class Videos(Protocol):
         """Clip frames a second, those of the first video where they differ; None: unknown."""
         return None
 
+    def sound_fingerprint(self) -> str:
+        """SHA-256 (hex) of what the sound depends on beside `fingerprint`; empty where nothing is."""
+        return ""
+
     def audio(self, video: int, start: int, frames: int) -> NDArray[np.float32]:
         """Read the sound of clip frames: from when the first is shown, for as long as they last.
 

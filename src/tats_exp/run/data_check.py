@@ -5,6 +5,7 @@ from typing import Any
 
 from tats_exp import UserError
 from tats_exp.config.build import blamed_on, build
+from tats_exp.config.models import condition_of
 from tats_exp.config.schema import Config
 from tats_exp.config.transformer_checkpoint import check_condition
 from tats_exp.data.clips import Clips
@@ -41,7 +42,7 @@ def check_data(configs: list[Config], reserve_training: int, reserve_encoding: i
             _check_long_windows(config, (train, test), reserve_encoding)
         _check_memory(config, train)
         _check_conditions(config, train)
-        sampled_chapters(config, build(config.condition, "condition"), train)
+        sampled_chapters(config, condition_of(config), train)
         windows = len(draw_windows(train, 4, config.frames, seed=0))
         if windows < 4:
             raise UserError(f"data: {windows} windows of {config.frames} frames to compare with; 4 are the least")
@@ -78,7 +79,7 @@ def _check_codebook(config: Config, train: Videos) -> None:
 
 def _check_conditions(config: Config, train: Videos) -> None:
     """Refuse transformers of checkpoints that were trained with another condition than the data have."""
-    condition = build(config.condition, "condition")
+    condition = condition_of(config)
     with blamed_on("condition", config.condition):
         condition_codes = condition.vocabulary(len(train.label_names))
     for name, path in config.checkpoints.items():

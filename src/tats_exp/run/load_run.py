@@ -25,6 +25,9 @@ from tats_exp.cli import one_line
 from tats_exp.config.build import blamed_on
 from tats_exp.config.check import check_targets
 from tats_exp.config.schema import Config, check_story, validated
+from tats_exp.data.sound_file import SoundFile
+from tats_exp.data.videos import Videos
+from tats_exp.data.windows import Window
 from tats_exp.features.clip_batches import exact_float32
 from tats_exp.files import Stage
 from tats_exp.run.run_sampler import Beginning, RunSampler
@@ -40,7 +43,8 @@ from tats_exp.run_folder import (
     read_columns,
     read_losses,
 )
-from tats_exp.sampling import Story, decode_videos
+from tats_exp.sampling import Moving, OverTime, Story, decode_videos
+from tats_exp.stages.codes import conditions_along
 from tats_exp.stages.context import Left, RunContext
 from tats_exp.stages.prompts import Prompts, chapters_of
 from tats_exp.stages.samples import PRECISIONS, prompts_of
@@ -126,6 +130,7 @@ class LoadedRun:
         *,
         given: UInt8[Tensor, "B g H W C"] | None = None,
         story: Sequence[tuple[float | int, Prompt]] | None = None,
+        audio: str | Path | None = None,
     ) -> UInt8[Tensor, "B T H W C"]:
         """Make new videos as the run does, with its sampler, on the device.
 
@@ -141,6 +146,8 @@ class LoadedRun:
             seed: of the videos.
             given: frames that each video goes on from, of the run's resolution; the videos begin with them, rebuilt.
             story: seconds and what all videos are asked for from then on, in place of `condition`.
+            audio: of a run with condition=audio: a file whose sound all videos have, in place of that of videos of the
+                data; where it ends, silence follows.
 
         Returns:
             The videos, 0..255, on the CPU.
@@ -150,7 +157,9 @@ class LoadedRun:
                 that these data do not have, or models that are no longer in the store; one line.
         """
         vqgan = self.vqgan()
-        codes, has_margin = self.sample_codes(vqgan, videos, frames, condition, seed, given=given, story=story)
+        codes, has_margin = self.sample_codes(
+            vqgan, videos, frames, condition, seed, given=given, story=story, audio=audio
+        )
         chunk, known = self.config.sampling.decode_chunk, 0 if given is None else given.shape[1]
         # One at a time: rounding hangs on how many are decoded together.
         with exact_float32(self.device):
@@ -170,6 +179,7 @@ class LoadedRun:
         *,
         given: UInt8[Tensor, "B g H W C"] | None = None,
         story: Sequence[tuple[float | int, Prompt]] | None = None,
+        audio: str | Path | None = None,
     ) -> tuple[Int64[Tensor, "B t h w"], bool]:
         """The codes of `sample`.
 
@@ -181,13 +191,14 @@ class LoadedRun:
             seed: as for `sample`.
             given: as for `sample`.
             story: as for `sample`.
+            audio: as for `sample`.
 
         Returns:
             Codes, and whether the decoder's code margin is there at both ends.
         """
         sampler = self.sampler(vqgan)
         sampler.check(frames)
-        beginning = self.beginning(sampler, videos, condition, seed, given=given, story=story)
+        beginning = self.beginning(sampler, videos, frames, condition, seed, given=given, story=story, audio=audio)
         size = self.config.sampling.batch_size
         batches = [beginning[start : start + size] for start in range(0, videos, size)]
         return torch.cat([torch.cat(list(sampler.stream(one, frames)), 1) for one in batches]), sampler.margin > 0
@@ -203,25 +214,36 @@ class LoadedRun:
         self,
         sampler: RunSampler,
         videos: int,
+        frames: int | None,
         condition: Sequence[Prompt] | None = None,
         seed: int = 0,
         *,
         given: UInt8[Tensor, "B g H W C"] | None = None,
         story: Sequence[tuple[float | int, Prompt]] | None = None,
+        audio: str | Path | None = None,
     ) -> Beginning:
         """What `sample` begins with; arguments and errors as there."""
         if videos < 1:
             raise UserError(f"videos={videos}: allowed: 1 or more")
         streams = [np.random.default_rng([seed, number]) for number in range(videos)]
         seeds = [int(stream.integers(2**62)) for stream in streams]
-        if story is not None and condition is not None:
-            raise UserError("story: says itself what videos are asked for; allowed: condition or story, not both")
-        told = self._told(sampler, story, videos) if story is not None else self._conditions(streams, condition)
+        asked = {"condition": condition, "story": story, "audio": audio}
+        if len(several := [name for name, value in asked.items() if value is not None]) > 1:
+            raise UserError(f"{' and '.join(several)}: each says what videos are asked for; allowed: one of them")
         start = None
         if given is not None:
             if len(given) != videos:
                 raise UserError(f"given: frames of {len(given)} videos for videos={videos}; allowed: of one for each")
             start = sampler.encoded(given, self.device)
+        told: Int64[Tensor, "B c"] | OverTime
+        if story is not None:
+            told = self._told(sampler, story, videos)
+        elif self.context.condition.moves:
+            told = self._along(streams, condition, audio, sampler.latents(frames, start))
+        elif audio is not None:
+            raise UserError("audio: the run was not trained with sound; allowed: condition=audio")
+        else:
+            told = self._conditions(streams, condition)
         return Beginning(seeds, told.to(self.device), start)
 
     @cached_property
@@ -247,30 +269,69 @@ class LoadedRun:
         chapters = chapters_of(story, "story", condition, self.context.train, stride)
         return self._prompts.story(chapters, videos)
 
+    def _along(
+        self,
+        streams: list[np.random.Generator],
+        classes: Sequence[Prompt] | None,
+        audio: str | Path | None,
+        latents: range | None,
+    ) -> Moving:
+        """For each video a condition that moves along with it: of a file, or of a whole video of the data."""
+        if latents is None:
+            raise UserError("frames=inf: the sound of a video has an end; allowed: a number")
+        condition, held_out = self.context.condition, self.config.asks_held_out
+        stride = int(self.config.vqgan.model["downsample"][0])
+        if audio is not None:
+            rate = self.context.train.frame_rate
+            if rate is None:
+                raise UserError("audio: the data do not tell how many frames make a second")
+            videos: Videos = SoundFile(audio, rate, stride * latents.stop)
+            begin = [Window(0, 0)] * len(streams)
+        else:
+            codes = self._left(learned_from(self.config))
+            places = self._windows(streams, classes, codes.to_ask_for(held_out)[0])
+            videos = self.context.test if held_out else self.context.learned
+            begin = [Window(video, 0) for video in codes.videos_of(held_out)[places].tolist()]
+        made = {stage.name: self._whole(stage.name) for stage in condition.stages()}
+        return Moving(conditions_along(condition, videos, begin, latents, stride, made))
+
     def _conditions(self, streams: list[np.random.Generator], asked: Sequence[Prompt] | None) -> Int64[Tensor, "B c"]:
-        """For each video the condition of a window, one of its class where classes are asked for."""
-        held_out = self.config.asks_held_out
-        labels, conditions = self._left(learned_from(self.config)).to_ask_for(held_out)
-        if asked is None:
-            places = [int(stream.integers(len(labels))) for stream in streams]
-            return conditions[places]
-        if not self.context.condition.vocabulary(1):
-            raise UserError("condition: the run has none; allowed: None")
-        if len(asked) != len(streams):
-            raise UserError(f"condition: {len(asked)} classes for videos={len(streams)}; allowed: one for each")
+        """For each video the condition of a text, or of a window, one of its class where classes are asked for."""
+        labels, conditions = self._left(learned_from(self.config)).to_ask_for(self.config.asks_held_out)
+        if asked is None or not any(isinstance(one, str) for one in asked):
+            return conditions[self._windows(streams, asked, labels)]
+        self._check_asked(streams, asked)
         rows = []
         for stream, one in zip(streams, asked, strict=True):
             if isinstance(one, str):
                 with blamed_on("condition", kinds=UserError):
                     rows.append(self._prompts.codes(one))
-                continue
-            windows = (labels == one).nonzero()[:, 0]
+            else:
+                rows.append(conditions[self._windows([stream], [one], labels)[0]])
+        return torch.stack(rows)
+
+    def _windows(
+        self, streams: list[np.random.Generator], classes: Sequence[Prompt] | None, labels: Int64[Tensor, " N"]
+    ) -> list[int]:
+        """For each video a window, one of its class where classes are asked for."""
+        if classes is None:
+            return [int(stream.integers(len(labels))) for stream in streams]
+        self._check_asked(streams, classes)
+        places = []
+        for stream, label in zip(streams, classes, strict=True):
+            windows = (labels == label).nonzero()[:, 0] if isinstance(label, int) else labels[:0]
             if not len(windows):
                 there = ", ".join(str(known) for known in labels.unique().tolist())
-                split = "held-out" if held_out else "training"
-                raise UserError(f"condition: no {split} window has class {one}; allowed: {there}")
-            rows.append(conditions[windows[int(stream.integers(len(windows)))]])
-        return torch.stack(rows)
+                split = "held-out" if self.config.asks_held_out else "training"
+                raise UserError(f"condition: no {split} window has class {label}; allowed: {there}")
+            places.append(int(windows[int(stream.integers(len(windows)))]))
+        return places
+
+    def _check_asked(self, streams: list[np.random.Generator], asked: Sequence[Prompt]) -> None:
+        if not self.context.condition.vocabulary(1):
+            raise UserError("condition: the run has none; allowed: None")
+        if len(asked) != len(streams):
+            raise UserError(f"condition: {len(asked)} classes for videos={len(streams)}; allowed: one for each")
 
     def _left(self, stage: Stage[Any, Result]) -> Result:
         """What a stage of the run left in the store."""

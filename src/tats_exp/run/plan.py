@@ -12,10 +12,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from tats_exp import UserError
-from tats_exp.config.build import build
 from tats_exp.config.check import check
 from tats_exp.config.checkpoints import INSIDE, refuse_training_keys
-from tats_exp.config.models import build_paddings
+from tats_exp.config.models import build_paddings, condition_of
 from tats_exp.config.overrides import parse_overrides
 from tats_exp.config.schema import Config, allowed, validated
 from tats_exp.config.targets import check_target
@@ -120,7 +119,7 @@ def _checked(cfg: DictConfig, job: list[str]) -> Config:
             refuse_training_keys(section, (o.key_or_group for o in parse_overrides(job)))
     config = check(cfg)
     check_target("logger", config.logger, RunLog)
-    names = [stage.name for stage in stages_of(config, build(config.condition, "condition"))]
+    names = [stage.name for stage in stages_of(config, condition_of(config))]
     if unknown := [name for name in config.store.redo if name not in names]:
         raise UserError(f"store.redo=[{unknown[0]}]: no stage of this run; {allowed(unknown[0], names)}")
     return config

@@ -14,8 +14,7 @@ import torch
 from torch import nn
 
 from tats_exp import UserError
-from tats_exp.config.build import build
-from tats_exp.config.models import build_adversaries, build_vqgan, condition_codes, transformer_of
+from tats_exp.config.models import build_adversaries, build_vqgan, condition_codes, condition_of, transformer_of
 from tats_exp.config.schema import Config, ModelName
 from tats_exp.config.sections import Training
 from tats_exp.metrics.layout import NUMBERS
@@ -188,7 +187,7 @@ def _vqgan(config: Config) -> Iterator[Need]:
 def _transformer(config: Config, name: ModelName) -> Iterator[Need]:
     """Weights with their gradients, and logits with theirs."""
     training: Training = getattr(config, name).training
-    condition: Condition = build(config.condition, "condition")
+    condition: Condition = condition_of(config)
     conditioned = (max(1, condition_codes(config, name, condition, classes=1)), condition.length)
     with torch.device("meta"):
         model: Transformer = transformer_of(config, name, *conditioned)

@@ -14,7 +14,7 @@ from tats_exp import UserError
 from tats_exp.config.schema import Config
 from tats_exp.sampling.decoding import ChunkDecoder, can_be_endless
 from tats_exp.sampling.sampler import Progress
-from tats_exp.sampling.story import Story
+from tats_exp.sampling.story import OverTime, Story
 from tats_exp.stages.encoding import finite_latents
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
@@ -31,7 +31,7 @@ class Beginning:
     """
 
     seeds: list[int]
-    condition: Int64[Tensor, "B c"] | Story
+    condition: Int64[Tensor, "B c"] | OverTime
     given: Int64[Tensor, "B g h w"] | None
 
     def __getitem__(self, videos: slice) -> "Beginning":
@@ -114,8 +114,8 @@ class RunSampler:
             The next latent frames: the margin, those given, those sampled, the margin.
         """
         given, condition = beginning.given, beginning.condition
-        known = 0 if given is None else given.shape[1]
-        length = None if frames is None else (known or self.margin) + self._latents(frames) + self.margin
+        latents = self.latents(frames, given)
+        length = None if latents is None else len(latents)
         if given is not None and self.margin:
             yield given[:, :1].expand(-1, self.margin, -1, -1)
         elif isinstance(condition, Story):
@@ -142,6 +142,13 @@ class RunSampler:
         known = 0 if beginning.given is None else beginning.given.shape[1]
         length = None if frames is None else known + self._latents(frames)
         return ChunkDecoder(self._vqgan, length, self.config.sampling.decode_chunk, self.margin > 0)
+
+    def latents(self, frames: int | None, given: Int64[Tensor, "B g h w"] | None) -> range | None:
+        """Latent frames that the sampler makes or is given; 0 is the first that is shown. None: without an end."""
+        known = 0 if given is None else given.shape[1]
+        if frames is None:
+            return None
+        return range(0 if known else -self.margin, known + self._latents(frames) + self.margin)
 
     def _latents(self, frames: int) -> int:
         return -(-frames // self.time_stride)

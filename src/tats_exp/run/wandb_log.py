@@ -44,7 +44,7 @@ class WandbLog(RunLog):
             reinit="finish_previous",
             settings=self.wandb.Settings(console="off"),
         )
-        for stage in ("vqgan", "transformer", "interpolation"):
+        for stage in ("vqgan", "audio_vqgan", "transformer", "interpolation"):
             self.run.define_metric(f"train/{stage}/*", step_metric=f"step/{stage}")
         self.run.define_metric("alarm/*", step_metric="step/vqgan")
 

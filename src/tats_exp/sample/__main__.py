@@ -41,7 +41,9 @@ def run(overrides: list[str]) -> None:
         sampler.check_given(count)
         given = read_given(loaded.config, config.given, count, config.given_start)[None]
     condition = condition_of(loaded, config)
-    beginning = loaded.beginning(sampler, 1, condition, config.seed, given=given, story=story)
+    beginning = loaded.beginning(
+        sampler, 1, wanted, condition, config.seed, given=given, story=story, audio=config.audio
+    )
     scale, fps = max(1, SHOWN_HEIGHT // loaded.config.resolution), frame_rate(loaded)
     how = (sampler, beginning, wanted)
     with path_of("out", out):

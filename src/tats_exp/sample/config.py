@@ -26,6 +26,7 @@ class SampleConfig(Section):
     text: StrictStr | None
     label: StrictStr | StrictInt | None
     story: str | None
+    audio: str | None
     given: str | None
     given_frames: int | None = Field(ge=1)
     given_start: int = Field(ge=0)
@@ -50,7 +51,7 @@ class SampleConfig(Section):
         Raises:
             UserError: in one line.
         """
-        asked = [key for key in ("text", "label", "story") if getattr(self, key) is not None]
+        asked = [key for key in ("text", "label", "story", "audio") if getattr(self, key) is not None]
         if len(asked) > 1:
             raise UserError(f"{' and '.join(asked)}: a video is asked for one of them; leave out all but one")
 

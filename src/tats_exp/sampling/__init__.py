@@ -5,12 +5,14 @@ from tats_exp.sampling.hierarchical import Hierarchical
 from tats_exp.sampling.next_code import Chooser, RandomStreams, sample_codes
 from tats_exp.sampling.sampler import Sampler
 from tats_exp.sampling.sliding_window import ShortClip, SlidingWindow
-from tats_exp.sampling.story import Story
+from tats_exp.sampling.story import Moving, OverTime, Story
 
 __all__ = [
     "Chooser",
     "ChunkDecoder",
     "Hierarchical",
+    "Moving",
+    "OverTime",
     "RandomStreams",
     "Sampler",
     "ShortClip",

@@ -21,7 +21,7 @@ from torch import Tensor
 from tats_exp.sampling.next_code import RandomStreams, sample_codes
 from tats_exp.sampling.sampler import Progress, Sampler, Slots, check_causal, check_given
 from tats_exp.sampling.sliding_window import SlidingWindow
-from tats_exp.sampling.story import Story, as_story
+from tats_exp.sampling.story import OverTime, over_time
 from tats_exp.transformer import Transformer
 
 
@@ -81,7 +81,7 @@ class Hierarchical(Sampler):
     def __call__(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"] | Story,
+        condition: Int64[Tensor, "B c"] | OverTime,
         latent_frames: int,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -108,16 +108,16 @@ class Hierarchical(Sampler):
                 progress(min(done, latent_frames), latent_frames)
 
         given_keys = None if given is None else given[:, :: self.key_every]
-        story = as_story(condition)
-        keys = self._slide()(transformer, story.every(self.key_every), gaps + 1, seeds, tell, given_keys)
+        told = over_time(condition)
+        keys = self._slide()(transformer, told.every(self.key_every), gaps + 1, seeds, tell, given_keys)
         videos = len(keys)
         codes = keys.new_zeros((videos, gaps * self.key_every + 1, transformer.codes_per_frame))
         codes[:, :: self.key_every] = keys.flatten(2)
         if given is not None:
             codes[:, :count] = given.flatten(2)
         made = gaps + 1
-        for rows, known, end in self._batches(videos, gaps, count, story, gaps_at_once):
-            self._fill(codes, rows, known, end, interpolation, story, seeds)
+        for rows, known, end in self._batches(videos, gaps, count, told, gaps_at_once):
+            self._fill(codes, rows, known, end, interpolation, told, seeds)
             made += len(rows) * (end - known) // videos
             tell(made)
         tell(latent_frames)
@@ -128,7 +128,7 @@ class Hierarchical(Sampler):
         return SlidingWindow(self.context, self.top_k, self.top_p, self.temperature, self.stride, self.guidance)
 
     def _batches(
-        self, videos: int, gaps: int, given: int, story: Story, at_once: int | None
+        self, videos: int, gaps: int, given: int, told: OverTime, at_once: int | None
     ) -> Iterator[tuple[list[tuple[int, int]], int, int]]:
         """Gaps (video, number) to be filled side by side: from which of their latent frames to which.
 
@@ -138,7 +138,7 @@ class Hierarchical(Sampler):
         for gap in range(gaps):
             first = gap * self.key_every + 1
             known = min(max(given - first, 0), between)
-            for begin, end in story.parts(first + known, first + between):
+            for begin, end in told.parts(first + known, first + between):
                 if begin < end:
                     alike.setdefault((begin - first, end - first), []).append(gap)
         for known, end in sorted(alike):
@@ -154,7 +154,7 @@ class Hierarchical(Sampler):
         known: int,
         end: int,
         interpolation: Transformer,
-        story: Story,
+        told: OverTime,
         seeds: Sequence[int],
     ) -> None:
         """Fill gaps in place up to `end`; `known` latent frames behind the first anchor are there already."""
@@ -162,8 +162,8 @@ class Hierarchical(Sampler):
         first = self.key_every * gap
         begun = first[:, None] + torch.arange(1 + known, device=codes.device)
         missing = first[:, None] + torch.arange(1 + known, 1 + end, device=codes.device)
-        frames = [1 + known + self.key_every * gap for _, gap in rows]
-        condition = torch.stack([story.at(frame)[v] for frame, (v, _) in zip(frames, rows, strict=True)])
+        begin = [(self.key_every * gap, v) for v, gap in rows]
+        condition = torch.stack([told.at(anchor + 1 + known, anchor)[v] for anchor, v in begin])
         streams = RandomStreams([gap_seed(seeds[v], g) for v, g in rows], len(rows))
         streams.skip(known * interpolation.codes_per_frame)
         sampled = sample_codes(

@@ -10,7 +10,7 @@ from typing import ClassVar
 from jaxtyping import Int64
 from torch import Tensor
 
-from tats_exp.sampling.story import Story
+from tats_exp.sampling.story import OverTime
 from tats_exp.transformer import Transformer
 
 Progress = Callable[[int, int], None]
@@ -25,7 +25,7 @@ class Sampler(ABC):
     Attributes:
         long: whether videos longer than the window can be made.
         interpolates: whether an interpolation transformer is needed, too.
-        tells_stories: whether the condition may change on the way.
+        tells_stories: whether the condition may change within a window.
         endless: whether it makes a video of which no end is known.
         key_every: latent frames from one that the autoregressive transformer models to the next; of a sampler that
             interpolates more than 1.
@@ -73,7 +73,7 @@ class Sampler(ABC):
     def __call__(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"] | Story,
+        condition: Int64[Tensor, "B c"] | OverTime,
         latent_frames: int,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -86,8 +86,8 @@ class Sampler(ABC):
 
         Args:
             transformer: a causal one; of a sampler that interpolates, one of windows of key frames.
-            condition: condition codes, 0..C-1; zeros (B, 1) when unconditional. A story where `tells_stories`: every
-                latent frame is drawn under what holds at its time.
+            condition: condition codes, 0..C-1; zeros (B, 1) when unconditional. One that changes over time says itself
+                under what each latent frame is drawn; a `Story` only where `tells_stories`.
             latent_frames: length of the videos, those given included.
             seeds: one per video, so that it does not depend on the batch it is made in.
             progress: told how far it is.
@@ -105,7 +105,7 @@ class Sampler(ABC):
     def stream(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"] | Story,
+        condition: Int64[Tensor, "B c"] | OverTime,
         latent_frames: int | None,
         seeds: Sequence[int],
         progress: Progress | None = None,

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tats_exp.sampling.next_code import Chooser, RandomStreams, sample_codes
 from tats_exp.sampling.sampler import Progress, Sampler, Slots, check_causal, check_given, check_guidance, check_top_k
-from tats_exp.sampling.story import Story, as_story
+from tats_exp.sampling.story import OverTime, Story, over_time
 from tats_exp.transformer import Transformer
 
 
@@ -87,7 +87,7 @@ class SlidingWindow(Sampler):
     def __call__(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"] | Story,
+        condition: Int64[Tensor, "B c"] | OverTime,
         latent_frames: int,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -102,7 +102,7 @@ class SlidingWindow(Sampler):
     def stream(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"] | Story,
+        condition: Int64[Tensor, "B c"] | OverTime,
         latent_frames: int | None,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -115,9 +115,9 @@ class SlidingWindow(Sampler):
         frames, height, width = transformer.window
         check_causal(transformer, latent_frames)
         self.check(frames, transformer.video_codes)
-        story, per_frame = as_story(condition), transformer.codes_per_frame
-        streams = RandomStreams(seeds, story.first.shape[0])
-        recent = story.first.new_empty((story.first.shape[0], 0))
+        told, per_frame = over_time(condition), transformer.codes_per_frame
+        streams = RandomStreams(seeds, told.first.shape[0])
+        recent = told.first.new_empty((told.first.shape[0], 0))
         made = 0
         if given is not None:
             made = check_given(given, transformer, latent_frames)
@@ -126,10 +126,10 @@ class SlidingWindow(Sampler):
             yield given
         for kept, new in self._slides(latent_frames, frames, made):
             recent = recent[:, recent.shape[1] - kept * per_frame :]
-            for begin, end in story.parts(made, made + new):
+            for begin, end in told.parts(made, made + new):
                 codes = sample_codes(
                     transformer,
-                    story.at(begin),
+                    told.at(begin, made - kept),
                     (end - begin) * per_frame,
                     prefix=recent,
                     temperature=self.temperature,
@@ -182,7 +182,7 @@ class ShortClip(Sampler):
     def __call__(
         self,
         transformer: Transformer,
-        condition: Int64[Tensor, "B c"] | Story,
+        condition: Int64[Tensor, "B c"] | OverTime,
         latent_frames: int,
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -201,15 +201,16 @@ class ShortClip(Sampler):
                 f"latent_frames={latent_frames} must be at most {frames}, the window of sampler=short; "
                 "longer videos need sampler=sliding or hierarchical"
             )
-        codes = condition.new_empty((condition.shape[0], 0))
-        streams = RandomStreams(seeds, condition.shape[0])
+        first = over_time(condition).first
+        codes = first.new_empty((first.shape[0], 0))
+        streams = RandomStreams(seeds, first.shape[0])
         if given is not None:
             check_given(given, transformer, latent_frames)
             codes = given.flatten(1)
             streams.skip(codes.shape[1])
         sampled = sample_codes(
             transformer,
-            condition,
+            first,
             latent_frames * transformer.codes_per_frame - codes.shape[1],
             prefix=codes,
             temperature=self.temperature,

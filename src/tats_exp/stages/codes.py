@@ -1,7 +1,7 @@
 """The codes of real windows, encoded once: of windows as long as a clip and, where the transformers learn from longer
 ones, of those.
 
-Axes: N M windows, S shifts, t h w latent grid, c condition codes.
+Axes: N M windows, S shifts, P parts of a window, t h w latent grid, c condition codes.
 """
 
 import logging
@@ -21,7 +21,7 @@ from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import Window, draw_offsets, draw_windows, starts
 from tats_exp.files import Stage, load_tensors, save_tensors
 from tats_exp.metrics import LatentShift
-from tats_exp.stages.context import Chosen, Earlier, Left, NoMeaning, RunContext, Work
+from tats_exp.stages.context import Chosen, Earlier, IfAny, Left, NoMeaning, RunContext, Work
 from tats_exp.stages.encoding import finite_latents
 from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.transformer.conditions import Condition
@@ -47,6 +47,10 @@ class WindowCodes:
         held_out_videos: as of the train split.
         latent_shift: how far latents of the held-out windows move from one shift to the next, as `LatentShift` gives
             it; empty where there is one shift.
+        train_parts: of a condition that moves, in a hierarchy: what each gap of the windows is conditioned on.
+        held_out_parts: of a condition that moves: of the test split the same, and without a hierarchy what each window
+            is conditioned on at each of its shifts.
+        held_out_starts: of a condition that moves: where the windows of the test split begin, in source frames.
     """
 
     shards: CodeShards
@@ -58,6 +62,9 @@ class WindowCodes:
     held_out_labels: Int64[Tensor, " M"]
     held_out_videos: Int64[Tensor, " M"]
     latent_shift: Float64[Tensor, " slots"]
+    train_parts: Int64[Tensor, "N P c"] | None = None
+    held_out_parts: Int64[Tensor, "M P c"] | None = None
+    held_out_starts: Int64[Tensor, " M"] | None = None
 
     @property
     def train(self) -> Int64[Tensor, "N t h w"]:
@@ -74,6 +81,10 @@ class WindowCodes:
         if held_out:
             return self.held_out_labels, self.held_out_condition
         return self.train_labels, self.train_condition
+
+    def videos_of(self, held_out: bool) -> Int64[Tensor, " N"]:
+        """Of which video each window of a split is."""
+        return self.held_out_videos if held_out else self.train_videos
 
     def write(self, folder: Path) -> None:
         """Write all but the shards, which are there already, to the folder of a stage."""
@@ -113,6 +124,8 @@ class CodesInputs:
         shifts: at how many places, one latent frame apart, each held-out window is encoded; the last one as far as the
             longest video allows.
         batch_size: windows encoded side by side.
+        heard: of a condition that moves: latent frames of the windows whose condition it is.
+        gaps: of a condition that moves, in a hierarchy: with which latent frames of a window its gaps begin.
     """
 
     train: Videos
@@ -127,10 +140,13 @@ class CodesInputs:
     condition_stages: Mapping[str, Earlier[Path]]
     shifts: int
     batch_size: NoMeaning[int]
+    heard: IfAny[int] = 0
+    gaps: IfAny[tuple[int, ...]] = ()
 
 
 def _inputs(run: RunContext, long: bool) -> CodesInputs:
     config, section = run.config, run.config.codes
+    latents = config.learned_frames // int(config.vqgan.model["downsample"][0])
     frames = config.learned_frames if long else config.frames
     return CodesInputs(
         train=run.learned,
@@ -142,11 +158,23 @@ def _inputs(run: RunContext, long: bool) -> CodesInputs:
         held_out_windows=section.held_out_windows,
         reserve=config.reserve.encoding,
         condition=Chosen(run.condition, config.condition),
-        condition_stages={stage.name: _folder(run.left[stage.name]) for stage in run.condition.stages()},
+        condition_stages=stages_of_condition(run),
         # Windows of key frames do not slide latent frame by latent frame: nothing is asked of their shifts.
         shifts=1 if long and config.interpolates else frames // config.vqgan.model["downsample"][0],
         batch_size=max(1, section.batch_size * config.frames // frames),
+        heard=latents if run.condition.moves else 0,
+        gaps=tuple(range(0, latents - 1, config.key_every)) if long and moves_in_gaps(run) else (),
     )
+
+
+def moves_in_gaps(run: RunContext) -> bool:
+    """Whether the gaps between key frames have conditions of their own."""
+    return run.condition.moves and run.config.interpolates
+
+
+def stages_of_condition(run: RunContext) -> dict[str, Earlier[Path]]:
+    """Keys and folders of the stages that the condition has of its own, by their names."""
+    return {stage.name: _folder(run.left[stage.name]) for stage in run.condition.stages()}
 
 
 def _folder(left: Left) -> Earlier[Path]:
@@ -170,6 +198,13 @@ def _make(inputs: CodesInputs, work: Work) -> None:
     def conditions(videos: Videos, windows: list[Window]) -> Int64[Tensor, "N c"]:
         return checked_codes(inputs.condition.object, videos, windows, made)
 
+    def parts(videos: Videos, windows: list[Window], begin: Sequence[int]) -> Int64[Tensor, "N P c"] | None:
+        """Conditions of parts of windows that begin with these latent frames; None where there are no parts."""
+        how = (begin, vqgan.time_stride, made)
+        return conditions_along(inputs.condition.object, videos, windows, *how) if begin else None
+
+    moves = inputs.condition.object.moves
+
     WindowCodes(
         shards=read_shards(work.folder),
         train_condition=conditions(inputs.train, train),
@@ -180,7 +215,33 @@ def _make(inputs: CodesInputs, work: Work) -> None:
         held_out_labels=torch.tensor([inputs.test.labels[w.video] for w in held_out]),
         held_out_videos=torch.tensor([w.video for w in held_out]),
         latent_shift=moved.values(),
+        train_parts=parts(inputs.train, train, inputs.gaps),
+        held_out_parts=parts(inputs.test, held_out, inputs.gaps or range(moves * shifts)),
+        held_out_starts=torch.tensor([w.start for w in held_out]) if moves else None,
     ).write(work.folder)
+
+
+def conditions_along(
+    condition: Condition,
+    videos: Videos,
+    windows: Sequence[Window],
+    latents: Sequence[int],
+    time_stride: int,
+    made: Mapping[str, Path],
+) -> Int64[Tensor, "N P c"]:
+    """The codes of a condition that moves, of windows moved along their videos, each by all the steps.
+
+    Args:
+        condition: says what it is outside of a video.
+        videos: where the windows lie.
+        windows: the places.
+        latents: P steps, in latent frames.
+        time_stride: clip frames of a latent frame.
+        made: as for `Condition.codes`.
+    """
+    step = time_stride * videos.frame_stride
+    moved = [Window(place.video, place.start + step * latent) for place in windows for latent in latents]
+    return checked_codes(condition, videos, moved, made).unflatten(0, (len(windows), len(latents)))
 
 
 def checked_codes(

@@ -16,6 +16,7 @@ import lightning.pytorch as L
 import torch
 
 from tats_exp.config.build import build
+from tats_exp.config.models import condition_of
 from tats_exp.config.networks import classifier, feature_network, identities
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import identity
@@ -206,7 +207,7 @@ class RunContext:
     @cached_property
     def condition(self) -> Condition:
         """What the transformer is conditioned on."""
-        return build(self.config.condition, "condition")
+        return condition_of(self.config)
 
     @cached_property
     def networks(self) -> Chosen[Networks]:

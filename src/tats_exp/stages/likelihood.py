@@ -32,20 +32,25 @@ class ConditionedCodes:
     Attributes:
         codes: of windows, or of the gaps between their key frames.
         condition: of each window.
+        of_gaps: of each gap of each window, where the condition moves along; None: that of its window.
     """
 
     codes: Int64[Tensor, "N *gaps t h w"]
     condition: Int64[Tensor, "N c"]
+    of_gaps: Int64[Tensor, "N P c"] | None = None
 
     def first(self, count: int) -> "ConditionedCodes":
         """The first `count` windows."""
-        return ConditionedCodes(self.codes[:count], self.condition[:count])
+        of_gaps = None if self.of_gaps is None else self.of_gaps[:count]
+        return ConditionedCodes(self.codes[:count], self.condition[:count], of_gaps)
 
     def flat(self) -> "ConditionedCodes":
         """Every gap as a window of its own."""
         if self.codes.ndim == 4:
             return self
-        return ConditionedCodes(self.codes.flatten(0, 1), self.condition.repeat_interleave(self.codes.shape[1], dim=0))
+        of_windows = self.condition.repeat_interleave(self.codes.shape[1], dim=0)
+        condition = of_windows if self.of_gaps is None else self.of_gaps.flatten(0, 1)
+        return ConditionedCodes(self.codes.flatten(0, 1), condition)
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def likelihoods_of_windows(
     transformer: Transformer,
     train: ConditionedCodes,
     held_out: Int64[Tensor, "N S t h w"],
-    held_out_condition: Int64[Tensor, "N c"],
+    held_out_condition: Int64[Tensor, "N *S c"],
     context: int | None,
     batch_size: int,
     device: torch.device,
@@ -80,19 +85,24 @@ def likelihoods_of_windows(
         transformer: in eval mode.
         train: windows of the train split.
         held_out: of the test split, each encoded at its place and 1, 2, ... latent frames later.
-        held_out_condition: of each of them.
+        held_out_condition: of each of them, or of each of its shifts.
         context: latent frames that the window keeps when it slides; None: it does not.
         batch_size: windows scored side by side.
         device: where the transformer is.
     """
-    in_place = ConditionedCodes(held_out[:, 0], held_out_condition)
+
+    def condition(shift: int) -> Int64[Tensor, "N c"]:
+        return held_out_condition if held_out_condition.ndim == 2 else held_out_condition[:, shift]
+
+    in_place = ConditionedCodes(held_out[:, 0], condition(0))
     nll = {"transformer": split_nll(transformer, train, in_place, batch_size, device)}
     # Videos may have had no room for windows moved so far.
-    there, condition, shifted, slid = held_out.shape[1], held_out_condition.to(device), None, None
+    there, shifted, slid = held_out.shape[1], None, None
+    # What is compared are frames of the window that begins one latent frame later, or `context` of them.
     if there > 1:
-        shifted = shift_nll_gap(transformer, condition, *held_out[:, :2].to(device).unbind(1)).cpu()
+        shifted = shift_nll_gap(transformer, condition(1).to(device), *held_out[:, :2].to(device).unbind(1)).cpu()
     if context is not None and context < there:
-        slid = sliding_gap(transformer, condition, held_out[:, : context + 1].to(device), context)
+        slid = sliding_gap(transformer, condition(context).to(device), held_out[:, : context + 1].to(device), context)
     return Likelihoods(nll, shift_gap=shifted, sliding_gap=slid)
 
 

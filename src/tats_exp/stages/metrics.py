@@ -233,13 +233,13 @@ def _along_samples(
 def _likelihoods(inputs: MetricsInputs, codes: WindowCodes, context: int | None, work: Work) -> Likelihoods:
     """What the transformers expect of the codes that they learned from, and of held-out ones; leaves mask.json."""
     how = (inputs.batch_size, work.device)
-    train = ConditionedCodes(codes.train, codes.train_condition)
+    train = ConditionedCodes(codes.train, codes.train_condition, codes.train_parts)
     transformer = inputs.transformer.read().to(work.device)
     if inputs.interpolation is None:
-        held_out = (codes.held_out_shifts, codes.held_out_condition)
-        return likelihoods_of_windows(transformer, train, *held_out, context, *how)
+        condition = codes.held_out_condition if codes.held_out_parts is None else codes.held_out_parts
+        return likelihoods_of_windows(transformer, train, codes.held_out_shifts, condition, context, *how)
     interpolation = inputs.interpolation.read().to(work.device)
-    in_place = ConditionedCodes(codes.held_out, codes.held_out_condition)
+    in_place = ConditionedCodes(codes.held_out, codes.held_out_condition, codes.held_out_parts)
     likelihoods = likelihoods_of_hierarchy(transformer, interpolation, train, in_place, inputs.key_every, *how)
     if likelihoods.leak is not None:
         write_mask(work.folder, interpolation, likelihoods.leak.gradient)

@@ -5,8 +5,8 @@ Axes: N videos, t h w latent grid, g given latent frames, c condition codes.
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,19 @@ from torch import Tensor
 from tats_exp import UserError
 from tats_exp.config.build import build
 from tats_exp.config.sections import Node
+from tats_exp.data.videos import Videos
+from tats_exp.data.windows import Window
 from tats_exp.files import Stage, load_tensors, load_with_sum, save_tensors, save_with_sum, write_json
 from tats_exp.fit import Steps
 from tats_exp.run_folder import Column
 from tats_exp.sampling.sampler import Progress, Sampler
-from tats_exp.sampling.story import Story
-from tats_exp.stages.codes import CODES_STAGE, WindowCodes
-from tats_exp.stages.context import Earlier, IfAny, NoMeaning, RunContext, Work
+from tats_exp.sampling.story import Moving, OverTime
+from tats_exp.stages.codes import CODES_STAGE, WindowCodes, conditions_along, stages_of_condition
+from tats_exp.stages.context import Chosen, Earlier, IfAny, NoMeaning, RunContext, Work
 from tats_exp.stages.prompts import Chapters, Prompts, sampled_chapters
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
+from tats_exp.transformer.conditions import Condition
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN
 
@@ -110,8 +113,11 @@ class SamplesInputs:
         key_every: latent frames from one key frame to the next.
         batch_size: videos sampled side by side.
         gaps_at_once: gaps between key frames filled side by side.
-        story: what all videos are told in place of the condition that is drawn; empty: nothing.
         prompts: the condition codes of what is told; the codes that the transformers learned from hang on the same.
+        story: what all videos are told in place of the condition that is drawn; empty: nothing.
+        moving: the condition, where it moves along with the window.
+        moving_stages: keys and folders of the stages that it has of its own, by their names.
+        moving_videos: the train and the test split, whose videos it is of.
     """
 
     transformer: Earlier[Transformer]
@@ -131,6 +137,9 @@ class SamplesInputs:
     gaps_at_once: NoMeaning[int]
     prompts: NoMeaning[Prompts]
     story: IfAny[Chapters] = ()
+    moving: IfAny[Chosen[Condition] | None] = None
+    moving_stages: IfAny[Mapping[str, Earlier[Path]]] = field(default_factory=dict)
+    moving_videos: IfAny[tuple[Videos, ...]] = ()
 
 
 def _inputs(run: RunContext) -> SamplesInputs:
@@ -153,6 +162,9 @@ def _inputs(run: RunContext) -> SamplesInputs:
         gaps_at_once=sampling.gaps_at_once,
         prompts=prompts_of(run),
         story=sampled_chapters(config, run.condition, run.train) if sampling.story else (),
+        moving=Chosen(run.condition, config.condition) if run.condition.moves else None,
+        moving_stages=stages_of_condition(run) if run.condition.moves else {},
+        moving_videos=(run.learned, run.test) if run.condition.moves else (),
     )
 
 
@@ -185,10 +197,10 @@ def _sample(inputs: SamplesInputs, work: Work) -> None:
     vqgan = inputs.vqgan.read()
     margin, stride = vqgan.code_margin if sampler.long else 0, vqgan.time_stride
     interpolation = None if inputs.interpolation is None else inputs.interpolation.read().to(device, precision)
-    start = _beginnings(inputs, inputs.given_frames // stride)
-    known = 0 if start.given is None else start.given.shape[1]
+    known = inputs.given_frames // stride
     length = (known or margin) + inputs.frames // stride + margin
-    condition: Int64[Tensor, "N c"] | Story = start.condition
+    start = _beginnings(inputs, known, stride, range(-margin * (not known), length - margin * (not known)))
+    condition = start.condition
     if inputs.story:
         condition = inputs.prompts.story(inputs.story, inputs.videos).later(0 if known else margin)
 
@@ -232,26 +244,49 @@ class _Beginnings:
 
     seeds: list[int]
     labels: Int64[Tensor, " N"]
-    condition: Int64[Tensor, "N c"]
+    condition: Int64[Tensor, "N c"] | OverTime
     given: Int64[Tensor, "N g h w"] | None
 
 
-def _beginnings(inputs: SamplesInputs, given_latents: int) -> _Beginnings:
-    """Conditions are drawn as often as the data has them; a video that goes on from a window has its own."""
+def _beginnings(inputs: SamplesInputs, given_latents: int, time_stride: int, latents: range) -> _Beginnings:
+    """Conditions are drawn as often as the data has them; a video that goes on from a window has its own.
+
+    One that moves is that of a whole video from its beginning, or from the window on that a video goes on from.
+
+    Args:
+        inputs: of the stage.
+        given_latents: g.
+        time_stride: clip frames of a latent frame.
+        latents: that are made; 0 is the first behind the margin.
+    """
     rng = np.random.default_rng([inputs.seed, 1])
     seeds = rng.integers(2**62, size=inputs.videos).tolist()
     if inputs.held_out is None:
-        labels, condition = inputs.codes.read().to_ask_for(inputs.asks_held_out)
+        codes, held_out = inputs.codes.read(), inputs.asks_held_out
+        labels, condition = codes.to_ask_for(held_out)
         drawn = torch.from_numpy(rng.choice(len(labels), inputs.videos))
-        return _Beginnings(seeds, labels[drawn], condition[drawn], None)
+        begin = [Window(video, 0) for video in codes.videos_of(held_out)[drawn].tolist()]
+        told = _moving(inputs, int(held_out), begin, latents, time_stride) if inputs.moving else condition[drawn]
+        return _Beginnings(seeds, labels[drawn], told, None)
     codes = inputs.held_out.read()
     count = len(codes.held_out)
     if count < inputs.videos:
         line = f"sampling.given_frames={inputs.given_frames}: the test split has {count} windows"
         raise UserError(f"{line}; allowed: one for each of the {inputs.videos} sampled videos")
     mine = slice(inputs.videos)
-    given = codes.held_out[mine, :given_latents]
-    return _Beginnings(seeds, codes.held_out_labels[mine], codes.held_out_condition[mine], given)
+    given, told = codes.held_out[mine, :given_latents], codes.held_out_condition[mine]
+    if codes.held_out_starts is not None:  # of a condition that moves
+        places = zip(codes.held_out_videos[mine].tolist(), codes.held_out_starts[mine].tolist(), strict=True)
+        told = _moving(inputs, 1, [Window(*place) for place in places], latents, time_stride)
+    return _Beginnings(seeds, codes.held_out_labels[mine], told, given)
+
+
+def _moving(inputs: SamplesInputs, split: int, begin: list[Window], latents: range, time_stride: int) -> Moving:
+    """A condition that moves, of windows that go along videos of the train (0) or the test split (1)."""
+    assert inputs.moving is not None
+    made = {name: left.read() for name, left in inputs.moving_stages.items()}
+    videos = inputs.moving_videos[split]
+    return Moving(conditions_along(inputs.moving.object, videos, begin, latents, time_stride, made))
 
 
 def _in_batches(

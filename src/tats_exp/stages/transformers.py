@@ -116,7 +116,9 @@ def _make(inputs: TransformerInputs | TransformerFile, work: Work, name: Name) -
     )
     if work.compile:
         transformer.compile()
-    dataset = CodeWindows(codes.train_condition, codes.shards, inputs.key_every, gaps=name == "interpolation")
+    of_gaps = codes.train_parts if name == "interpolation" else None
+    condition = codes.train_condition if of_gaps is None else of_gaps
+    dataset = CodeWindows(condition, codes.shards, inputs.key_every, gaps=name == "interpolation")
     videos = codes.train_videos.repeat_interleave(dataset.each).tolist()
     time = budget(section.training, workers=0)  # a code is read faster than handed over by another process
     fit(module, dataset, time, work.folder, work.make_trainer, inputs.seed, work.losses, work.progress, videos)

@@ -35,6 +35,9 @@ class Condition(ABC):
             otherwise; above 0 videos can be sampled with guidance.
         asks_held_out: whether sampled videos are asked for conditions of held-out windows, which no model learned; else
             for those of training windows.
+        moves: whether it moves along with the window, as sound does: then each part of a window that is modelled as a
+            window of its own, a gap between key frames say, has that of its own time, and so has each window of a
+            sampled video.
     """
 
     length: int
@@ -42,6 +45,16 @@ class Condition(ABC):
     asks_for_class: bool = False
     takes_text: bool = False
     asks_held_out: bool = False
+    moves: bool = False
+
+    def for_windows(self, latents: int, time_stride: int) -> "Condition":
+        """The condition of windows of some length; itself unless that changes its codes.
+
+        Args:
+            latents: latent frames from the first to the last of a window that the transformers learn.
+            time_stride: clip frames of a latent frame.
+        """
+        return self
 
     def stages(self) -> tuple[Stage[Any, Any], ...]:
         """Stages of its own, a tokenizer say, that are walked before any window is encoded; none unless it says so."""

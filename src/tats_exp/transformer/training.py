@@ -35,12 +35,12 @@ class CodeWindows(Dataset[CodesItem]):
     """What a transformer learns of windows of codes, with their condition: key frames, or each of the gaps between."""
 
     def __init__(
-        self, condition: Int64[Tensor, "N c"], codes: CodeShards, key_every: int = 1, gaps: bool = False
+        self, condition: Int64[Tensor, "N *gaps c"], codes: CodeShards, key_every: int = 1, gaps: bool = False
     ) -> None:
         """Take windows.
 
         Args:
-            condition: of each window.
+            condition: of each window, or of each of its gaps.
             codes: of the windows, N of them.
             key_every: latent frames from one key frame to the next; 1: all are.
             gaps: whether an item is a gap between two key frames, with both of them, not the key frames of a window.
@@ -57,7 +57,8 @@ class CodeWindows(Dataset[CodesItem]):
         """One item: time-major, each latent frame row by row."""
         window, part = divmod(index, self.each)
         codes = self.cut(self.windows[window][None], self.key_every)[0, part]
-        return {"condition": self.condition[window], "codes": codes.flatten()}
+        condition = self.condition[window]
+        return {"condition": condition if condition.ndim == 1 else condition[part], "codes": codes.flatten()}
 
 
 def _key_frames(codes: Int64[Tensor, "N t h w"], key_every: int) -> Int64[Tensor, "N 1 keys h w"]:
