@@ -1,5 +1,6 @@
 """Findings of made-up videos, with numbers that tests choose."""
 
+import numpy as np
 import torch
 
 from tats_exp.metrics import Findings, Leak, ReferenceWindows, WindowStatistics
@@ -10,6 +11,7 @@ from tats_exp.metrics.findings import (
     LabelFindings,
     LeakFindings,
     Rebuilt,
+    SoundFindings,
     SplitNLL,
     UnseenReal,
 )
@@ -17,6 +19,7 @@ from tats_exp.metrics.reconstruction import ReconstructionErrors
 from tats_exp.metrics.window_statistics import PIXELS
 
 D, CLASSES, CODES, FRAMES = 4, 3, 8, 4
+WINDOW = 16
 
 
 def a_window(videos: int, seed: int, looked_at: bool = True, shift: float = 0.0) -> WindowStatistics:
@@ -72,6 +75,12 @@ def codes(videos: int, windows: int) -> CodeFindings:
     )
 
 
+def timed(seed: int, windows: int, videos: int) -> list[np.ndarray]:
+    """Times within sampled videos, some of each."""
+    random = np.random.default_rng(seed)
+    return [np.sort(random.uniform(0, windows * WINDOW, 30)) for _ in range(videos)]
+
+
 def of_run(windows: int = 4, videos: int = 20) -> Findings:
     """Everything that a run can find out, of a sliding and of a hierarchical sampler together."""
     real = real_windows(videos=videos)
@@ -101,6 +110,7 @@ def of_run(windows: int = 4, videos: int = 20) -> Findings:
             {name: torch.arange(CLASSES) % 2 for name in ("colour", "shape", "law")},
         ),
         joints=JointFindings(motion[0], motion[1], time_stride=4),
+        sound=SoundFindings(WINDOW, *(timed(seed, windows, videos) for seed in range(3)), errors),
         gaps=GapFindings(
             torch.tensor([[False, True, True, True]] * windows),
             [0.1 * torch.rand(videos, 48, generator=random) for _ in range(windows)],

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tats_exp.metrics.causality import Leak
@@ -155,6 +157,25 @@ class GapFindings:
 
 
 @dataclass(frozen=True)
+class SoundFindings:
+    """Sampled videos that were made for the sound of real ones.
+
+    Attributes:
+        frames: of a window.
+        heard: when sounds begin, in frames behind those given, of each video.
+        seen: at which frames something turns in the sampled video.
+        seen_in_real: the same of the video whose sound it has.
+        errors: of the sampled videos against those, given frames included.
+    """
+
+    frames: int
+    heard: Sequence[NDArray[np.float64]]
+    seen: Sequence[NDArray[np.float64]]
+    seen_in_real: Sequence[NDArray[np.float64]]
+    errors: ReconstructionErrors
+
+
+@dataclass(frozen=True)
 class Findings:
     """What was seen of the videos that are measured, and what they are measured against.
 
@@ -178,6 +199,7 @@ class Findings:
         labels: classes that were asked for.
         joints: motion at key frames.
         gaps: frames between key frames.
+        sound: what is heard and seen.
     """
 
     network: str
@@ -197,6 +219,7 @@ class Findings:
     labels: LabelFindings | None = None
     joints: JointFindings | None = None
     gaps: GapFindings | None = None
+    sound: SoundFindings | None = None
 
     @property
     def one_code(self) -> str:

@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tats_exp.metrics.findings import Findings
 from tats_exp.run_folder.columns import Column
@@ -37,7 +37,13 @@ class Measurement:
 
 
 class Measure(ABC):
-    """One kind of value that videos are given; an entry of `metrics.measures`."""
+    """One kind of value that videos are given; an entry of `metrics.measures`.
+
+    Attributes:
+        of_sound: whether it says nothing but of videos that were made for a sound.
+    """
+
+    of_sound: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -74,6 +74,7 @@ class AudioVQGANInputs:
 class Audio(Condition):
     """The sound of the window: codes of each of its latent frames, in the order of time."""
 
+    asks_for_class = True
     asks_held_out = True
     drop = 0.1
     moves = True

@@ -3,7 +3,7 @@
 Axes: N videos, t h w latent grid.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,8 @@ from tats_exp.stages.likelihood import (
 from tats_exp.stages.rebuilt import REBUILT_STAGE
 from tats_exp.stages.reconstructions import Reconstructor, held_out_windows, reconstruction_errors
 from tats_exp.stages.reference import REFERENCE_STAGE
-from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples
+from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples, moved_along
+from tats_exp.stages.sounding import SoundOnTheWay
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.stages.windows import GapsOnTheWay, MotionOnTheWay, real_motion, sampled_windows
@@ -87,6 +88,7 @@ class MetricsInputs:
         resamples: of the bootstrap.
         batch_size: videos looked at side by side.
         decode_chunk: latent frames decoded at a time.
+        sounding: the videos whose sound the samples have, which hang on the same; None: they have none.
     """
 
     reference: Earlier[ReferenceWindows]
@@ -118,6 +120,7 @@ class MetricsInputs:
     resamples: int
     batch_size: NoMeaning[int]
     decode_chunk: NoMeaning[int]
+    sounding: NoMeaning[Videos | None] = None
 
 
 def _inputs(run: RunContext) -> MetricsInputs:
@@ -139,7 +142,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
         reference_seed=run.reference_seed,
         split=metrics.split,
         networks=run.networks,
-        measures=tuple(metrics.measures.items()),
+        measures=tuple(_asked(run)),
         frames=config.frames,
         sampled_frames=config.sampled_frames,
         given_frames=given,
@@ -152,7 +155,15 @@ def _inputs(run: RunContext) -> MetricsInputs:
         resamples=metrics.resamples,
         batch_size=metrics.batch_size,
         decode_chunk=config.sampling.decode_chunk,
+        sounding=moved_along(run),
     )
+
+
+def _asked(run: RunContext) -> Iterator[tuple[str, Node]]:
+    """The measures that may say something of a run: what says nothing of it leaves no trace in its key."""
+    for name, measure in build_measures(run.config.metrics.measures).items():
+        if run.condition.moves or not measure.of_sound:
+            yield name, run.config.metrics.measures[name]
 
 
 def _make(inputs: MetricsInputs, work: Work) -> None:
@@ -168,7 +179,10 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
 
     reconstruct = Reconstructor(decoder, inputs.frames, inputs.batch_size)
     errors, pictures = reconstruction_errors(reconstruct(inputs.test, places, progress(0)), SHOWN)
-    windows, joints, gaps = _along_samples(inputs, decoder, samples, progress(len(places)))
+    sound = None
+    if inputs.sounding is not None and samples.sounds is not None:
+        sound = SoundOnTheWay(inputs.sounding, samples.sounds, inputs.given_frames, inputs.sampled_frames)
+    windows, joints, gaps = _along_samples(inputs, decoder, samples, progress(len(places)), sound)
     real_codes = inputs.codes.read()
     learned = real_codes if inputs.learned.key == inputs.codes.key else inputs.learned.read()
     sampler: Sampler = build(inputs.sampler, "sampler")
@@ -193,6 +207,7 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
         labels=_labels(inputs, real, samples),
         joints=joints,
         gaps=gaps,
+        sound=None if sound is None else sound.findings(inputs.frames),
     )
     evaluation = evaluate(build_measures(dict(inputs.measures)), findings)
     notes = [*evaluation.notes, *count_notes(inputs.wanted, (real.count, real.reference_count))]
@@ -213,13 +228,17 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
 
 
 def _along_samples(
-    inputs: MetricsInputs, decoder: FrameDecoder, samples: Samples, progress: Callable[[int], None]
+    inputs: MetricsInputs,
+    decoder: FrameDecoder,
+    samples: Samples,
+    progress: Callable[[int], None],
+    sound: SoundOnTheWay | None,
 ) -> tuple[list[WindowStatistics], JointFindings | None, GapFindings | None]:
     """Statistics of every window of the sampled videos; motion at key frames and gaps where there are key frames."""
     networks, stride = inputs.networks.object, decoder.vqgan.time_stride
     count = inputs.sampled_frames // inputs.frames
     looked_at = windows_looked_at(inputs.windows, count)
-    batches = sampled_windows(decoder, samples, inputs.frames, inputs.batch_size, progress)
+    batches = sampled_windows(decoder, samples, inputs.frames, inputs.batch_size, progress, sound)
     if samples.first_anchor is None:
         return statistics_along(batches, networks, looked_at), None, None
     period = inputs.key_every * stride

@@ -60,6 +60,7 @@ class Samples:
         first_anchor: which latent frame behind those given is the first anchor; None without key frames.
         seconds_per_1024_frames: wall time of the sampler, videos side by side as they were sampled, without decoding.
         story: from which frame on the videos were told what, those given included; empty where the condition stayed.
+        sounds: of a condition that moves: video whose sound each one has, and where it begins there, in source frames.
     """
 
     codes: Int64[Tensor, "N t h w"]
@@ -69,10 +70,12 @@ class Samples:
     first_anchor: int | None
     seconds_per_1024_frames: float
     story: tuple[tuple[int, str], ...] = ()
+    sounds: Int64[Tensor, "N 2"] | None = None
 
     def first(self, count: int) -> "Samples":
         """The same for the first `count` videos."""
-        return replace(self, codes=self.codes[:count], labels=self.labels[:count])
+        sounds = None if self.sounds is None else self.sounds[:count]
+        return replace(self, codes=self.codes[:count], labels=self.labels[:count], sounds=sounds)
 
 
 def read_samples(_config: object, folder: Path) -> Samples:
@@ -90,6 +93,7 @@ def read_samples(_config: object, folder: Path) -> Samples:
         about["first_anchor"],
         about["seconds_per_1024_frames"],
         tuple((frame, told) for frame, told in about.get("story", ())),
+        tensors.get("sounds"),
     )
 
 
@@ -117,7 +121,7 @@ class SamplesInputs:
         story: what all videos are told in place of the condition that is drawn; empty: nothing.
         moving: the condition, where it moves along with the window.
         moving_stages: keys and folders of the stages that it has of its own, by their names.
-        moving_videos: the train and the test split, whose videos it is of.
+        moving_videos: whose sound, say, it is.
     """
 
     transformer: Earlier[Transformer]
@@ -139,7 +143,7 @@ class SamplesInputs:
     story: IfAny[Chapters] = ()
     moving: IfAny[Chosen[Condition] | None] = None
     moving_stages: IfAny[Mapping[str, Earlier[Path]]] = field(default_factory=dict)
-    moving_videos: IfAny[tuple[Videos, ...]] = ()
+    moving_videos: IfAny[Videos | None] = None
 
 
 def _inputs(run: RunContext) -> SamplesInputs:
@@ -164,8 +168,15 @@ def _inputs(run: RunContext) -> SamplesInputs:
         story=sampled_chapters(config, run.condition, run.train) if sampling.story else (),
         moving=Chosen(run.condition, config.condition) if run.condition.moves else None,
         moving_stages=stages_of_condition(run) if run.condition.moves else {},
-        moving_videos=(run.learned, run.test) if run.condition.moves else (),
+        moving_videos=moved_along(run),
     )
+
+
+def moved_along(run: RunContext) -> Videos | None:
+    """The videos that a condition which moves is of, in those that are sampled; None: it does not move."""
+    if not run.condition.moves:
+        return None
+    return run.test if run.config.asks_held_out or run.config.sampling.given_frames else run.learned
 
 
 def prompts_of(run: RunContext) -> Prompts:
@@ -226,7 +237,8 @@ def _sample(inputs: SamplesInputs, work: Work) -> None:
     codes, seconds = _in_batches(inputs.videos, inputs.batch_size, work.folder, work.progress, sample)
     if known:
         codes = torch.cat([codes[:, :1].expand(-1, margin, -1, -1), codes], dim=1)
-    save_tensors(work.folder / SAMPLES, {"codes": codes, "labels": start.labels})
+    sounds = {} if start.sounds is None else {"sounds": start.sounds}
+    save_tensors(work.folder / SAMPLES, {"codes": codes, "labels": start.labels, **sounds})
     about: dict[str, object] = {
         "code_margin": margin,
         "given": known,
@@ -246,6 +258,7 @@ class _Beginnings:
     labels: Int64[Tensor, " N"]
     condition: Int64[Tensor, "N c"] | OverTime
     given: Int64[Tensor, "N g h w"] | None
+    sounds: Int64[Tensor, "N 2"] | None = None
 
 
 def _beginnings(inputs: SamplesInputs, given_latents: int, time_stride: int, latents: range) -> _Beginnings:
@@ -265,28 +278,30 @@ def _beginnings(inputs: SamplesInputs, given_latents: int, time_stride: int, lat
         codes, held_out = inputs.codes.read(), inputs.asks_held_out
         labels, condition = codes.to_ask_for(held_out)
         drawn = torch.from_numpy(rng.choice(len(labels), inputs.videos))
-        begin = [Window(video, 0) for video in codes.videos_of(held_out)[drawn].tolist()]
-        told = _moving(inputs, int(held_out), begin, latents, time_stride) if inputs.moving else condition[drawn]
-        return _Beginnings(seeds, labels[drawn], told, None)
+        if inputs.moving is None:
+            return _Beginnings(seeds, labels[drawn], condition[drawn], None)
+        videos = codes.videos_of(held_out)[drawn]
+        sounds = torch.stack([videos, torch.zeros_like(videos)], dim=1)
+        return _Beginnings(seeds, labels[drawn], _moving(inputs, sounds, latents, time_stride), None, sounds)
     codes = inputs.held_out.read()
     count = len(codes.held_out)
     if count < inputs.videos:
         line = f"sampling.given_frames={inputs.given_frames}: the test split has {count} windows"
         raise UserError(f"{line}; allowed: one for each of the {inputs.videos} sampled videos")
     mine = slice(inputs.videos)
-    given, told = codes.held_out[mine, :given_latents], codes.held_out_condition[mine]
-    if codes.held_out_starts is not None:  # of a condition that moves
-        places = zip(codes.held_out_videos[mine].tolist(), codes.held_out_starts[mine].tolist(), strict=True)
-        told = _moving(inputs, 1, [Window(*place) for place in places], latents, time_stride)
-    return _Beginnings(seeds, codes.held_out_labels[mine], told, given)
+    given, labels = codes.held_out[mine, :given_latents], codes.held_out_labels[mine]
+    if inputs.moving is None or codes.held_out_starts is None:
+        return _Beginnings(seeds, labels, codes.held_out_condition[mine], given)
+    sounds = torch.stack([codes.held_out_videos[mine], codes.held_out_starts[mine]], dim=1)
+    return _Beginnings(seeds, labels, _moving(inputs, sounds, latents, time_stride), given, sounds)
 
 
-def _moving(inputs: SamplesInputs, split: int, begin: list[Window], latents: range, time_stride: int) -> Moving:
-    """A condition that moves, of windows that go along videos of the train (0) or the test split (1)."""
-    assert inputs.moving is not None
+def _moving(inputs: SamplesInputs, sounds: Int64[Tensor, "N 2"], latents: range, time_stride: int) -> Moving:
+    """A condition that moves, of windows that go along videos from given places on."""
+    assert inputs.moving is not None and inputs.moving_videos is not None
     made = {name: left.read() for name, left in inputs.moving_stages.items()}
-    videos = inputs.moving_videos[split]
-    return Moving(conditions_along(inputs.moving.object, videos, begin, latents, time_stride, made))
+    begin = [Window(*place) for place in sounds.tolist()]
+    return Moving(conditions_along(inputs.moving.object, inputs.moving_videos, begin, latents, time_stride, made))
 
 
 def _in_batches(

@@ -17,10 +17,16 @@ from tats_exp.metrics.findings import GapFindings
 from tats_exp.metrics.gaps import latent_layouts
 from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.samples import Samples
+from tats_exp.stages.sounding import SoundOnTheWay
 
 
 def sampled_windows(
-    decoder: FrameDecoder, samples: Samples, frames: int, batch_size: int, progress: Callable[[int], None]
+    decoder: FrameDecoder,
+    samples: Samples,
+    frames: int,
+    batch_size: int,
+    progress: Callable[[int], None],
+    sound: SoundOnTheWay | None = None,
 ) -> Iterator[Iterator[UInt8[Tensor, "_ frames H W C"]]]:
     """Windows of the sampled videos without the frames that were given.
 
@@ -30,6 +36,7 @@ def sampled_windows(
         frames: of a window.
         batch_size: videos decoded side by side.
         progress: receives how many videos are begun.
+        sound: looks at all frames, those given included.
 
     Yields:
         For a few videos at a time their windows in time order.
@@ -38,6 +45,7 @@ def sampled_windows(
     for start in range(0, len(samples.codes), batch_size):
         progress(start)
         chunks = decoder(samples.codes[start : start + batch_size], samples.has_margin)
+        chunks = chunks if sound is None else sound.watch(chunks)
         yield windows(without_given(chunks, given), frames)
 
 

@@ -14,6 +14,7 @@ from tats_exp.metrics.measures.likelihood import Likelihood
 from tats_exp.metrics.measures.memorisation import Memorisation
 from tats_exp.metrics.measures.pixel_drift import PixelDrift
 from tats_exp.metrics.measures.reconstruction import ReconstructionError
+from tats_exp.metrics.measures.sound import SoundTruth
 from tats_exp.metrics.measures.time_agnosticity import TimeAgnosticity
 from tats_exp.metrics.measures.truth import Truth
 
@@ -33,6 +34,7 @@ __all__ = [
     "Memorisation",
     "PixelDrift",
     "ReconstructionError",
+    "SoundTruth",
     "TimeAgnosticity",
     "Truth",
 ]
