@@ -47,7 +47,7 @@ def test_notes_are_heard_when_the_world_plays_them(world: ShapesVideos) -> None:
     """But for some that begin while another one still sounds; and nothing else is heard."""
     found, played = 0, 0
     for video, heard in enumerate(heard_in(world)):
-        true = events(world.scene(video), 0, FRAMES)
+        true = events(world.scene(video), 0.0, float(FRAMES))
         found += sum(np.abs(heard - time).min() < 0.25 for time in true)
         played += len(true)
         assert all(np.abs(true - time).min() < 0.25 for time in heard)
