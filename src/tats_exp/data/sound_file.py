@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 from tats_exp import UserError
 from tats_exp.cli import path_of
 from tats_exp.data.audio import read_audio
+from tats_exp.data.video_writer import Track
 from tats_exp.data.videos import Videos
+
+
+def track_of(path: str | Path, fps: float) -> Track:
+    """The sound of a file from its beginning on, to be laid under a video.
+
+    Args:
+        path: of a video or sound file.
+        fps: frames per second of the video.
+    """
+    return Track(lambda first, frames: read_audio(Path(path), first / fps, frames / fps), fps)
 
 
 class SoundFile(Videos):

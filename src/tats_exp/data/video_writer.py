@@ -3,8 +3,9 @@
 Axes: T frames, H W pixels, C = 3 colour channels.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -17,11 +18,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tats_exp import UserError
+from tats_exp.data.audio import RATE
 from tats_exp.data.decoder import opened
 
 FPS = 12
 SHOWN_HEIGHT = 96
 """Pixels; smaller videos are enlarged for the eye."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """Sound to be laid under a video.
+
+    Attributes:
+        piece: gives the samples (S,), -1 to 1, of so many frames from a frame on.
+        fps: frames per second that it counts in.
+    """
+
+    piece: Callable[[int, int], NDArray[np.float32]]
+    fps: float
 
 
 class VideoWriter:
@@ -31,13 +46,14 @@ class VideoWriter:
     error. After an error nothing is left.
     """
 
-    def __init__(self, path: str | Path, fps: float | int, scale: int = 1) -> None:
+    def __init__(self, path: str | Path, fps: float | int, scale: int = 1, track: Track | None = None) -> None:
         """Choose file and format; nothing is opened before the first frame.
 
         Args:
             path: of the mp4; its folder is made if need be.
             fps: frames per second.
             scale: pixels on either side that each pixel becomes (nearest neighbour: small frames stay crisp).
+            track: sound of the video; None: it has none.
 
         Raises:
             UserError: `fps` or `scale` is not positive.
@@ -54,6 +70,8 @@ class VideoWriter:
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
         self._size = (0, 0)
+        self._track, self._written = track, 0
+        self._sound: av.AudioStream | None = None
 
     def __enter__(self) -> "VideoWriter":
         """Make the folder."""
@@ -82,6 +100,12 @@ class VideoWriter:
             big = np.pad(big, ((0, big.shape[0] % 2), (0, big.shape[1] % 2), (0, 0)), mode="edge")
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(big), format="rgb24")
             self._container.mux(self._stream.encode(picture))
+        if self._track is not None and self._sound is not None and len(frames):
+            sound = self._track.piece(self._written, len(frames))
+            heard = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
+            heard.sample_rate, heard.pts = RATE, None
+            self._container.mux(self._sound.encode(heard))
+        self._written += len(frames)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -111,6 +135,8 @@ class VideoWriter:
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
         self._stream = stream
+        if self._track is not None:
+            self._sound = self._container.add_stream("aac", rate=RATE, layout="mono")
 
     def _close(self, flush: bool) -> None:
         if self._container is None or self._stream is None:
@@ -118,6 +144,8 @@ class VideoWriter:
         try:
             if flush:
                 self._container.mux(self._stream.encode(None))
+                if self._sound is not None:
+                    self._container.mux(self._sound.encode(None))
         finally:
             self._container.close()
 
@@ -129,9 +157,9 @@ class LiveVideoWriter(VideoWriter):
     for every second of video, each written out when it is whole.
     """
 
-    def __init__(self, path: str | Path, fps: float | int, scale: int = 1) -> None:
+    def __init__(self, path: str | Path, fps: float | int, scale: int = 1, track: Track | None = None) -> None:
         """As `VideoWriter`."""
-        super().__init__(path, fps, scale)
+        super().__init__(path, fps, scale, track)
         self._partial = self.path
         self._options = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
         self._key_frame_every = max(1, round(self.fps))
@@ -143,18 +171,20 @@ class LiveVideoWriter(VideoWriter):
         self._close(flush=True)
 
 
-def write_row(path: Path, chunks: Iterable[UInt8[Tensor, "n f H W C"]]) -> None:
+def write_row(path: Path, chunks: Iterable[UInt8[Tensor, "n f H W C"]], track: Track | None = None) -> None:
     """Write a few videos beside each other into one file.
 
     Args:
         path: of the mp4.
         chunks: their frames, piece by piece.
+        track: their sound, which says how fast they are shown.
     """
+    fps = FPS if track is None else track.fps
     with ExitStack() as stack:
         writer = None
         for chunk in chunks:
             if writer is None:
-                writer = stack.enter_context(VideoWriter(path, FPS, max(1, SHOWN_HEIGHT // chunk.shape[2])))
+                writer = stack.enter_context(VideoWriter(path, fps, max(1, SHOWN_HEIGHT // chunk.shape[2]), track))
             writer.write(rearrange(chunk, "n f h w c -> f h (n w) c").numpy())
 
 

@@ -2,7 +2,7 @@
 const players = [...document.querySelectorAll(".player")].map(playerOf).filter(Boolean);
 
 function playerOf(player) {
-  const videos = [...player.parentElement.querySelectorAll(".videos video")];
+  const videos = [...player.parentElement.querySelectorAll(".videos:not(.heard) video")];
   if (!videos.length) return null;
   const [button, slider, output] = ["button", "input", "output"].map((tag) => player.querySelector(tag));
   const lead = videos[0];

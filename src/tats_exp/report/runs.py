@@ -71,7 +71,7 @@ class Run:
         losses: (stage, key) -> (steps, values).
         code_histogram: column ("code", "real", "generated") -> one value per code.
         mask: of an interpolation transformer, with its window and what leaks through it; None without one.
-        told: from which frame on its sampled videos were told what; empty where their condition stayed.
+        told: what its sampled videos were asked for.
     """
 
     folder: Path
@@ -100,7 +100,7 @@ class Run:
     losses: Losses = field(default_factory=dict)
     code_histogram: Columns = field(default_factory=dict)
     mask: MaskLeak | None = None
-    told: tuple[tuple[int, str], ...] = ()
+    told: Told = field(default_factory=Told)
 
     @property
     def seed(self) -> str:
@@ -278,7 +278,7 @@ def _with_results(run: Run) -> Run:
         losses=read_losses(run.folder),
         code_histogram=read_columns(run.folder / CODE_HISTOGRAM),
         mask=MaskLeak.read(run.folder) if (run.folder / MaskLeak.FILE).is_file() else None,
-        told=Told.read(run.folder).prompts if (run.folder / Told.FILE).is_file() else (),
+        told=Told.read(run.folder) if (run.folder / Told.FILE).is_file() else Told(),
     )
 
 

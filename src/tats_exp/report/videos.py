@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
 
 from tats_exp.report.runs import Group, natural
 from tats_exp.report.style import Chip, chips
+from tats_exp.run_folder import Told
+from tats_exp.run_folder.pictures import SHOWN_VIDEOS, SOUND
 
 # A page that grows past this is no longer one that is mailed or opened at a glance.
 EMBED_BYTES = 48_000_000
 
+_NOTHING = Told()
+_SOUNDING = [f"{SOUND}_{number}" for number in range(1, SHOWN_VIDEOS + 1)]
+
 
 @dataclass(frozen=True)
 class Film:
-    """One video: its MP4 in base64, what it shows in words or as a choice in its colour, and what it was told when."""
+    """One video: its MP4 in base64, what it shows in words or as a choice in its colour, and what it was asked for."""
 
     data: str
     caption: str | Chip
-    told: tuple[tuple[int, str], ...] = ()
+    told: Told = field(default_factory=Told)
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Films:
 
     Attributes:
         sampled: seed -> a video of each choice.
+        sounding: sampled videos with the sound that they were made for, of each choice, of the first seed.
         real: a video of the data, at most one.
         rebuilt: reconstructions by each choice, of the first seed.
         first_seed: that seed.
@@ -39,6 +45,7 @@ class Films:
     """
 
     sampled: dict[str, list[Film]]
+    sounding: list[Film]
     real: list[Film]
     rebuilt: list[Film]
     first_seed: str
@@ -66,6 +73,7 @@ def films_of(groups: list[Group], limit: int = EMBED_BYTES) -> Films | None:
     real = next((path for run in runs if (path := run.video("real")) is not None), None)
     return Films(
         sampled=sampled,
+        sounding=[film for name in _SOUNDING for film in _by_choice(groups, seeds[0], name, embedder)],
         real=embedder.films(real, "real video, never through a model"),
         rebuilt=_by_choice(groups, seeds[0], "reconstruction", embedder),
         first_seed=seeds[0],
@@ -90,7 +98,7 @@ class _Embedder:
         self.left = limit
         self.left_out = 0
 
-    def films(self, path: Path | None, caption: str | Chip, told: tuple[tuple[int, str], ...] = ()) -> list[Film]:
+    def films(self, path: Path | None, caption: str | Chip, told: Told = _NOTHING) -> list[Film]:
         """The video in a file; none where there is no file, or once the page is full."""
         if path is None:
             return []
@@ -107,5 +115,13 @@ def _by_choice(groups: list[Group], seed: str, video: str, embedder: _Embedder) 
     for group, caption in zip(groups, chips(group.label for group in groups), strict=True):
         run = next((run for run in group.runs if run.seed == seed), None)
         if run is not None:
-            films += embedder.films(run.video(video), caption, run.told if video == "samples" else ())
+            films += embedder.films(run.video(video), caption, _told(run.told, video))
     return films
+
+
+def _told(told: Told, video: str) -> Told:
+    """What is shown in one file was asked for."""
+    if video in _SOUNDING:
+        number = _SOUNDING.index(video)
+        return Told(asked=told.asked[number : number + 1])
+    return told if video == "samples" else _NOTHING

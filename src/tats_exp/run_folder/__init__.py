@@ -7,7 +7,7 @@
     losses.csv           Losses         a row per stage, step and key
     code_histogram.csv   Columns        the share of each code among real and generated ones
     mask.json            MaskLeak       the mask of an interpolation transformer, and what leaks through it
-    told.json            Told           what sampled videos were told on their way, where their condition changes
+    told.json            Told           what sampled videos were asked for, where that was anything
     videos/*.mp4         paths          sampled, real and reconstructed videos
 
 A report leaves a table of several runs: `report/table.csv`, kept as `experiments/<name>/results.csv` (ResultRow).

@@ -4,6 +4,8 @@ FRAMES_PICTURE = "frames.png"
 """Its name in the folder of videos: raw pixels, no gaps; rows are videos, columns the frames of `shown_frames`."""
 SHOWN_VIDEOS = 8
 """Videos of the picture, where a run sampled as many."""
+SOUND = "sound"
+"""What names of files begin with that hold one sampled video each with its sound: `sound_1.mp4`, ..."""
 
 
 def shown_frames(count: int) -> list[int]:

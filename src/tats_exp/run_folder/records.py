@@ -216,15 +216,19 @@ class MaskLeak(Record):
 
 
 class Told(Record):
-    """What the sampled videos were told on their way.
+    """What the sampled videos were asked for.
 
     Attributes:
-        prompts: from which frame on each of them holds, 0 first.
+        prompts: that all were told on their way: from which frame on each of them holds, 0 first; empty where what they
+            were asked for stayed.
+        asked: what each of the videos that are shown was asked for from beginning to end; empty where it changed, or
+            was nothing.
     """
 
     FILE = "told.json"
 
-    prompts: tuple[tuple[int, str], ...]
+    prompts: tuple[tuple[int, str], ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 def write_metrics(

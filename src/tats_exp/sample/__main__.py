@@ -23,6 +23,7 @@ def run(overrides: list[str]) -> None:
     wanted, out = config.wanted, check_out(config.out)
     story = None if config.story is None else read_story(config.story)
     from tats_exp.config.build import blamed_on  # torch comes with these
+    from tats_exp.data.sound_file import track_of
     from tats_exp.data.video_writer import SHOWN_HEIGHT, LiveVideoWriter, VideoWriter
     from tats_exp.run.load_run import load_run
     from tats_exp.sample.asked import condition_of, frame_rate
@@ -46,12 +47,13 @@ def run(overrides: list[str]) -> None:
     )
     scale, fps = max(1, SHOWN_HEIGHT // loaded.config.resolution), frame_rate(loaded)
     how = (sampler, beginning, wanted)
+    track = None if config.audio is None else track_of(config.audio, fps)
     with path_of("out", out):
         if wanted is None:
-            with asked_to_stop() as stop, LiveVideoWriter(out, fps, scale) as live:
+            with asked_to_stop() as stop, LiveVideoWriter(out, fps, scale, track) as live:
                 spent = stream(*how, live.write, stop, device)
         else:
-            with VideoWriter(out, fps, scale) as writer:
+            with VideoWriter(out, fps, scale, track) as writer:
                 spent = stream(*how, writer.write, threading.Event(), device)
     print(f"{out}, to be played at {fps:g} frames a second: {spent}")
 

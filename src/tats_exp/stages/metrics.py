@@ -27,7 +27,7 @@ from tats_exp.metrics.gaps import gap_frames
 from tats_exp.metrics.networks import statistics_along, windows_looked_at
 from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, Told, write_metrics, write_table
-from tats_exp.run_folder.pictures import FRAMES_PICTURE, SHOWN_VIDEOS, shown_frames
+from tats_exp.run_folder.pictures import FRAMES_PICTURE, SHOWN_VIDEOS, SOUND, shown_frames
 from tats_exp.sampling.sampler import Sampler
 from tats_exp.stages.code_findings import code_findings, write_histogram
 from tats_exp.stages.codes import CODES_STAGE, WindowCodes, code_notes
@@ -44,7 +44,7 @@ from tats_exp.stages.rebuilt import REBUILT_STAGE
 from tats_exp.stages.reconstructions import Reconstructor, held_out_windows, reconstruction_errors
 from tats_exp.stages.reference import REFERENCE_STAGE
 from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples, moved_along
-from tats_exp.stages.sounding import SoundOnTheWay
+from tats_exp.stages.sounding import SoundOnTheWay, sound_from
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.stages.windows import GapsOnTheWay, MotionOnTheWay, real_motion, sampled_windows
@@ -167,7 +167,9 @@ def _asked(run: RunContext) -> Iterator[tuple[str, Node]]:
 
 
 def _make(inputs: MetricsInputs, work: Work) -> None:
-    """Leaves metrics.json, curves.csv, code_histogram.csv, videos/; of a hierarchy mask.json, of a story told.json."""
+    """Leaves metrics.json, curves.csv, code_histogram.csv, videos/; of a hierarchy mask.json,
+    and told.json where videos were asked for anything.
+    """
     decoder = FrameDecoder(inputs.vqgan.read().to(work.device), inputs.decode_chunk, work.device)
     networks, real = inputs.networks.object, inputs.reference.read()
     samples = inputs.samples.read().first(real.total)
@@ -217,14 +219,18 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     write_metrics(work.folder, *measured)
     write_table(work.folder / CURVES, evaluation.rows)
     write_histogram(work.folder / CODE_HISTOGRAM, codes)
-    if samples.story:
-        Told(prompts=samples.story).write(work.folder)
+    if samples.story or samples.asked:
+        Told(prompts=samples.story, asked=samples.asked[:SHOWN]).write(work.folder)
     videos = work.folder / VIDEOS
     shown = decoder(samples.codes[:SHOWN_VIDEOS], samples.has_margin)
     write_frames(videos / FRAMES_PICTURE, shown, shown_frames(inputs.given_frames + inputs.sampled_frames))
     write_row(videos / "samples.mp4", decoder(samples.codes[:SHOWN], samples.has_margin))
     write_row(videos / "real.mp4", read_along(inputs.train, SHOWN, inputs.sampled_frames, inputs.data_seed))
     write_row(videos / "reconstruction.mp4", [pictures])
+    if inputs.sounding is not None and samples.sounds is not None:
+        for number, (video, start) in enumerate(samples.sounds[:SHOWN].tolist(), start=1):
+            one = decoder(samples.codes[number - 1 : number], samples.has_margin)
+            write_row(videos / f"{SOUND}_{number}.mp4", one, sound_from(inputs.sounding, video, start))
 
 
 def _along_samples(

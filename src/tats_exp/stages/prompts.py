@@ -46,6 +46,11 @@ class Prompts:
         self.condition.check_prompt(prompt, self.classes)
         return self.condition.prompt_codes(prompt, self.classes, self.made)
 
+    def words(self, codes: Int64[Tensor, "B c"]) -> tuple[str, ...]:
+        """What videos are asked for, for people; empty where the condition has no words for it."""
+        words = tuple(self.condition.words(row, self.classes, self.made) for row in codes)
+        return words if any(words) else ()
+
     def story(self, chapters: Chapters, videos: int) -> Story:
         """The same story for several videos."""
         codes = (repeat(self.codes(prompt), "c -> B c", B=videos) for _, prompt in chapters)

@@ -60,6 +60,7 @@ class Samples:
         first_anchor: which latent frame behind those given is the first anchor; None without key frames.
         seconds_per_1024_frames: wall time of the sampler, videos side by side as they were sampled, without decoding.
         story: from which frame on the videos were told what, those given included; empty where the condition stayed.
+        asked: what each video was asked for, in words; empty where that changed, or was nothing.
         sounds: of a condition that moves: video whose sound each one has, and where it begins there, in source frames.
     """
 
@@ -70,12 +71,14 @@ class Samples:
     first_anchor: int | None
     seconds_per_1024_frames: float
     story: tuple[tuple[int, str], ...] = ()
+    asked: tuple[str, ...] = ()
     sounds: Int64[Tensor, "N 2"] | None = None
 
     def first(self, count: int) -> "Samples":
         """The same for the first `count` videos."""
         sounds = None if self.sounds is None else self.sounds[:count]
-        return replace(self, codes=self.codes[:count], labels=self.labels[:count], sounds=sounds)
+        codes, labels, asked = self.codes[:count], self.labels[:count], self.asked[:count]
+        return replace(self, codes=codes, labels=labels, asked=asked, sounds=sounds)
 
 
 def read_samples(_config: object, folder: Path) -> Samples:
@@ -93,6 +96,7 @@ def read_samples(_config: object, folder: Path) -> Samples:
         about["first_anchor"],
         about["seconds_per_1024_frames"],
         tuple((frame, told) for frame, told in about.get("story", ())),
+        tuple(about.get("asked", ())),
         tensors.get("sounds"),
     )
 
@@ -247,7 +251,17 @@ def _sample(inputs: SamplesInputs, work: Work) -> None:
     }
     if inputs.story:
         about["story"] = [[start * stride, str(prompt)] for start, prompt in inputs.story]
+    elif asked := _asked(inputs, start):
+        about["asked"] = asked
     write_json(work.folder / ABOUT, about)
+
+
+def _asked(inputs: SamplesInputs, start: "_Beginnings") -> tuple[str, ...]:
+    """What each video was asked for, in words: of a condition that moves, the video whose it is."""
+    if isinstance(start.condition, OverTime):
+        assert inputs.moving_videos is not None and start.sounds is not None
+        return tuple(inputs.moving_videos.names[video] for video in start.sounds[:, 0].tolist())
+    return inputs.prompts.words(start.condition)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tats_exp import UserError
 from tats_exp.data.audio import RATE
+from tats_exp.data.video_writer import Track
 from tats_exp.data.videos import Videos
 from tats_exp.metrics.findings import SoundFindings
 from tats_exp.metrics.reconstruction import ReconstructionErrors
@@ -20,6 +21,39 @@ from tats_exp.metrics.synchrony import Path, Times, beginnings
 
 AT_ONCE = 64
 """Frames of a real video that are read at a time."""
+
+
+def sound_from(videos: Videos, video: int, start: int) -> Track:
+    """The sound of a video from one of its source frames on, to be laid under another one; then silence.
+
+    Args:
+        videos: where it is.
+        video: its index.
+        start: source frame.
+    """
+    rate, stride = rate_of(videos), videos.frame_stride
+
+    def piece(first: int, frames: int) -> NDArray[np.float32]:
+        begin = start + first * stride
+        there = min(frames, max(0, -(-(videos.lengths[video] - begin) // stride)))
+        sound = np.zeros(round(frames / rate * RATE), np.float32)
+        if there:
+            heard = videos.audio(video, begin, there)[: len(sound)]
+            sound[: len(heard)] = heard
+        return sound
+
+    return Track(piece, rate)
+
+
+def rate_of(videos: Videos) -> float:
+    """Frames a second.
+
+    Raises:
+        UserError: the data do not tell.
+    """
+    if videos.frame_rate is None:
+        raise UserError("sound: the data do not tell how many frames make a second")
+    return videos.frame_rate
 
 
 class SoundOnTheWay:
@@ -77,9 +111,7 @@ class SoundOnTheWay:
 
     def _heard(self, number: int) -> Times:
         """When sounds begin, in frames behind those given."""
-        rate = self.videos.frame_rate
-        if rate is None:
-            raise UserError("sound: the data do not tell how many frames make a second")
+        rate = rate_of(self.videos)
         start, there = self._there(number, self.given, self.frames)
         sound: NDArray[np.float32] = np.zeros(0, np.float32)
         if there:

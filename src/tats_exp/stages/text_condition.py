@@ -115,6 +115,10 @@ class Text(Condition):
         """Codes of the text."""
         return self.encode(_read_tokenizer(None, made[TOKENIZER_STAGE.name]), [str(prompt)])[0]
 
+    def words(self, codes: Int64[Tensor, " c"], classes: Sequence[str], made: Mapping[str, Path]) -> str:
+        """The text, as far as it was not cut off."""
+        return _read_tokenizer(None, made[TOKENIZER_STAGE.name]).decode(codes.tolist()).strip()
+
     def encode(self, tokenizer: Tokenizer, texts: Sequence[str]) -> Int64[Tensor, "N c"]:
         """Codes of texts, of the right length; how many are cut off is said in the log."""
         pad = tokenizer.token_to_id(PAD) or 0

@@ -100,6 +100,16 @@ class Condition(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} accepts prompts and makes no codes of them")
 
+    def words(self, codes: Int64[Tensor, " c"], classes: Sequence[str], made: Mapping[str, Path]) -> str:
+        """What condition codes ask for, for people; nothing unless it says otherwise.
+
+        Args:
+            codes: of one video, 0..C-1.
+            classes: names of the classes of the data.
+            made: folders of its own stages by their names.
+        """
+        return ""
+
 
 class Unconditional(Condition):
     """No condition: one start code 0, which belongs to no vocabulary of its own (the official way)."""
@@ -136,6 +146,10 @@ class Label(Condition):
     def prompt_codes(self, prompt: Prompt, classes: Sequence[str], made: Mapping[str, Path]) -> Int64[Tensor, " c"]:
         """Index of the class (1,)."""
         return torch.tensor([class_of(prompt, classes)])
+
+    def words(self, codes: Int64[Tensor, " c"], classes: Sequence[str], made: Mapping[str, Path]) -> str:
+        """Name of the class."""
+        return classes[int(codes[0])]
 
 
 def class_of(asked: Prompt, classes: Sequence[str]) -> int:
