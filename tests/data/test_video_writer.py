@@ -2,8 +2,9 @@ import av
 import numpy as np
 import pytest
 
+from tats_exp.data.audio import RATE, read_audio
 from tats_exp.data.shapes import Shapes
-from tats_exp.data.video_writer import VideoWriter, read_video
+from tats_exp.data.video_writer import Track, VideoWriter, read_video
 
 
 def frames(count=20, resolution=16):
@@ -82,3 +83,16 @@ def test_what_is_no_video_is_one_line(tmp_path, content):
     with pytest.raises(ValueError, match=r"a\.mp4") as caught:
         read_video(path)
     assert "\n" not in str(caught.value)
+
+
+def test_its_sound_lies_under_the_frames_that_it_belongs_to(tmp_path):
+    times = np.arange(4 * RATE) / RATE
+    sound = (0.3 * np.sin(2 * np.pi * 330 * times) * np.exp(-(times % 0.61) / 0.1)).astype(np.float32)
+    track = Track(lambda first, count: sound[first * 1000 : (first + count) * 1000], 16.0)
+    video = frames(64)
+    with VideoWriter(tmp_path / "heard.mp4", 16, track=track) as writer:
+        for start in range(0, 64, 7):
+            writer.write(video[start : start + 7])
+    back = read_audio(tmp_path / "heard.mp4", 0.0, 4.0)
+    assert np.corrcoef(back, sound)[0, 1] > 0.99  # 0.9 where it is a sample late
+    assert len(read_video(tmp_path / "heard.mp4")) == 64

@@ -1,6 +1,7 @@
 import base64
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -236,6 +237,19 @@ class Tags(HTMLParser):
         self.scripts += tag == "script"
         self.handlers += [name for name, _ in attributes if name.startswith("on")]
         self.sources += [value for name, value in attributes if name == "src"]
+
+
+def test_what_each_video_was_asked_for_stands_under_it_and_its_sound_waits_to_be_played(tmp_path: Path) -> None:
+    demo_sweep(tmp_path, {"real": 0.02}, seeds=1, windows=4, frames=24)
+    run = next(tmp_path.rglob("status.json")).parent
+    Told(asked=("a <i>red</i> disc", "a blue disc")).write(run)
+    for number in (1, 2):
+        shutil.copy(run / "videos" / "samples.mp4", run / "videos" / f"sound_{number}.mp4")
+    html = make_report(tmp_path).page.read_text()
+    assert html.count('<ol class="asked"><li>a &lt;i&gt;red&lt;/i&gt; disc</li><li>a blue disc</li></ol>') == 1
+    assert html.count('<ol class="asked"><li>a blue disc</li></ol>') == 1  # under the second one that is heard
+    heard = html[html.index('class="videos heard"') :]
+    assert html.count(" controls loop") == 2 == heard.count(" controls loop")  # not muted, and nothing starts by itself
 
 
 def test_what_sampled_videos_were_told_stands_under_them_with_its_frame(tmp_path: Path) -> None:

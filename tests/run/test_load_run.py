@@ -18,18 +18,32 @@ from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, conf_dir, validated
 from tats_exp.data.code_shards import CodeShards, ShardWriter
 from tats_exp.data.pixels import to_uint8
+from tats_exp.data.shapes import Shapes
 from tats_exp.export import main as export
 from tats_exp.files import save_tensors
 from tats_exp.official import load_vqgan
 from tats_exp.run.stage_record import StageRecord, sums_of
 from tats_exp.run_folder import Protocol, Status, sums_of_results, write_losses, write_metrics, write_table
 from tats_exp.stages import text_condition
+from tats_exp.stages.audio_condition import Audio
 from tats_exp.stages.codes import WindowCodes
 from tats_exp.stages.trained import MODEL
+from tats_exp.vqgan.spectrogram_vqgan import SpectrogramVQGAN, picture_to_float
 from tats_exp.vqgan.vqgan import VQGAN
 from tests.report.sweep import PROTOCOL
 
 CLASSES = 4
+
+
+def heard(audio: Audio) -> SpectrogramVQGAN:
+    """A VQGAN of sound with random weights, whose norms and codebook were fitted to some sounds."""
+    vqgan, videos = audio.model(), Shapes(8, 1, 64, 16, 0).split("train")
+    pictures = [audio.spectrogram.of_frames(videos, video, start, 4) for video in range(8) for start in range(0, 60, 8)]
+    for module in vqgan.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    vqgan.train()(picture_to_float(torch.from_numpy(np.stack(pictures))[:, None]))
+    return vqgan
 
 
 def finished(folder: Path, *overrides: str) -> Path:
@@ -54,11 +68,15 @@ def finished(folder: Path, *overrides: str) -> Path:
     train = (CodeShards([windows]), told, labels, labels)
     held_out = (windows[:, None], told_held_out, labels + 1, labels)
     codes = WindowCodes(*train, *held_out, torch.zeros(3, dtype=torch.float64))
-    for stage in asked.stages():  # of texts
-        (store / stage.name / "key").mkdir(parents=True)
-        tokenizer = text_condition._trained(("a red disc bounces", "a blue square orbits"), 300)
-        (store / stage.name / "key" / text_condition.FILE).write_text(tokenizer.to_str())
-        StageRecord().write(store / stage.name / "key")
+    for stage in asked.stages():
+        own = store / stage.name / "key"
+        own.mkdir(parents=True)
+        if isinstance(asked, Audio):
+            save_tensors(own / MODEL, heard(asked).state_dict())
+        else:
+            tokenizer = text_condition._trained(("a red disc bounces", "a blue square orbits"), 300)
+            (own / text_condition.FILE).write_text(tokenizer.to_str())
+        StageRecord().write(own)
     for name in ("codes", "long_codes"):
         (store / name / "key").mkdir(parents=True)
         ShardWriter(store / name / "key").write(windows)

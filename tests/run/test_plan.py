@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -13,6 +14,8 @@ from tats_exp.config.compose import compose_run
 from tats_exp.config.models import build_adversaries, build_pixel_loss, build_vqgan, transformer_of
 from tats_exp.config.schema import Config, conf_dir
 from tats_exp.config.sections import identity
+from tats_exp.data.shapes import ShapesVideos
+from tats_exp.data.videos import Videos
 from tats_exp.run.plan import Plan, make_plan
 from tats_exp.stages.order import stages_of
 from tats_exp.transformer.conditions import Unconditional
@@ -248,6 +251,30 @@ def test_discriminators_that_idle_need_a_strategy_that_lets_them() -> None:
     make_plan([*processes, "vqgan.training.adversarial.warmup_steps=200"])
     make_plan([*processes[:3], "discriminators=none", "+trainer.strategy=ddp"])
     make_plan([*processes[:-1], "+trainer.strategy=ddp_find_unused_parameters_true"])
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("text", "condition: test/000003 .* has no caption, which condition=text needs"),
+        ("audio", "condition: test/000000 .*: there is no sound in these data"),
+    ],
+)
+def test_data_without_captions_or_sound_are_refused(monkeypatch: pytest.MonkeyPatch, condition: str, said: str) -> None:
+    captions, audio = ShapesVideos.captions.fget, ShapesVideos.audio
+
+    def some(videos: ShapesVideos) -> list[tuple[str, ...]]:
+        named = zip(videos.names, captions(videos), strict=True)
+        return [() if name.startswith("test/000003") else texts for name, texts in named]
+
+    def silent(videos: ShapesVideos, *place: int) -> np.ndarray:
+        return (Videos.audio if videos.names[0].startswith("test/") else audio)(videos, *place)
+
+    monkeypatch.setattr(ShapesVideos, "captions", property(some))
+    monkeypatch.setattr(ShapesVideos, "audio", silent)
+    with pytest.raises(UserError, match=said):
+        make_plan(["scale=smoke", f"condition={condition}"])
+    make_plan(["scale=smoke", "condition=label"])
 
 
 def test_a_mistake_inside_an_experiment_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,13 +18,14 @@ from numpy.typing import NDArray
 
 from tats_exp import UserError, load_run
 from tats_exp.data.shapes import Shapes
-from tats_exp.data.video_writer import read_video
+from tats_exp.data.video_writer import VideoWriter, read_video
 from tats_exp.files import read_tensors, save_tensors
 from tats_exp.run.load_run import LoadedRun
 from tats_exp.sample.__main__ import main
 from tats_exp.sample.config import as_typed, read_story
 from tats_exp.sample.given import read_given
 from tats_exp.sample.streaming import stream
+from tats_exp.sampling import Moving
 from tats_exp.sampling.decoding import _reach
 from tats_exp.stages.trained import MODEL
 from tests.run.test_load_run import finished
@@ -122,6 +124,62 @@ def test_a_story_with_one_entry_is_a_condition_and_a_change_leaves_what_was_befo
     assert torch.equal(changed[:, :8], plain[:, :8])  # 16 frames a second, four of them a latent frame
     assert not torch.equal(changed[:, 8:], plain[:, 8:])
     assert not torch.equal(run.sample_codes(vqgan, 1, 64, [blue], seed=5)[0], plain)
+
+
+def beeps(path: Path, every: float, seconds: float, rate: int = 44_100, channels: int = 2) -> Path:
+    """A file of short tones."""
+    times = np.arange(round(seconds * rate)) / rate
+    tone = (20_000 * np.sin(2 * np.pi * 330 * times) * np.exp(-(times % every) / 0.1)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(tone.repeat(channels).tobytes())
+    return path
+
+
+@pytest.mark.parametrize("options", [(), ("sampler=hierarchical",), ("padding=real",)], ids=" ".join)
+def test_a_video_follows_the_sound_of_a_file(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """What comes later in the file, and whether it is in stereo, changes nothing; behind its end there is silence."""
+    run = load_run(finished(tmp_path, "condition=audio", "data.frames=128", *options))
+    vqgan = run.vqgan()
+    short, long = beeps(tmp_path / "a.wav", 0.5, 3.0), beeps(tmp_path / "b.wav", 0.5, 9.0, channels=1)
+    one, _ = run.sample_codes(vqgan, 2, 64, seed=5, audio=short)
+    assert torch.equal(run.sample_codes(vqgan, 1, 64, seed=5, audio=str(short))[0], one[:1])
+    asked = [run.beginning(run.sampler(vqgan), 1, 64, seed=5, audio=file).condition for file in (short, long)]
+    assert all(isinstance(condition, Moving) for condition in asked)
+    heard, longer = (condition.codes for condition in asked)
+    margin = run.sampler(vqgan).margin
+    latents = heard.shape[1] - 2 * margin
+    window = run.context.condition.latents
+    inside = margin + 12 - window + 1  # 3 s are 12 latent frames
+    assert latents == 16 and torch.equal(heard[:, margin:inside], longer[:, margin:inside])
+    assert not torch.equal(heard, longer)
+    assert torch.equal(streamed(run, 64, seed=5, audio=short)[0], run.sample(1, 64, seed=5, audio=short)[0])
+
+
+def test_sound_is_refused_where_it_cannot_be_heard(tmp_path: Path) -> None:
+    run = load_run(finished(tmp_path, "condition=audio", "data.frames=128"))
+    vqgan, file = run.vqgan(), beeps(tmp_path / "a.wav", 0.5, 1.0)
+    silent, words = tmp_path / "silent.mp4", tmp_path / "words.wav"
+    with VideoWriter(silent, 8) as writer:
+        writer.write(np.zeros((8, 16, 16, 3), np.uint8))
+    words.write_text("no sound")
+    for asked, said in (
+        ({"audio": tmp_path / "nope.wav"}, "audio=.*nope.wav: no such file"),
+        ({"audio": silent}, "silent.mp4: holds no sound"),
+        ({"audio": words}, "words.wav: its sound cannot be decoded"),
+        ({"audio": file, "condition": [0]}, "condition and audio: .* allowed: one of them"),
+        ({"story": [(0, "a drum")]}, "the run was trained with sound; allowed: the sound of a file"),
+        ({"condition": ["a drum"]}, "no held-out window has class a drum"),
+    ):
+        with pytest.raises(UserError, match=said):
+            run.sample_codes(vqgan, 1, 16, **asked)
+    with pytest.raises(UserError, match="frames=inf: the sound of a video has an end"):
+        run.beginning(run.sampler(vqgan), 1, None, audio=file)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(UserError, match="audio: the run was not trained with sound; allowed: condition=audio"):
+        load_run(finished(tmp_path / "other")).sample(1, 16, audio=file)
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ class VideoWriter:
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
         self._size = (0, 0)
-        self._track, self._written = track, 0
+        self._track, self._written, self._samples = track, 0, 0
         self._sound: av.AudioStream | None = None
 
     def __enter__(self) -> "VideoWriter":
@@ -103,7 +103,8 @@ class VideoWriter:
         if self._track is not None and self._sound is not None and len(frames):
             sound = self._track.piece(self._written, len(frames))
             heard = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
-            heard.sample_rate, heard.pts = RATE, None
+            heard.sample_rate, heard.time_base, heard.pts = RATE, Fraction(1, RATE), self._samples
+            self._samples += len(sound)
             self._container.mux(self._sound.encode(heard))
         self._written += len(frames)
 

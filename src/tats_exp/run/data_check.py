@@ -41,7 +41,7 @@ def check_data(configs: list[Config], reserve_training: int, reserve_encoding: i
         if config.learns_long:
             _check_long_windows(config, (train, test), reserve_encoding)
         _check_memory(config, train)
-        _check_conditions(config, train)
+        _check_conditions(config, train, test)
         sampled_chapters(config, condition_of(config), train)
         windows = len(draw_windows(train, 4, config.frames, seed=0))
         if windows < 4:
@@ -77,9 +77,12 @@ def _check_codebook(config: Config, train: Videos) -> None:
         )
 
 
-def _check_conditions(config: Config, train: Videos) -> None:
-    """Refuse transformers of checkpoints that were trained with another condition than the data have."""
+def _check_conditions(config: Config, train: Videos, test: Videos) -> None:
+    """Refuse data without captions or sound, and checkpoints trained with another condition than the data have."""
     condition = condition_of(config)
+    with blamed_on("condition", kinds=UserError):
+        condition.check_videos(train)
+        condition.check_videos(test)
     with blamed_on("condition", config.condition):
         condition_codes = condition.vocabulary(len(train.label_names))
     for name, path in config.checkpoints.items():

@@ -160,6 +160,10 @@ class Audio(Condition):
         found = encoded(vqgan, pictures)
         return found[[known[span] for span in spans]].reshape(len(windows), self.length)
 
+    def check_videos(self, videos: Videos) -> None:
+        """Refuse videos of which the first has no sound."""
+        videos.audio(0, 0, 1)
+
     def check_prompt(self, prompt: Prompt, classes: Sequence[str]) -> None:
         """Refuse texts and classes."""
         raise UserError(f"{prompt!r}: the run was trained with sound; allowed: the sound of a file (audio=FILE)")

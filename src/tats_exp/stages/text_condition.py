@@ -98,13 +98,18 @@ class Text(Condition):
         Raises:
             UserError: a video has no caption.
         """
+        self.check_videos(videos)
         captions, chosen = videos.captions, []
         for window in windows:
             texts = captions[window.video]
-            if not texts:
-                raise UserError(f"{videos.names[window.video]} has no caption, which condition=text needs")
             chosen.append(texts[window.start % len(texts)])
         return self.encode(_read_tokenizer(None, made[TOKENIZER_STAGE.name]), chosen)
+
+    def check_videos(self, videos: Videos) -> None:
+        """Refuse videos of which one has no caption."""
+        for name, texts in zip(videos.names, videos.captions, strict=True):
+            if not texts:
+                raise UserError(f"{name} has no caption, which condition=text needs (where they lie: docs/data.md)")
 
     def check_prompt(self, prompt: Prompt, classes: Sequence[str]) -> None:
         """Refuse what is no text, or an empty one."""

@@ -78,6 +78,17 @@ class Condition(ABC):
             made: folders of its own stages by their names.
         """
 
+    def check_videos(self, videos: Videos) -> None:
+        """Refuse videos that have not what it is taken from, as far as a look tells; none unless it says otherwise.
+
+        Args:
+            videos: of a split.
+
+        Raises:
+            UserError: in one line, what is missing.
+        """
+        return  # what a condition needs that says nothing is there
+
     def check_prompt(self, prompt: Prompt, classes: Sequence[str]) -> None:
         """Refuse what it cannot be asked for; every prompt unless it says otherwise.
 
