@@ -42,7 +42,7 @@ class Seen:
 
 
 def amounts_of(stage: str, config: Config, seen: Seen) -> Amounts | None:
-    """What a stage does that takes time; None for one that is not ours.
+    """What a stage does that takes time; None for one that a condition brings along and that is not known to be quick.
 
     Args:
         stage: its name.
@@ -151,6 +151,7 @@ def _metrics(config: Config, _: Seen) -> Amounts:
 
 _COUNTS: dict[str, Callable[[Config, Seen], Amounts]] = {
     "reference": _reference,
+    "tokenizer": lambda _, __: {},  # a moment
     "vqgan": _vqgan,
     "rebuilt": _rebuilt,
     "codes": _codes,

@@ -97,7 +97,7 @@ def _cost(configs: Sequence[Config], side_by_side: int) -> str:
     def seconds(stage: Planned) -> float:
         amounts = {} if stage.held else amounts_of(stage.name, stage.run.config, seen(stage.run))
         if amounts is None:
-            without[stage.name] = "not ours"
+            without[stage.name] = "not timed"
             return 0.0
         return sum((count * meter.seconds(unit, stage.run) for unit, count in amounts.items() if count), 0.0)
 
