@@ -84,7 +84,12 @@ def test_a_vqgan_that_does_not_fit_is_refused(changed: dict, said: str, tmp_path
 @pytest.mark.parametrize(
     "changed,said",
     [
-        ({"args.cond_stage_key": "text"}, "cond_stage_key='text'.*allowed: label"),
+        ({"args.cond_stage_key": "text"}, "cond_stage_key='text': .* codes the parts of a text have.*allowed: label"),
+        (
+            {"args.cond_stage_key": "stft"},
+            "cond_stage_key='stft': .* how sound becomes the spectrograms.*allowed: label",
+        ),
+        ({"args.cond_stage_key": "smell"}, "cond_stage_key='smell': .* what its condition is; allowed: label"),
         ({"args.first_stage_vocab_size": 40}, "tok_emb has 37 rows, first_stage_vocab_size=40"),
         ({"args.unconditional": True}, "tok_emb has 37 rows, first_stage_vocab_size=32"),
         ({"args.resolution": 40}, r"window=\(1, 5, 5\) does not fit block_size=48"),

@@ -63,7 +63,7 @@ def test_amounts_are_those_of_the_config() -> None:
         "decoded_window": 24,
         "looked_at_window": 24,
     }
-    assert amounts_of("tokenizer", config, SEEN) is None
+    assert amounts_of("tokenizer", config, SEEN) == {} and amounts_of("of_ones_own", config, SEEN) is None
 
 
 def test_discriminators_take_part_from_their_step_on() -> None:

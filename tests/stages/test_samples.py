@@ -16,6 +16,7 @@ from tats_exp.data.code_shards import CodeShards, ShardWriter
 from tats_exp.files import read_tensors, save_tensors, save_with_sum
 from tats_exp.run.plan import make_plan
 from tats_exp.sampling import SlidingWindow
+from tats_exp.stages import text_condition
 from tats_exp.stages.codes import WindowCodes, read_codes
 from tats_exp.stages.context import Left, RunContext, meaning
 from tats_exp.stages.samples import SAMPLES_STAGE, Samples, read_samples
@@ -29,10 +30,11 @@ def run_of(folder: Path, *overrides: str) -> RunContext:
     """A run whose models and codes are random; what is in its folders does not depend on how it samples."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config: Config = check(compose("config", overrides=[*QUICK, *overrides]))
-    stages = ("vqgan", "codes", "long_codes", "transformer", "interpolation")
+    stages = ("vqgan", "codes", "long_codes", "transformer", "interpolation", "tokenizer")
     run = RunContext(config, {name: Left(name, folder / name) for name in stages})
     for left in run.left.values():
         left.folder.mkdir(exist_ok=True)
+    (folder / "tokenizer" / text_condition.FILE).write_text(text_condition._trained(["a red disc"], 300).to_str())
     condition = (run.condition.vocabulary(16), run.condition.length)
     torch.manual_seed(0)
     save_tensors(folder / "vqgan" / MODEL, build_vqgan(config.vqgan.model, config.padding.halves).state_dict())

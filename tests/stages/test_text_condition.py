@@ -53,7 +53,7 @@ def test_a_long_caption_is_cut_off_and_it_is_said(made: dict[str, Path], caplog:
 
 
 def test_a_video_without_a_caption_is_one_line(made: dict[str, Path]) -> None:
-    with pytest.raises(UserError, match=r"video 1 has no caption, which condition=text needs"):
+    with pytest.raises(UserError, match=r"video 0 has no caption, which condition=text needs"):
         TEXT.codes(Counting([20, 20]), [Window(1, 0)], made)
 
 

@@ -79,6 +79,13 @@ def arguments(path: Path | str) -> dict[str, object]:
     return build_from(path, _plain_arguments)
 
 
+UNTOLD = {
+    "text": "which codes the parts of a text have, nor how many of them precede a window",
+    "stft": "how sound becomes the spectrograms that its cond_stage_model.* encodes, nor which of them a window has",
+}
+"""What a transformer with another condition would need, by `cond_stage_key`, and a checkpoint does not hold."""
+
+
 def _plain_arguments(checkpoint: Checkpoint) -> dict[str, object]:
     return {name: value for name, value in vars(checkpoint.args).items() if is_plain(value)}
 
@@ -118,7 +125,10 @@ def _transformer(checkpoint: Checkpoint, window: Sequence[int] | None) -> Transf
     args, weights = checkpoint.args, transformer_state_dict(checkpoint.state)
     condition = getattr(args, "cond_stage_key", "label")
     if condition != "label":
-        raise UserError(f"cond_stage_key={shown(condition)} cannot be read; allowed: label, or unconditional")
+        missing = (isinstance(condition, str) and UNTOLD.get(condition)) or "what its condition is"
+        raise UserError(
+            f"cond_stage_key={shown(condition)}: the file does not tell {missing}; allowed: label, unconditional"
+        )
     check_transformer(args, shapes_of(weights))
     rows, codes = weights["tok_emb.weight"].shape[0], whole_number(args, "first_stage_vocab_size")
     if rows < codes or (rows > codes and getattr(args, "unconditional", False)):
