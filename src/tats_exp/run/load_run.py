@@ -44,7 +44,7 @@ from tats_exp.run_folder import (
     read_losses,
 )
 from tats_exp.sampling import Moving, OverTime, Story, decode_videos
-from tats_exp.stages.codes import conditions_along
+from tats_exp.stages.codes import conditions_along, heard_from
 from tats_exp.stages.context import Left, RunContext
 from tats_exp.stages.prompts import Prompts, chapters_of
 from tats_exp.stages.samples import PRECISIONS, prompts_of
@@ -291,7 +291,8 @@ class LoadedRun:
             codes = self._left(learned_from(self.config))
             places = self._windows(streams, classes, codes.to_ask_for(held_out)[0])
             videos = self.context.test if held_out else self.context.learned
-            begin = [Window(video, 0) for video in codes.videos_of(held_out)[places].tolist()]
+            frames, before = stride * (latents.stop + latents.start), -stride * latents.start
+            begin = [heard_from(videos, video, frames, before) for video in codes.videos_of(held_out)[places].tolist()]
         made = {stage.name: self._whole(stage.name) for stage in condition.stages()}
         return Moving(conditions_along(condition, videos, begin, latents, stride, made))
 

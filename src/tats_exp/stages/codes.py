@@ -18,7 +18,7 @@ from tats_exp import UserError
 from tats_exp.data.code_shards import WINDOWS, CodeShards, ShardWriter, read_shards
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_windows
-from tats_exp.data.windows import Window, draw_offsets, draw_windows, starts
+from tats_exp.data.windows import Window, draw_offsets, draw_windows, span, starts
 from tats_exp.files import Stage, load_tensors, save_tensors
 from tats_exp.metrics import LatentShift
 from tats_exp.stages.context import Chosen, Earlier, IfAny, Left, NoMeaning, RunContext, Work
@@ -219,6 +219,19 @@ def _make(inputs: CodesInputs, work: Work) -> None:
         held_out_parts=parts(inputs.test, held_out, inputs.gaps or range(moves * shifts)),
         held_out_starts=torch.tensor([w.start for w in held_out]) if moves else None,
     ).write(work.folder)
+
+
+def heard_from(videos: Videos, video: int, frames: int, before: int) -> Window:
+    """Where a sampled video begins in the real one that it is conditioned on.
+
+    Args:
+        videos: where the real one is.
+        video: its index.
+        frames: that are sampled.
+        before: frames that are made before them and not shown; as many as there is room for are inside the real one.
+    """
+    room = videos.lengths[video] - span(frames, videos.frame_stride)
+    return Window(video, max(0, min(before * videos.frame_stride, room)))
 
 
 def conditions_along(

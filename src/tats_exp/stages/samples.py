@@ -24,7 +24,7 @@ from tats_exp.fit import Steps
 from tats_exp.run_folder import Column
 from tats_exp.sampling.sampler import Progress, Sampler
 from tats_exp.sampling.story import Moving, OverTime
-from tats_exp.stages.codes import CODES_STAGE, WindowCodes, conditions_along, stages_of_condition
+from tats_exp.stages.codes import CODES_STAGE, WindowCodes, conditions_along, heard_from, stages_of_condition
 from tats_exp.stages.context import Chosen, Earlier, IfAny, NoMeaning, RunContext, Work
 from tats_exp.stages.prompts import Chapters, Prompts, sampled_chapters
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
@@ -278,7 +278,7 @@ class _Beginnings:
 def _beginnings(inputs: SamplesInputs, given_latents: int, time_stride: int, latents: range) -> _Beginnings:
     """Conditions are drawn as often as the data has them; a video that goes on from a window has its own.
 
-    One that moves is that of a whole video from its beginning, or from the window on that a video goes on from.
+    One that moves is that of a video from its beginning, or from the window on that a video goes on from.
 
     Args:
         inputs: of the stage.
@@ -294,8 +294,11 @@ def _beginnings(inputs: SamplesInputs, given_latents: int, time_stride: int, lat
         drawn = torch.from_numpy(rng.choice(len(labels), inputs.videos))
         if inputs.moving is None:
             return _Beginnings(seeds, labels[drawn], condition[drawn], None)
-        videos = codes.videos_of(held_out)[drawn]
-        sounds = torch.stack([videos, torch.zeros_like(videos)], dim=1)
+        assert inputs.moving_videos is not None
+        before = -latents.start * time_stride
+        heard = codes.videos_of(held_out)[drawn].tolist()
+        begin = [heard_from(inputs.moving_videos, video, inputs.frames, before) for video in heard]
+        sounds = torch.tensor([(place.video, place.start) for place in begin])
         return _Beginnings(seeds, labels[drawn], _moving(inputs, sounds, latents, time_stride), None, sounds)
     codes = inputs.held_out.read()
     count = len(codes.held_out)
