@@ -1,5 +1,6 @@
 """Jobs that are killed, stopped or run out of disk, and are started again."""
 
+import math
 import os
 import random
 import shutil
@@ -12,6 +13,8 @@ from pathlib import Path
 from whole_jobs import HANGS, JOBS, Left, command, environment, left_in, leftovers, run, wait_for_silence
 
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
+LATE = 2.0
+"""Seconds before the end of a job that went well, after which a stop came too late to stop anything."""
 ENDS = 60.0
 """Seconds within which a job that was stopped is to end."""
 ROOM = 2**26
@@ -72,10 +75,12 @@ def interrupt(number: int, seed: int, made: dict[str, Baseline], folder: Path) -
         text=True,
         start_new_session=True,
     )
+    sent = math.inf
     try:
         process.wait(draw.uniform(0.02, 1.0) * made[job].seconds)
         outcome.early = True
     except subprocess.TimeoutExpired:
+        sent = time.monotonic()
         if name == "Ctrl-C":  # a terminal sends it to all of them
             os.killpg(process.pid, SIGNALS[name])
         else:
@@ -86,6 +91,8 @@ def interrupt(number: int, seed: int, made: dict[str, Baseline], folder: Path) -
         outcome.findings.append(f"did not end within {ENDS:.0f} s")
         os.killpg(process.pid, signal.SIGKILL)
         _, said = process.communicate()
+    late = process.returncode == 0 and "Traceback" not in said and time.monotonic() - sent < LATE
+    outcome.early = outcome.early or late
     if there := wait_for_silence(folder):
         outcome.findings.append(f"processes left: {there}")
         for pid in there:

@@ -182,6 +182,15 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
+def stage_versions(folder: Path) -> dict[str, int]:
+    """The lowest version of each stage among the runs of a record, as far as they know it."""
+    lowest: dict[str, int] = {}
+    for path in folder.rglob("status.json"):
+        for name, made in json.loads(path.read_text()).get("stage_versions", {}).items():
+            lowest[name] = min(made, lowest.get(name, made))
+    return lowest
+
+
 def collect(name: str) -> None:
     """Have the report made of all runs of a record, and copy what the repository keeps."""
     folder, kept = ROOT / RUNS / name, HERE / name
@@ -203,7 +212,9 @@ def collect(name: str) -> None:
         for figure in FIGURES:
             if (part / "figures" / figure).is_file():
                 shutil.copy(part / "figures" / figure, kept / "figures" / f"{Path(figure).stem}{end}.png")
-    shutil.copy(folder / "record.json", kept / "record.json")
+    about = json.loads((folder / "record.json").read_text())
+    about["stages"] = stage_versions(folder)
+    (kept / "record.json").write_text(json.dumps(about, indent=1) + "\n")
     print(f"{name}: {', '.join(sorted(path.name for path in kept.iterdir()))}")
 
 

@@ -128,6 +128,79 @@ runpy.run_module("tats_exp", run_name="__main__", alter_sys=True)
     assert (result.returncode, result.stdout, result.stderr) == (1, "", "tats_exp: stopped\n")
 
 
+class Stops:
+    """Has the process stopped while it is cleared away, where Python drops what is raised."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):
+            pass
+
+
+def test_a_stop_that_python_drops_stops_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    def run() -> int:
+        dropped = Stops()
+        del dropped
+        time.sleep(9)
+        return 0
+
+    hook = sys.unraisablehook
+    assert guarded("x", run) == 1 and capsys.readouterr().err == "x: stopped\n"
+    assert sys.unraisablehook is hook
+
+
+def test_what_else_python_drops_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    class Breaks:
+        def __del__(self) -> None:
+            raise ValueError("broken")
+
+    def run() -> int:
+        broken = Breaks()
+        del broken
+        return 0
+
+    assert guarded("x", run) == 0 and "ValueError: broken" in capsys.readouterr().err
+
+
+def test_a_stop_inside_the_exec_of_a_text_has_the_exit_code_of_any_other(tmp_path: Path) -> None:
+    script = """
+import runpy, sys
+try:
+    exec("raise KeyboardInterrupt")  # as where dataclasses are made
+except KeyboardInterrupt:
+    pass
+sys.argv = ["tats_exp", "--help"]
+runpy.run_module("tats_exp", run_name="__main__", alter_sys=True)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_ctrl_c_reaches_this_process_and_not_its_deaf_children(tmp_path: Path) -> None:
+    """A terminal sends it to the whole group, also to a child that is still starting."""
+    script = """
+import os, signal, subprocess, sys, time
+from tats_exp.cli import deaf_children
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with deaf_children():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1); print('lives', flush=True)"])
+    try:
+        time.sleep(0.3)
+        os.killpg(0, signal.SIGINT)
+        for _ in range(100):
+            time.sleep(0.01)
+        print("not heard")
+    except KeyboardInterrupt:
+        print("heard", flush=True)
+child.wait()
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, start_new_session=True
+    )
+    assert (result.stdout, result.stderr, result.returncode) == ("heard\nlives\n", "", 0)
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_stop_while_python_ends_changes_nothing(tmp_path: Path, name: str) -> None:
     script = f"""

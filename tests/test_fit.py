@@ -127,6 +127,23 @@ def test_stopped_and_resumed_is_never_stopped(tmp_path: Path, make, data, stop_a
     assert list(read_losses(tmp_path / "whole" / LOSSES)) == list(read_losses(tmp_path / "parts" / LOSSES))
 
 
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"7", b""])
+def test_losses_of_a_stopped_training_hang_on_its_checkpoint_alone(tmp_path: Path, damage: bytes) -> None:
+    train(vqgan_module(), clips(), tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        train(vqgan_module(), clips(), tmp_path / "parts", stop_at=5)
+    losses = tmp_path / "parts" / LOSSES
+    if damage:
+        content = bytearray(losses.read_bytes())
+        content[60 : 60 + len(damage)] = damage
+        losses.write_bytes(content)
+    else:
+        losses.unlink()
+    logged = train(vqgan_module(), clips(), tmp_path / "parts")
+    assert losses.read_bytes() == (tmp_path / "whole" / LOSSES).read_bytes()
+    assert [step for step, _ in logged] == [1, 2, 3, 4, 5, 6]  # those before the checkpoint are told again
+
+
 def test_resumed_inside_an_epoch_is_never_stopped(tmp_path: Path) -> None:
     videos = [window % 5 for window in range(32)]
     whole, resumed = transformer_module(), transformer_module()

@@ -11,10 +11,11 @@ import time
 import traceback
 import typing
 from argparse import Namespace
+from contextlib import nullcontext
 from pathlib import Path
 
 from tats_exp import UserError
-from tats_exp.cli import disk_is_full, error_line, guarded, path_of
+from tats_exp.cli import deaf_children, disk_is_full, error_line, guarded, path_of
 
 if typing.TYPE_CHECKING:
     from tats_exp.run.plan import Plan
@@ -26,6 +27,7 @@ def main() -> None:
     code = guarded("tats_exp", lambda: command(sys.argv[1:]))
     for number in (signal.SIGINT, signal.SIGTERM):  # all is said, and Python is slow to end
         signal.signal(number, signal.SIG_IGN)
+    exec("")  # CPython ends with a signal where a KeyboardInterrupt went through the exec of a text; this forgets it
     sys.exit(code)
 
 
@@ -112,7 +114,7 @@ def _run(given: Namespace, sweep: "Sweep", plan: "Plan") -> None:
         lines.append(f"hydra.launcher.n_jobs={plan.side_by_side}")
         if sweep.hydra.launcher.get("temp_folder") is None:  # left in /dev/shm, it would outlive a kill
             lines.append(assigned("hydra.launcher.temp_folder", sweep.folder))
-    with configuration(given.config_dir) as hydra:
+    with configuration(given.config_dir) as hydra, deaf_children() if plan.joblib else nullcontext():
         if sweep.multirun:
             hydra.multirun("config", run_job, [*lines, hidden(sweep.hydra, sweep.fixed), "hydra.mode=MULTIRUN"])
         else:

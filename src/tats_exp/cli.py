@@ -3,6 +3,7 @@
 A mistake of the user is one line and exit code 2, a mistake of ours exit code 1.
 """
 
+import _thread
 import errno
 import os
 import signal
@@ -18,6 +19,8 @@ from types import FrameType
 
 from tats_exp import UserError
 
+AGAIN = 0.05
+"""Seconds until a stop that was lost is tried again."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -53,15 +56,44 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before, hook = signal.signal(signal.SIGTERM, _interrupt), sys.unraisablehook
+    sys.unraisablehook = _stop_again
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+        sys.unraisablehook = hook
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _stop_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Stop once more where the stop came while an object was cleared away: Python drops what is raised there."""
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    timer = threading.Timer(AGAIN, _thread.interrupt_main, [signal.SIGTERM])  # here, it would be lost again
+    timer.daemon = True
+    timer.start()
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """A block whose child processes do not hear Ctrl-C, which a terminal sends to all: they end with this process.
+
+    Children inherit what the thread that starts them has blocked. Another thread hears it for this one.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @cache

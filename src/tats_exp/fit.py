@@ -170,7 +170,8 @@ class KeepCheckpoint(L.Callback):
 class LossLog(L.Callback):
     """Appends the logged losses to a CSV (step, key, value) and passes them on; the only place that does.
 
-    Of several processes the first logs; the values are means over all of them already.
+    Of several processes the first logs; the values are means over all of them already. Checkpoints hold them, too: what
+    was logged before one is under its sum, and a training that goes on writes the CSV anew from there.
     """
 
     def __init__(
@@ -178,15 +179,26 @@ class LossLog(L.Callback):
     ) -> None:
         self.path, self.every, self.scalars, self.steps, self.total = path, every, scalars, steps, total
         self.checkpoints, self.last = checkpoints, checkpoints.kept
+        self.rows: list[tuple[int, str, float]] = []
 
-    def on_fit_start(self, trainer: L.Trainer, *_: Any) -> None:
+    def state_dict(self) -> dict[str, Any]:
+        """What was logged so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back what was logged before a checkpoint."""
+        self.rows = [(step, key, value) for step, key, value in state_dict["rows"]]
+
+    def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Tell again what was logged up to the checkpoint, and forget what was logged after it."""
         if trainer.global_rank:
             return
-        rows = [row for row in read_losses(self.path) if row[0] <= self.last] if self.path.exists() else []
-        for step, values in by_step(rows).items():
+        if self.last and not self.rows and self.path.exists():  # checkpoints of older versions do not hold it
+            self.rows = [row for row in read_losses(self.path) if row[0] <= self.last]
+        for step, values in by_step(self.rows).items():
             self.scalars(step, values)
         with atomic(self.path) as temporary, temporary.open("w", newline="") as file:
+            rows = ((step, key, repr(value)) for step, key, value in self.rows)
             csv.writer(file).writerows([("step", "key", "value"), *rows])
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
@@ -204,6 +216,7 @@ class LossLog(L.Callback):
             return
         # Sorted: Lightning has them in the order in which they first came, which a resumed training does not know.
         values = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
+        self.rows += [(step, key, value) for key, value in values.items()]
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerows((step, key, repr(value)) for key, value in values.items())
         self.scalars(step, values)

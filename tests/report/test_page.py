@@ -249,7 +249,9 @@ def test_what_each_video_was_asked_for_stands_under_it_and_its_sound_waits_to_be
     assert html.count('<ol class="asked"><li>a &lt;i&gt;red&lt;/i&gt; disc</li><li>a blue disc</li></ol>') == 1
     assert html.count('<ol class="asked"><li>a blue disc</li></ol>') == 1  # under the second one that is heard
     heard = html[html.index('class="videos heard"') :]
-    assert html.count(' controls preload="auto" loop') == 2 == heard.count(" controls ")  # not muted, and nothing starts by itself
+    assert (
+        html.count(' controls preload="auto" loop') == 2 == heard.count(" controls ")
+    )  # not muted, and nothing starts by itself
 
 
 def test_what_sampled_videos_were_told_stands_under_them_with_its_frame(tmp_path: Path) -> None:

@@ -60,30 +60,27 @@ def make_page(runs: list[Run], parts: list[Part], differs: str, title: str) -> s
         HTML without any reference to the outside.
     """
     finished = [run for part in parts for group in part.groups for run in group.runs]
-    environment = Environment(
-        loader=PackageLoader("tats_exp.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
-        title=title,
-        style=_style(),
-        script=_text("page.js"),
-        trained=any(run.seed for run in runs),
-        questions=list(dict.fromkeys(run.description for run in runs if run.description)),
-        finished=len(finished),
-        runs=runs,
-        swept=_swept(runs),
-        scored=list(dict.fromkeys(run.protocol.n_generated for run in finished if run.protocol)),
-        devices=list(dict.fromkeys(run.device for run in runs if run.device)),
-        left_out=[run for run in runs if run.state != "finished"],
-        differs=differs,
-        parts=[_filled(part, EMBED_BYTES // len(parts)) for part in parts],
-        stages=_stages(runs),
-        versions=runs[0].version if runs else {},
-        configuration=_configuration(runs),
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            style=style_sheet(),
+            script=_text("page.js"),
+            trained=any(run.seed for run in runs),
+            questions=list(dict.fromkeys(run.description for run in runs if run.description)),
+            finished=len(finished),
+            runs=runs,
+            swept=_swept(runs),
+            scored=list(dict.fromkeys(run.protocol.n_generated for run in finished if run.protocol)),
+            devices=list(dict.fromkeys(run.device for run in runs if run.device)),
+            left_out=[run for run in runs if run.state != "finished"],
+            differs=differs,
+            parts=[_filled(part, EMBED_BYTES // len(parts)) for part in parts],
+            stages=_stages(runs),
+            versions=runs[0].version if runs else {},
+            configuration=_configuration(runs),
+        )
     )
 
 
@@ -151,7 +148,19 @@ def _png(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
-def _style() -> str:
+def environment() -> Environment:
+    """What fills templates: everything that is shown is escaped."""
+    return Environment(
+        loader=PackageLoader("tats_exp.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def style_sheet() -> str:
+    """CSS of all pages, for light and dark screens."""
     dark = f"@media (prefers-color-scheme: dark) {{ {_colours(DARK)} }}\n"
     return _colours(LIGHT) + dark + _text("page.css")
 

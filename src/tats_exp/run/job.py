@@ -8,7 +8,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class Outcome:
         stages: key of each stage in the store.
         speed: how fast it sampled.
         device: type of the device.
+        stage_versions: of each stage, as the code had it.
     """
 
     values: Values
@@ -79,10 +80,12 @@ class Outcome:
     stages: dict[str, str]
     speed: dict[str, float]
     device: str
+    stage_versions: dict[str, int] = field(default_factory=dict)
 
     def of(self, status: Status) -> Status:
         """The status of the run that came to this."""
-        outcome = {name: getattr(self, name) for name in ("seconds", "reused", "stages", "speed", "device")}
+        told = ("seconds", "reused", "stages", "speed", "device", "stage_versions")
+        outcome = {name: getattr(self, name) for name in told}
         return status.model_copy(update={"state": "finished", **outcome})
 
 
@@ -102,6 +105,7 @@ def run_job(cfg: DictConfig) -> None:
         cfg: the composed root config.
     """
     end_with_command()
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk, does not fill the terminal
     folder = Path(HydraConfig.get().runtime.output_dir)
     sweep = SweepRecord.of_run(folder)
     cfg = sweep.settle(with_halves(cfg))
@@ -190,7 +194,8 @@ def run(
     store = Store(Path(config.store.root), redo, redo_before, note=note)
     for stage in stages:
         walk(stage, context, store, progress, log)
-    return gather(store.used, folder, log, context.device.type)
+    made = gather(store.used, folder, log, context.device.type)
+    return replace(made, stage_versions={stage.name: stage.version for stage in stages})
 
 
 def gather(used: Mapping[str, Made], folder: Path, log: RunLog, device: str) -> Outcome:

@@ -80,6 +80,7 @@ class Status(Record):
         seconds: wall time of each stage that was made now; `total` is that of the run.
         reused: stages that were found in the store.
         stages: key of each stage in the store.
+        stage_versions: of each stage, as the code had it; empty where an older version wrote this.
         sums: SHA-256 of the config and the results in the folder, by file.
         speed: how fast it sampled.
         device: type of the device.
@@ -102,6 +103,7 @@ class Status(Record):
     seconds: dict[str, float] = {}
     reused: tuple[str, ...] = ()
     stages: dict[str, str] = {}
+    stage_versions: dict[str, int] = {}
     sums: dict[str, str] = {}
     speed: dict[str, float] = {}
     device: str = ""

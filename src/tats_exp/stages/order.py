@@ -15,6 +15,15 @@ from tats_exp.stages.vqgan import VQGAN_STAGE
 from tats_exp.transformer.conditions import Condition
 
 
+def versions() -> dict[str, int]:
+    """The version of every stage that is not brought along by a condition, by its name."""
+    stages: tuple[Stage[Any, Any], ...] = (
+        *(REFERENCE_STAGE, VQGAN_STAGE, REBUILT_STAGE, CODES_STAGE, LONG_CODES_STAGE),
+        *(TRANSFORMER_STAGE, INTERPOLATION_STAGE, SAMPLES_STAGE, METRICS_STAGE),
+    )
+    return {stage.name: stage.version for stage in stages}
+
+
 def stages_of(config: Config, condition: Condition) -> tuple[Stage[Any, Any], ...]:
     """What a run goes through; each stage may read what those before it left.
 
