@@ -27,7 +27,6 @@ def main() -> None:
     code = guarded("tats_exp", lambda: command(sys.argv[1:]))
     for number in (signal.SIGINT, signal.SIGTERM):  # all is said, and Python is slow to end
         signal.signal(number, signal.SIG_IGN)
-    exec("")  # CPython ends with a signal where a KeyboardInterrupt went through the exec of a text; this forgets it
     sys.exit(code)
 
 
