@@ -151,7 +151,8 @@ def _work(config: Config, folder: Path, name: str, status: Status, redo_before: 
 
     try:
         tags = [f"{k}={v}" for k, v in status.choices.items()]
-        log.start(folder, name, config.name, tags, config.model_dump())
+        choice = ", ".join(f"{k}={v}" for k, v in status.choices.items() if k != "seed") or config.name
+        log.start(folder, name, config.name, tags, {**config.model_dump(), "choice": choice})
         outcome = run(config, folder, log, progress, redo_before, note)
         status, values = outcome.of(status), outcome.values
         status = status.model_copy(update={"sums": sums_of_results(folder)})
