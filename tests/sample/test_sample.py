@@ -17,12 +17,15 @@ import torch
 from numpy.typing import NDArray
 
 from tats_exp import UserError, load_run
+from tats_exp.config.command import read_config
+from tats_exp.data.audio import read_audio
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.video_writer import VideoWriter, read_video
+from tats_exp.data.windows import Window
 from tats_exp.files import read_tensors, save_tensors
 from tats_exp.run.load_run import LoadedRun
 from tats_exp.sample.__main__ import main
-from tats_exp.sample.config import as_typed, read_story
+from tats_exp.sample.config import SampleConfig, as_typed, read_story
 from tats_exp.sample.given import read_given
 from tats_exp.sample.streaming import stream
 from tats_exp.sampling import Moving
@@ -158,6 +161,23 @@ def test_a_video_follows_the_sound_of_a_file(tmp_path: Path, options: tuple[str,
     assert torch.equal(streamed(run, 64, seed=5, audio=short)[0], run.sample(1, 64, seed=5, audio=short)[0])
 
 
+def test_the_command_lays_the_sound_of_the_file_under_the_video(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished(tmp_path, "condition=audio", "data.frames=128")
+    file, out = beeps(tmp_path / "my (1).wav", 0.61, 3.0), tmp_path / "heard.mp4"
+    assert main([f"run={run}", f"out={out}", "frames=64", f"audio={file}"]) == 0
+    assert "64 frames" in capsys.readouterr().out
+    heard, given = read_audio(out, 0.0, 3.0), read_audio(file, 0.0, 3.0)
+    assert np.corrcoef(heard, given)[0, 1] > 0.98
+    assert np.abs(read_audio(out, 3.2, 0.7)).max() < 0.01 and len(read_video(out)) == 64  # behind its end: silence
+    assert main([f"run={run}", f"out={out}", "frames=64", "seed=3"]) == 0  # without a file: that of a video of the data
+    said = capsys.readouterr().out
+    videos, name = load_run(run).context.test, said.partition("sound of ")[2].partition(";")[0]
+    wanted = videos.audio(videos.names.index(name), 0, 48)
+    assert np.corrcoef(read_audio(out, 0.0, 3.0), wanted)[0, 1] > 0.98
+
+
 def test_sound_is_refused_where_it_cannot_be_heard(tmp_path: Path) -> None:
     run = load_run(finished(tmp_path, "condition=audio", "data.frames=128"))
     vqgan, file = run.vqgan(), beeps(tmp_path / "a.wav", 0.5, 1.0)
@@ -180,6 +200,32 @@ def test_sound_is_refused_where_it_cannot_be_heard(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with pytest.raises(UserError, match="audio: the run was not trained with sound; allowed: condition=audio"):
         load_run(finished(tmp_path / "other")).sample(1, 16, audio=file)
+
+
+def test_what_the_margin_hears_comes_before_what_is_shown(tmp_path: Path) -> None:
+    """Videos of a decoder that wants true neighbours begin as far into the real one as these are long."""
+    run = load_run(finished(tmp_path, "condition=audio", "data.frames=128", "padding=real"))
+    sampler = run.sampler(run.vqgan())
+    (videos, place), *_ = (beginning := run.beginning(sampler, 2, 64, seed=5)).heard
+    assert sampler.margin > 0 and place.start == 4 * sampler.margin and isinstance(beginning.condition, Moving)
+    condition, made = run.context.condition, {"audio_vqgan": tmp_path / "store" / "audio_vqgan" / "key"}
+    for latent in (0, sampler.margin, 9):
+        there = Window(place.video, place.start + 4 * (latent - sampler.margin))
+        assert torch.equal(beginning.condition.codes[0, latent], condition.codes(videos, [there], made)[0])
+
+
+@pytest.mark.parametrize("sampler", ["sliding", "hierarchical"])
+def test_a_story_counts_from_the_first_frame_that_is_shown(tmp_path: Path, sampler: str) -> None:
+    run = load_run(finished(tmp_path, "condition=label", "data.frames=128", "padding=real", f"sampler={sampler}"))
+    path = tmp_path / "store" / "transformer" / "key" / MODEL
+    weights = read_tensors(path)
+    save_tensors(path, {name: 8 * value if value.ndim == 2 else value for name, value in weights.items()})
+    vqgan = run.vqgan()
+    margin, every = run.sampler(vqgan).margin, 1 if sampler == "sliding" else 4
+    plain, _ = run.sample_codes(vqgan, 1, 64, seed=5, story=[(0, "0")])
+    changed, _ = run.sample_codes(vqgan, 1, 64, seed=5, story=[(0, "0"), (2.0, "1")])
+    first = int((plain != changed).flatten(2).any(dim=2)[0].nonzero()[0])
+    assert margin > 0 and margin + 8 - every < first <= margin + 8 + every  # 2 s are 8 latent frames
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +282,12 @@ def test_given_frames_of_a_video_of_the_data_are_those_of_the_data(tmp_path: Pat
 def bad_inputs() -> Iterator[tuple[str, str]]:
     yield "frames=0", "frames=0: allowed: 1 or more, or inf"
     yield "frames=many", "frames=many: allowed: 1 or more, or inf"
+    yield "frames=1.5", "frames=1.5: allowed: 1 or more, or inf"
+    yield "label=1.5", "label: '1.5': no class of the data; allowed: 0 to 15"
+    yield "given_frames=8", "given_frames: of no video; allowed with given=VIDEO"
+    yield "given_start=8", "given_start: of no video; allowed with given=VIDEO"
+    yield "audio=a.wav", "audio: the run was not trained with sound; allowed: condition=audio"
+    yield "audio=a.wav text=red", "text and audio: a video is asked for one of them"
     yield "out=a.avi", "out=a.avi: allowed: a file that ends with .mp4"
     yield "out=nowhere/a.mp4", "out=nowhere/a.mp4: there is no folder nowhere"
     yield "run=nowhere", "run: nowhere: no run folder"
@@ -257,6 +309,8 @@ def bad_inputs() -> Iterator[tuple[str, str]]:
     yield "story=single.yaml", "story=single.yaml: entry 1: 1; allowed: a list of [SECOND, PROMPT]"
     yield "story=fast.yaml", "story: 0.01 s and 0.02 s begin in the same latent frame, which lasts 0.25 s"
     yield "story=unknown.yaml", "story: 'a green dog': no class of the data"
+    yield "story=endless.yaml", "story=endless.yaml: "
+    yield "story=behind.yaml", "story: 9 s is behind the end of the video"
 
 
 @pytest.mark.parametrize("given, said", bad_inputs())
@@ -278,6 +332,8 @@ def test_bad_input_is_one_line(
         "single": "[[0, 1], 1]",
         "fast": "[[0, 1], [0.01, 2], [0.02, 1]]",
         "unknown": "[[0, 1], [2, a green dog]]",
+        "endless": "[[0, 1], [.inf, 2]]",
+        "behind": "[[0, 1], [9, 2]]",
     }
     for name, content in stories.items():
         Path(f"{name}.yaml").write_text(content)
@@ -308,9 +364,13 @@ def test_conditions_and_samplers_that_cannot_are_one_line(tmp_path: Path, capsys
 
 
 def test_texts_are_taken_as_they_are_typed(tmp_path: Path) -> None:
-    assert [as_typed(line) for line in ("text=a red, big disc", "text=null", "text='a'", "frames=inf", "seed=1")] == [
-        *("text='a red, big disc'", "text=null", "text='a'", "frames='inf'", "seed=1")
+    assert [as_typed(line) for line in ("text=a red, big disc", "text=null", "text='a'", "frames=Inf", "seed=1")] == [
+        *("text='a red, big disc'", "text=null", "text='a'", "frames='Inf'", "seed=1")
     ]
+    given = read_config(
+        "sample", ["run=x", "out=y", "frames=1", as_typed("text=a ${oc.env:HOME} 'disc'")], SampleConfig
+    )
+    assert given.text == "a ${oc.env:HOME} 'disc'"
     (tmp_path / "story.yaml").write_text('- [0, "a ${red}, big disc"]\n- [1.5, 3]\n')
     assert read_story(str(tmp_path / "story.yaml")) == [(0.0, "a ${red}, big disc"), (1.5, 3)]
 

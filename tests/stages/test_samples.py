@@ -13,6 +13,7 @@ from tats_exp.config.check import check
 from tats_exp.config.models import build_vqgan, transformer_of
 from tats_exp.config.schema import Config, conf_dir
 from tats_exp.data.code_shards import CodeShards, ShardWriter
+from tats_exp.data.shapes_scene import LABEL_NAMES
 from tats_exp.files import read_tensors, save_tensors, save_with_sum
 from tats_exp.run.plan import make_plan
 from tats_exp.sampling import SlidingWindow
@@ -216,8 +217,8 @@ def test_a_story_leaves_no_trace_where_there_is_none_and_is_told_from_its_frame_
     assert meaning(SAMPLES_STAGE.inputs(told))["story"] == [[0, 3], [6, "red square orbit"]]  # 16 frames a second
     two = sample(heard(told), tmp_path / "two")
     one = sample(heard(run_of(tmp_path, *options, "sampling.story=[[0,3]]")), tmp_path / "one")
-    assert sample(run, tmp_path / "none").story == () and one.story == ((0, "3"),)
-    assert two.story == two.first(2).story == ((0, "3"), (24, "red square orbit"))
+    assert sample(run, tmp_path / "none").story == () and one.story == ((0, LABEL_NAMES[3]),)
+    assert two.story == two.first(2).story == ((0, LABEL_NAMES[3]), (24, "red square orbit"))
     margin = (two.codes.shape[1] - (run.config.sampled_frames + run.config.sampling.given_frames) // 4) // 2
     same = margin + (6 if sampler == "sliding" else 1)  # the frames of a gap see the key frame behind it
     assert torch.equal(one.codes[:, :same], two.codes[:, :same]) and not torch.equal(one.codes, two.codes)

@@ -22,6 +22,7 @@ PATHS |= {"given"}
 LISTS = {"generated"}
 """Those among them that take a list."""
 FOLDERS = {"hydra.run.dir", "hydra.sweep.dir"}
+FILES = {"audio", "story"}
 LONGEST_NAME = 160
 """Bytes of a run folder's name that are its choices: a file system takes 255, and some tools add to a name."""
 
@@ -41,7 +42,7 @@ def parse_overrides(lines: list[str]) -> list[Override]:
 
 def takes_path(key: str) -> bool:
     """Whether the values of a key are files or folders."""
-    return key in FOLDERS or key.rpartition(".")[2] in PATHS
+    return key in FOLDERS | FILES or key.rpartition(".")[2] in PATHS
 
 
 def at_home(path: str) -> str:

@@ -100,6 +100,8 @@ def check_story(story: Sequence[tuple[float | int, str | int]]) -> None:
     Raises:
         UserError: in one line.
     """
+    if odd := [second for second, _ in story if not math.isfinite(second)]:
+        raise UserError(f"{odd[0]} s: allowed: seconds of a video")
     if not story or story[0][0] != 0:
         raise UserError(
             f"begins at {story[0][0]:g} s; allowed: 0" if story else "holds nothing; allowed: null for none"

@@ -10,19 +10,8 @@ from numpy.typing import NDArray
 
 from tats_exp import UserError
 from tats_exp.cli import path_of
-from tats_exp.data.audio import read_audio
-from tats_exp.data.video_writer import Track
+from tats_exp.data.audio import RATE, read_audio
 from tats_exp.data.videos import Videos
-
-
-def track_of(path: str | Path, fps: float) -> Track:
-    """The sound of a file from its beginning on, to be laid under a video.
-
-    Args:
-        path: of a video or sound file.
-        fps: frames per second of the video.
-    """
-    return Track(lambda first, frames: read_audio(Path(path), first / fps, frames / fps), fps)
 
 
 class SoundFile(Videos):
@@ -45,8 +34,11 @@ class SoundFile(Videos):
         self.resize = self.codec = self.decoder = "none"
         with path_of("audio", path):
             if not self.path.is_file():
-                raise UserError(f"audio={path}: no such file")
-        read_audio(self.path, 0.0, 1 / frame_rate)
+                raise UserError(f"audio={path}: {'a folder' if self.path.is_dir() else 'no such file'}")
+        try:  # all at once: each reading would begin at the beginning
+            self._sound = read_audio(self.path, 0.0, frames / frame_rate)
+        except UserError as error:
+            raise UserError(f"audio={error}") from error
 
     @property
     def frame_rate(self) -> float:
@@ -59,7 +51,7 @@ class SoundFile(Videos):
 
     def audio(self, video: int, start: int, frames: int) -> NDArray[np.float32]:
         """As `Videos.audio`."""
-        return read_audio(self.path, start / self._rate, frames / self._rate)
+        return self._sound[round(start / self._rate * RATE) : round((start + frames) / self._rate * RATE)]
 
     def fingerprint(self) -> str:
         """Refuse: nothing is kept of it."""

@@ -31,7 +31,7 @@ class Track:
     """Sound to be laid under a video.
 
     Attributes:
-        piece: gives the samples (S,), -1 to 1, of so many frames from a frame on.
+        piece: gives the samples (S,), -1 to 1, of so many frames from a frame on; silence follows where they are few.
         fps: frames per second that it counts in.
     """
 
@@ -70,7 +70,7 @@ class VideoWriter:
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
         self._size = (0, 0)
-        self._track, self._written, self._samples = track, 0, 0
+        self._track, self._written = track, 0
         self._sound: av.AudioStream | None = None
 
     def __enter__(self) -> "VideoWriter":
@@ -101,10 +101,13 @@ class VideoWriter:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(big), format="rgb24")
             self._container.mux(self._stream.encode(picture))
         if self._track is not None and self._sound is not None and len(frames):
-            sound = self._track.piece(self._written, len(frames))
-            heard = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
-            heard.sample_rate, heard.time_base, heard.pts = RATE, Fraction(1, RATE), self._samples
-            self._samples += len(sound)
+            # From frame numbers, so that rounding does not add up.
+            begin, end = (round(at / self._track.fps * RATE) for at in (self._written, self._written + len(frames)))
+            sound = np.zeros((1, end - begin), np.float32)
+            piece = self._track.piece(self._written, len(frames))[: end - begin]
+            sound[0, : len(piece)] = piece
+            heard = av.AudioFrame.from_ndarray(sound, format="fltp", layout="mono")
+            heard.sample_rate, heard.time_base, heard.pts = RATE, Fraction(1, RATE), begin
             self._container.mux(self._sound.encode(heard))
         self._written += len(frames)
 

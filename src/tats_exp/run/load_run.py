@@ -236,15 +236,16 @@ class LoadedRun:
                 raise UserError(f"given: frames of {len(given)} videos for videos={videos}; allowed: of one for each")
             start = sampler.encoded(given, self.device)
         told: Int64[Tensor, "B c"] | OverTime
+        heard: tuple[tuple[Videos, Window], ...] = ()
         if story is not None:
-            told = self._told(sampler, story, videos)
+            told = self._told(sampler, story, videos, sampler.latents(frames, start))
         elif self.context.condition.moves:
-            told = self._along(streams, condition, audio, sampler.latents(frames, start))
+            told, heard = self._along(streams, condition, audio, sampler.latents(frames, start))
         elif audio is not None:
             raise UserError("audio: the run was not trained with sound; allowed: condition=audio")
         else:
             told = self._conditions(streams, condition)
-        return Beginning(seeds, told.to(self.device), start)
+        return Beginning(seeds, told.to(self.device), start, heard)
 
     @cached_property
     def context(self) -> RunContext:
@@ -259,14 +260,18 @@ class LoadedRun:
             self._whole(stage.name)
         return prompts_of(self.context)
 
-    def _told(self, sampler: RunSampler, story: Sequence[tuple[float | int, Prompt]], videos: int) -> Story:
-        """A story for so many videos."""
+    def _told(
+        self, sampler: RunSampler, story: Sequence[tuple[float | int, Prompt]], videos: int, latents: range | None
+    ) -> Story:
+        """A story for so many videos of these latent frames."""
         if not sampler.sampler.tells_stories:
             raise UserError("story: the sampler takes no condition that changes; allowed: sliding, hierarchical")
         condition, stride = self.context.condition, int(self.config.vqgan.model["downsample"][0])
         with blamed_on("story"):
             check_story(story)
         chapters = chapters_of(story, "story", condition, self.context.train, stride)
+        if latents is not None and chapters[-1][0] >= latents.stop:
+            raise UserError(f"story: {story[-1][0]:g} s is behind the end of the video; leave it out")
         return self._prompts.story(chapters, videos)
 
     def _along(
@@ -275,8 +280,8 @@ class LoadedRun:
         classes: Sequence[Prompt] | None,
         audio: str | Path | None,
         latents: range | None,
-    ) -> Moving:
-        """For each video a condition that moves along with it: of a file, or of a whole video of the data."""
+    ) -> tuple[Moving, tuple[tuple[Videos, Window], ...]]:
+        """For each video a condition that moves along with it, and whose that is: of a file, or of a video."""
         if latents is None:
             raise UserError("frames=inf: the sound of a video has an end; allowed: a number")
         condition, held_out = self.context.condition, self.config.asks_held_out
@@ -294,7 +299,8 @@ class LoadedRun:
             frames, before = stride * (latents.stop + latents.start), -stride * latents.start
             begin = [heard_from(videos, video, frames, before) for video in codes.videos_of(held_out)[places].tolist()]
         made = {stage.name: self._whole(stage.name) for stage in condition.stages()}
-        return Moving(conditions_along(condition, videos, begin, latents, stride, made))
+        moving = Moving(conditions_along(condition, videos, begin, latents, stride, made))
+        return moving, tuple((videos, place) for place in begin)
 
     def _conditions(self, streams: list[np.random.Generator], asked: Sequence[Prompt] | None) -> Int64[Tensor, "B c"]:
         """For each video the condition of a text, or of a window, one of its class where classes are asked for."""
@@ -331,6 +337,8 @@ class LoadedRun:
     def _check_asked(self, streams: list[np.random.Generator], asked: Sequence[Prompt]) -> None:
         if not self.context.condition.vocabulary(1):
             raise UserError("condition: the run has none; allowed: None")
+        if isinstance(asked, str):
+            raise UserError(f"condition={asked!r}: allowed: a list, one for each video")
         if len(asked) != len(streams):
             raise UserError(f"condition: {len(asked)} classes for videos={len(streams)}; allowed: one for each")
 

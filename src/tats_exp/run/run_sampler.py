@@ -12,6 +12,8 @@ from torch import Tensor
 
 from tats_exp import UserError
 from tats_exp.config.schema import Config
+from tats_exp.data.videos import Videos
+from tats_exp.data.windows import Window
 from tats_exp.sampling.decoding import ChunkDecoder, can_be_endless
 from tats_exp.sampling.sampler import Progress
 from tats_exp.sampling.story import OverTime, Story
@@ -28,16 +30,18 @@ class Beginning:
         seeds: one per video.
         condition: of each; a story counts from the first frame that is shown.
         given: codes of the latent frames that they go on from; None: of none.
+        heard: of a condition that moves: where each video's sound is, and from which frame on.
     """
 
     seeds: list[int]
     condition: Int64[Tensor, "B c"] | OverTime
     given: Int64[Tensor, "B g h w"] | None
+    heard: tuple[tuple[Videos, Window], ...] = ()
 
     def __getitem__(self, videos: slice) -> "Beginning":
         """The same for some of the videos."""
         given = None if self.given is None else self.given[videos]
-        return Beginning(self.seeds[videos], self.condition[videos], given)
+        return Beginning(self.seeds[videos], self.condition[videos], given, self.heard[videos])
 
 
 class RunSampler:

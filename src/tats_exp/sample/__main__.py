@@ -23,12 +23,12 @@ def run(overrides: list[str]) -> None:
     wanted, out = config.wanted, check_out(config.out)
     story = None if config.story is None else read_story(config.story)
     from tats_exp.config.build import blamed_on  # torch comes with these
-    from tats_exp.data.sound_file import track_of
     from tats_exp.data.video_writer import SHOWN_HEIGHT, LiveVideoWriter, VideoWriter
     from tats_exp.run.load_run import load_run
     from tats_exp.sample.asked import condition_of, frame_rate
     from tats_exp.sample.given import read_given
     from tats_exp.sample.streaming import asked_to_stop, stream
+    from tats_exp.stages.sounding import sound_from
 
     device = chosen_device(config.device)
     with blamed_on("run", kinds=UserError):
@@ -45,9 +45,15 @@ def run(overrides: list[str]) -> None:
     beginning = loaded.beginning(
         sampler, 1, wanted, condition, config.seed, given=given, story=story, audio=config.audio
     )
-    scale, fps = max(1, SHOWN_HEIGHT // loaded.config.resolution), frame_rate(loaded)
+    track = None
+    if beginning.heard:
+        videos, place = beginning.heard[0]
+        track = sound_from(videos, place.video, place.start)
+        if config.audio is None:
+            print(f"with the sound of {videos.names[place.video]}; audio=FILE takes another")
+    scale = max(1, SHOWN_HEIGHT // loaded.config.resolution)
+    fps = frame_rate(loaded) if track is None else track.fps
     how = (sampler, beginning, wanted)
-    track = None if config.audio is None else track_of(config.audio, fps)
     with path_of("out", out):
         if wanted is None:
             with asked_to_stop() as stop, LiveVideoWriter(out, fps, scale, track) as live:
@@ -55,6 +61,8 @@ def run(overrides: list[str]) -> None:
         else:
             with VideoWriter(out, fps, scale, track) as writer:
                 spent = stream(*how, writer.write, threading.Event(), device)
+    if not spent.frames:
+        raise KeyboardInterrupt
     print(f"{out}, to be played at {fps:g} frames a second: {spent}")
 
 

@@ -23,7 +23,8 @@ def condition_of(run: LoadedRun, asked: SampleConfig) -> list[Prompt] | None:
         if not condition.asks_for_class:
             raise UserError(f"label: the run was trained with {_name(run)}; allowed: condition=label or text")
         with blamed_on("label", kinds=UserError):
-            return [class_of(asked.label, run.context.train.label_names)]
+            asked_for = asked.label if isinstance(asked.label, int) else str(asked.label)
+            return [class_of(asked_for, run.context.train.label_names)]
     return None
 
 

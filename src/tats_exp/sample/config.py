@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from omegaconf import OmegaConf
-from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from tats_exp import UserError
 from tats_exp.cli import one_line, path_of
@@ -21,10 +21,10 @@ class SampleConfig(Section):
 
     run: str
     out: str
-    frames: StrictInt | StrictStr
+    frames: StrictInt | StrictFloat | StrictStr
     seed: int = Field(ge=0)
     text: StrictStr | None
-    label: StrictStr | StrictInt | None
+    label: StrictStr | StrictInt | StrictFloat | None
     story: str | None
     audio: str | None
     given: str | None
@@ -39,9 +39,9 @@ class SampleConfig(Section):
         Raises:
             UserError: no such number.
         """
-        if self.frames == ENDLESS:
+        if isinstance(self.frames, str) and self.frames.lower() == ENDLESS:
             return None
-        if isinstance(self.frames, str) or self.frames < 1:
+        if not isinstance(self.frames, int) or self.frames < 1:
             raise UserError(f"frames={self.frames}: allowed: 1 or more, or {ENDLESS}")
         return self.frames
 
@@ -54,13 +54,17 @@ class SampleConfig(Section):
         asked = [key for key in ("text", "label", "story", "audio") if getattr(self, key) is not None]
         if len(asked) > 1:
             raise UserError(f"{' and '.join(asked)}: a video is asked for one of them; leave out all but one")
+        if self.given is None and (self.given_frames is not None or self.given_start):
+            key = "given_start" if self.given_frames is None else "given_frames"
+            raise UserError(f"{key}: of no video; allowed with given=VIDEO")
 
 
 def as_typed(line: str) -> str:
     """An override that Hydra reads as it was typed: a text with commas in it is one, and inf is no number."""
     key, _, value = line.partition("=")
-    verbatim = (key == "text" and value != "null" and value[:1] not in "'\"") or (key, value) == ("frames", ENDLESS)
-    return assigned(key, value) if verbatim else line
+    if key == "text" and value != "null" and value[:1] not in "'\"":
+        return assigned(key, value.replace("${", r"\${"))  # which OmegaConf would fill in
+    return assigned(key, value) if key == "frames" and value.lower() == ENDLESS else line
 
 
 def check_out(out: str) -> Path:

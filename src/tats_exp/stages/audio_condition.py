@@ -35,6 +35,8 @@ from tats_exp.vqgan.spectrogram_vqgan import SpectrogramVQGAN, picture_to_float
 
 LOG_EVERY, CHECKPOINT_EVERY, CLIP = 10, 50, 1.0
 """Steps from one log of the losses to the next, and from one checkpoint; the largest norm of a gradient."""
+LOOKED_AT = 256
+"""Videos that are asked for sound before a run begins, at most: each may be a file to be opened."""
 AT_ONCE = 64
 """Pictures encoded side by side: always as many, so that codes do not hang on what else is encoded."""
 
@@ -161,8 +163,9 @@ class Audio(Condition):
         return found[[known[span] for span in spans]].reshape(len(windows), self.length)
 
     def check_videos(self, videos: Videos) -> None:
-        """Refuse videos of which the first has no sound."""
-        videos.audio(0, 0, 1)
+        """Refuse videos of which one has no sound; of many, some are looked at."""
+        for video in range(0, len(videos.names), -(-len(videos.names) // LOOKED_AT)):
+            videos.audio(video, 0, 1)
 
     def check_prompt(self, prompt: Prompt, classes: Sequence[str]) -> None:
         """Refuse texts and classes."""

@@ -51,6 +51,10 @@ class Prompts:
         words = tuple(self.condition.words(row, self.classes, self.made) for row in codes)
         return words if any(words) else ()
 
+    def shown(self, prompt: Prompt) -> str:
+        """A prompt for people: of a class its name."""
+        return self.classes[prompt] if isinstance(prompt, int) else prompt
+
     def story(self, chapters: Chapters, videos: int) -> Story:
         """The same story for several videos."""
         codes = (repeat(self.codes(prompt), "c -> B c", B=videos) for _, prompt in chapters)

@@ -250,7 +250,7 @@ def _sample(inputs: SamplesInputs, work: Work) -> None:
         "seconds_per_1024_frames": 1024 * seconds / (inputs.videos * (length - known) * stride),
     }
     if inputs.story:
-        about["story"] = [[start * stride, str(prompt)] for start, prompt in inputs.story]
+        about["story"] = [[start * stride, inputs.prompts.shown(prompt)] for start, prompt in inputs.story]
     elif asked := _asked(inputs, start):
         about["asked"] = asked
     write_json(work.folder / ABOUT, about)

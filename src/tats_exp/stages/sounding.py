@@ -11,7 +11,6 @@ from jaxtyping import Int64, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tats_exp import UserError
 from tats_exp.data.audio import RATE
 from tats_exp.data.video_writer import Track
 from tats_exp.data.videos import Videos
@@ -31,29 +30,26 @@ def sound_from(videos: Videos, video: int, start: int) -> Track:
         video: its index.
         start: source frame.
     """
-    rate, stride = rate_of(videos), videos.frame_stride
+    stride = videos.frame_stride
 
     def piece(first: int, frames: int) -> NDArray[np.float32]:
         begin = start + first * stride
         there = min(frames, max(0, -(-(videos.lengths[video] - begin) // stride)))
-        sound = np.zeros(round(frames / rate * RATE), np.float32)
-        if there:
-            heard = videos.audio(video, begin, there)[: len(sound)]
-            sound[: len(heard)] = heard
-        return sound
+        return videos.audio(video, begin, there) if there else np.zeros(0, np.float32)
 
-    return Track(piece, rate)
+    return Track(piece, rate_of(videos, video, start))
 
 
-def rate_of(videos: Videos) -> float:
-    """Frames a second.
+def rate_of(videos: Videos, video: int, start: int = 0) -> float:
+    """Clip frames a second of one video: how many last as long as their sound does.
 
-    Raises:
-        UserError: the data do not tell.
+    Args:
+        videos: where it is.
+        video: its index.
+        start: source frame from which on it is looked at.
     """
-    if videos.frame_rate is None:
-        raise UserError("sound: the data do not tell how many frames make a second")
-    return videos.frame_rate
+    frames = min(AT_ONCE, max(1, -(-(videos.lengths[video] - start) // videos.frame_stride)))
+    return frames * RATE / len(videos.audio(video, start, frames))
 
 
 class SoundOnTheWay:
@@ -81,7 +77,8 @@ class SoundOnTheWay:
                 paths[number].add(frames[max(0, self.given - at) :])
                 real = self._real(first + number, at, len(frames))
                 if len(real):
-                    self._errors.add(real[None], frames[None, : len(real)])
+                    # Each frame as a window of its own: chunks differ in length.
+                    self._errors.add(real[:, None], frames[: len(real), None])
             at += chunk.shape[1]
             yield chunk
         self._seen += [path.turns() for path in paths]
@@ -111,12 +108,11 @@ class SoundOnTheWay:
 
     def _heard(self, number: int) -> Times:
         """When sounds begin, in frames behind those given."""
-        rate = rate_of(self.videos)
         start, there = self._there(number, self.given, self.frames)
-        sound: NDArray[np.float32] = np.zeros(0, np.float32)
-        if there:
-            sound = self.videos.audio(self.sounds[number][0], start, there)
-        return beginnings(sound, RATE) * rate
+        if not there:
+            return np.zeros(0)
+        sound = self.videos.audio(self.sounds[number][0], start, there)
+        return beginnings(sound, RATE) * (there * RATE / len(sound))  # videos have frame rates of their own
 
     def _there(self, number: int, first: int, frames: int) -> tuple[int, int]:
         """Where frames begin in their real video, in source frames, and how many of them it has."""
