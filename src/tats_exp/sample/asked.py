@@ -21,7 +21,7 @@ def condition_of(run: LoadedRun, asked: SampleConfig) -> list[Prompt] | None:
         return [asked.text]
     if asked.label is not None:
         if not condition.asks_for_class:
-            raise UserError(f"label: the run was trained with {_name(run)}; allowed: condition=label or text")
+            raise UserError(f"label: the run was trained with {_name(run)}; allowed: condition=label, text or audio")
         with blamed_on("label", kinds=UserError):
             asked_for = asked.label if isinstance(asked.label, int) else str(asked.label)
             return [class_of(asked_for, run.context.train.label_names)]
