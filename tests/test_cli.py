@@ -162,6 +162,27 @@ def test_what_else_python_drops_is_shown(capsys: pytest.CaptureFixture[str]) -> 
     assert guarded("x", run) == 0 and "ValueError: broken" in capsys.readouterr().err
 
 
+def test_a_stop_inside_the_exec_of_a_text_has_the_exit_code_of_any_other(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("""
+import sys
+
+class Stops:
+    def find_spec(self, name, path=None, target=None):
+        if name == "hydra":
+            exec("raise KeyboardInterrupt")  # as where dataclasses are made
+
+sys.meta_path.insert(0, Stops())
+""")
+    result = subprocess.run(
+        [sys.executable, "-m", "tats_exp", "scale=smoke"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+    )
+    assert (result.returncode, result.stderr) == (1, "tats_exp: stopped\n")
+
+
 def test_ctrl_c_reaches_this_process_and_not_its_deaf_children(tmp_path: Path) -> None:
     """A terminal sends it to the whole group, also to a child that is still starting."""
     script = """

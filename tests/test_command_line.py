@@ -13,7 +13,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 from runs import QUICK, tats_exp
 from tats_exp import UserError
-from tats_exp.__main__ import _check_stores, _run, command
+from tats_exp.__main__ import _check_stores, _conclude, _run, _stopped, command
 from tats_exp.cli import guarded
 from tats_exp.config.compose import configuration
 from tats_exp.config.overrides import LONGEST_NAME, expanded, folder_name, parse_overrides
@@ -23,6 +23,7 @@ from tats_exp.run.folders import own_folder
 from tats_exp.run.plan import make_plan
 from tats_exp.run.sweep import Sweep, compose_sweep
 from tats_exp.run.sweep_record import SweepRecord
+from tats_exp.run_folder import Status
 
 HEAVY = ("torch", "lightning", "wandb", "matplotlib", "decord", "av")
 ODD = "/some path/epoch=12-step=29999-train.ckpt"
@@ -307,6 +308,17 @@ def test_runs_work_where_one_starts_whatever_hydra_is_told(monkeypatch: pytest.M
     monkeypatch.setattr("tats_exp.run.job.run_job", lambda cfg: seen.append((Path.cwd(), cfg.store.root)))
     _run(read_command_line(given), sweep, plan)
     assert seen == [(tmp_path, "runs/store")]
+
+
+def test_what_workers_were_writing_when_they_were_ended_is_removed_from_their_folders_alone(tmp_path: Path) -> None:
+    for name in ("padding=zero", "store"):
+        (tmp_path / name).mkdir()
+    Status(state="killed").write(tmp_path / "padding=zero")
+    for end in (lambda: _stopped(tmp_path, 1.0), lambda: _conclude(tmp_path, 1.0, RuntimeError("a worker was killed"))):
+        ours, others = tmp_path / "padding=zero" / ".status.json.1.2.tmp", tmp_path / "store" / ".model.1.2.tmp"
+        ours.touch()
+        others.touch()
+        assert end() == 1 and not ours.exists() and others.exists()
 
 
 def test_a_folder_is_held_by_one_command_and_holds_no_other_runs(tmp_path: Path) -> None:

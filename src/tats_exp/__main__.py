@@ -27,6 +27,8 @@ def main() -> None:
     code = guarded("tats_exp", lambda: command(sys.argv[1:]))
     for number in (signal.SIGINT, signal.SIGTERM):  # all is said, and Python is slow to end
         signal.signal(number, signal.SIG_IGN)
+    # Once a KeyboardInterrupt went through the exec of a text, `python -m` ends with SIGINT, whatever is made of it.
+    exec("")  # forgets it
     sys.exit(code)
 
 
@@ -126,6 +128,7 @@ def _stopped(folder: Path, seconds: float) -> int:
 
     line = "stopped; start the same command again to go on from the last checkpoints"
     print(f"tats_exp: {line}", file=sys.stderr, flush=True)
+    _tidy(folder)
     states = []
     for path in folder.rglob(Status.FILE):
         status = Status.read(path.parent)
@@ -141,6 +144,7 @@ def _conclude(folder: Path, seconds: float, broken: Exception | None) -> int:
     """Report what the runs left; returns the exit code."""
     from tats_exp.run_folder import Status
 
+    _tidy(folder)
     statuses = [Status.read(path.parent) for path in sorted(folder.rglob(Status.FILE))]
     failed = [status for status in statuses if status.state != "finished"]
     for status in failed:
@@ -157,6 +161,15 @@ def _conclude(folder: Path, seconds: float, broken: Exception | None) -> int:
     if statuses:
         codes.append(guarded("tats_exp: no report", lambda: _report(folder, seconds)))
     return 1 if 1 in codes else max(codes, default=0)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what workers that were ended were writing into the folders of their runs."""
+    from tats_exp.run_folder import Status
+
+    for status in folder.rglob(Status.FILE):
+        for temporary in status.parent.glob(".*.tmp"):
+            temporary.unlink(missing_ok=True)
 
 
 def _report(folder: Path, seconds: float) -> int:
