@@ -10,7 +10,7 @@ from tests.data.counting import Counting
 
 
 def test_videos_that_do_not_say_how_they_were_stored_are_none():
-    named = (*Videos.__annotations__, "read", "fingerprint", "captions", "audio", "sound_fingerprint")
+    named = (*Videos.__annotations__, "read", "fingerprint", "captions", "audio", "sound_fingerprint", "frame_rate")
     given = {name: getattr(Counting([4]), name) for name in named}
     assert isinstance(SimpleNamespace(**given), Videos)
     for name in ("codec", "decoder"):

@@ -56,7 +56,6 @@ class AtariVideos(Videos):
         self.names = [f"{split}/{index:06d} {source.games[label]}" for index, label in enumerate(self.labels)]
         self.lengths = [source.frames] * videos
 
-    @property
     def frame_rate(self) -> float:
         """Clip frames a second."""
         return EMULATED / (self.source.frame_skip * self.frame_stride)

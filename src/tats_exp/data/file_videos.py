@@ -89,7 +89,6 @@ class FileVideos(Videos):
         """Texts that describe each video; none in most data sets."""
         return [video.captions for video in self.listed]
 
-    @property
     def frame_rate(self) -> float | None:
         """Clip frames a second of the first video; None of a folder of frames whose rate is not said."""
         if self.verdicts[0].frames is None and self.fps is None:

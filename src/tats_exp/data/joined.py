@@ -36,10 +36,9 @@ class JoinedVideos(Videos):
         split, video = self._split_of(video)
         return split.read(video, start, frames)
 
-    @property
     def frame_rate(self) -> float | None:
         """That of the first split."""
-        return self.splits[0].frame_rate
+        return self.splits[0].frame_rate()
 
     @property
     def captions(self) -> list[tuple[str, ...]]:

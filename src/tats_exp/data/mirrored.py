@@ -28,10 +28,9 @@ class MirroredVideos(Videos):
         read = self.plain.read(video, start, frames)
         return np.ascontiguousarray(read[:, :, ::-1]) if mirrored else read
 
-    @property
     def frame_rate(self) -> float | None:
         """That of the videos as they are."""
-        return self.plain.frame_rate
+        return self.plain.frame_rate()
 
     @property
     def captions(self) -> list[tuple[str, ...]]:

@@ -73,7 +73,6 @@ class ShapesVideos(Videos):
         """What is said of each video, drawn from a stream of its own."""
         return list(_captions(self.split, len(self.names), self.seed, self.grounds))
 
-    @property
     def frame_rate(self) -> float:
         """Frames a second."""
         return float(FPS)

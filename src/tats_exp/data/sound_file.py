@@ -40,7 +40,6 @@ class SoundFile(Videos):
         except UserError as error:
             raise UserError(f"audio={error}") from error
 
-    @property
     def frame_rate(self) -> float:
         """Frames a second."""
         return self._rate

@@ -71,7 +71,6 @@ class Videos(Protocol):
         """Texts that describe each video, any number of them."""
         return [()] * len(self.names)
 
-    @property
     def frame_rate(self) -> float | None:
         """Clip frames a second, those of the first video where they differ; None: unknown."""
         return None

@@ -287,7 +287,7 @@ class LoadedRun:
         condition, held_out = self.context.condition, self.config.asks_held_out
         stride = int(self.config.vqgan.model["downsample"][0])
         if audio is not None:
-            rate = self.context.train.frame_rate
+            rate = self.context.train.frame_rate()
             if rate is None:
                 raise UserError("audio: the data do not tell how many frames make a second")
             videos: Videos = SoundFile(audio, rate, stride * latents.stop)

@@ -31,7 +31,7 @@ def condition_of(run: LoadedRun, asked: SampleConfig) -> list[Prompt] | None:
 def frame_rate(run: LoadedRun) -> float:
     """Frames a second of the run's data; where they do not tell, or are no longer there, that of the page's videos."""
     try:
-        return run.context.train.frame_rate or float(FPS)
+        return run.context.train.frame_rate() or float(FPS)
     except (UserError, OSError):
         return float(FPS)
 

@@ -86,7 +86,7 @@ def chapters_of(
     for _, prompt in story:
         with blamed_on(key):
             condition.check_prompt(prompt, videos.label_names)
-    rate = videos.frame_rate if len(story) > 1 else 1.0
+    rate = videos.frame_rate() if len(story) > 1 else 1.0
     if rate is None:
         raise UserError(f"{key}: the data do not tell how many frames make a second (data.fps of data=frame_folders)")
     starts = [math.ceil(second * rate / stride - 1e-6) for second, _ in story]
