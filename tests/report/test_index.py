@@ -79,6 +79,14 @@ def test_a_sweep_is_told_by_its_runs(tmp_path: Path) -> None:
     assert entry.cost.startswith("3 of 4 runs finished")
 
 
+def test_what_has_nothing_to_tell_or_is_no_text_does_not_end_the_index(tmp_path: Path) -> None:
+    (tmp_path / "stopped").mkdir()
+    (tmp_path / "stopped" / "sweep.json").write_text("{}")  # before the first run
+    (record(tmp_path / "odd") / "README.md").write_bytes(b"# \xff odd\n")
+    (entry,) = make_index([tmp_path], tmp_path / "index.html", VERSIONS)
+    assert entry.title == "\ufffd odd" and entry.answer == ""
+
+
 def test_newer_experiments_stand_first(tmp_path: Path) -> None:
     record(tmp_path / "a")
     demo_sweep(tmp_path / "b", {"real": 0.02}, seeds=1, windows=4, frames=24)

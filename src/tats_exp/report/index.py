@@ -75,7 +75,7 @@ def make_index(folders: Iterable[Path], page: Path, versions: Mapping[str, int])
             raise UserError(f"report: no folder {folder}")
         places = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
         entries += [_of_record(place, page.parent, versions) for place in places if _is_record(place)]
-        entries += [_of_sweep(place, page.parent, versions) for place in places if (place / SWEEP).is_file()]
+        entries += [_of_sweep(place, page.parent, versions) for place in places if _has_runs(place)]
     if not entries:
         raise UserError(f"report: no experiments under {', '.join(map(str, folders))} (a sweep folder holds {SWEEP})")
     entries.sort(key=lambda entry: (entry.day, entry.title), reverse=True)
@@ -89,9 +89,14 @@ def _is_record(folder: Path) -> bool:
     return (folder / README).is_file() and ((folder / RECORD).is_file() or (folder / "results.csv").is_file())
 
 
+def _has_runs(folder: Path) -> bool:
+    """Whether it is a sweep of which a run began: one that was stopped before has nothing to tell."""
+    return (folder / SWEEP).is_file() and any(folder.rglob(Status.FILE))
+
+
 def _of_record(folder: Path, base: Path, versions: Mapping[str, int]) -> Entry:
     """What the repository keeps of an experiment; its README says what came out."""
-    text = (folder / README).read_text(encoding="utf-8")
+    text = (folder / README).read_text(encoding="utf-8", errors="replace")
     about = _about(folder)
     sittings = about.get("sittings", [])
     links = {"record": folder / README, "results": folder / "results.csv"}

@@ -167,8 +167,9 @@ def _asked(run: RunContext) -> Iterator[tuple[str, Node]]:
 
 
 def _make(inputs: MetricsInputs, work: Work) -> None:
-    """Leaves metrics.json, curves.csv, code_histogram.csv, videos/; of a hierarchy mask.json,
-    and told.json where videos were asked for anything.
+    """Leaves metrics.json, curves.csv, code_histogram.csv and videos/.
+
+    Of a hierarchy it leaves mask.json, too, and told.json where videos were asked for anything.
     """
     decoder = FrameDecoder(inputs.vqgan.read().to(work.device), inputs.decode_chunk, work.device)
     networks, real = inputs.networks.object, inputs.reference.read()
