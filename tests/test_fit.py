@@ -144,6 +144,18 @@ def test_losses_of_a_stopped_training_hang_on_its_checkpoint_alone(tmp_path: Pat
     assert [step for step, _ in logged] == [1, 2, 3, 4, 5, 6]  # those before the checkpoint are told again
 
 
+def test_losses_of_a_training_that_ended_are_told_again(tmp_path: Path) -> None:
+    trained = vqgan_module()
+    logged = train(trained, clips(), tmp_path)
+    losses = tmp_path / LOSSES
+    as_written = losses.read_bytes()
+    losses.write_bytes(b"9" + as_written[1:60] + b"7" + as_written[61:])
+    again = vqgan_module()
+    assert train(again, clips(), tmp_path) == logged  # nothing else is left to be done
+    assert losses.read_bytes() == as_written
+    assert torch.equal(trained.vqgan.decoder.conv_last.conv.weight, again.vqgan.decoder.conv_last.conv.weight)
+
+
 def test_resumed_inside_an_epoch_is_never_stopped(tmp_path: Path) -> None:
     videos = [window % 5 for window in range(32)]
     whole, resumed = transformer_module(), transformer_module()

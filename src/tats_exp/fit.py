@@ -189,8 +189,11 @@ class LossLog(L.Callback):
         """Take back what was logged before a checkpoint."""
         self.rows = [(step, key, value) for step, key, value in state_dict["rows"]]
 
-    def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Tell again what was logged up to the checkpoint, and forget what was logged after it."""
+    def on_fit_start(self, trainer: L.Trainer, *_: Any) -> None:
+        """Tell again what was logged up to the checkpoint, and forget what was logged after it.
+
+        Of a training that has ended nothing else is left to be done.
+        """
         if trainer.global_rank:
             return
         if self.last and not self.rows and self.path.exists():  # checkpoints of older versions do not hold it
