@@ -12,6 +12,7 @@ import traceback
 import typing
 from argparse import Namespace
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from tats_exp import UserError
@@ -40,9 +41,11 @@ def command(arguments: list[str]) -> int:
     """
     from tats_exp.config.schema import Config, validated
     from tats_exp.run.flags import read_command_line, show
-    from tats_exp.run.folders import own_folder
+    from tats_exp.run.folders import folder_key, own_folder
+    from tats_exp.run.resume import going_on, said_before
     from tats_exp.run.sweep import compose_sweep
 
+    arguments = said_before(arguments)
     given = read_command_line(arguments)
     if show(given):
         return 0
@@ -55,13 +58,16 @@ def command(arguments: list[str]) -> int:
     plan = plan_of(sweep)
     _check_stores(plan)
     cost = estimate_line(plan.configs, plan.side_by_side)
-    with own_folder(sweep) as sweep:
+    with own_folder(sweep, plan.configs) as sweep:
         runs = f"{plan.jobs} run{'s' * (plan.jobs > 1)}"
         print(f"{plan.name}: {runs}, {plan.side_by_side} at a time -> {sweep.folder}", flush=True)
+        if (line := going_on(sweep.folder)) is not None:
+            print(line, flush=True)
         for line in plan.unused + plan.costs:
             print(line, flush=True)
         print(cost, flush=True)
-        return _start(given, sweep, plan)
+        told = {"command": tuple(arguments), "started_in": str(Path.cwd()), "folder_key": folder_key(sweep)}
+        return _start(given, sweep, replace(plan, record=plan.record.model_copy(update=told)))
 
 
 def _check_stores(plan: "Plan") -> None:
@@ -89,7 +95,7 @@ def _start(given: Namespace, sweep: "Sweep", plan: "Plan") -> int:
     started = time.time()
     broken: Exception | None = None
     try:
-        with ProgressBar(sweep.folder, plan.jobs):
+        with ProgressBar(sweep.folder, plan.jobs, plan.side_by_side, plan.configs[0].progress):
             _run(given, sweep, plan)
     except KeyboardInterrupt:
         return _stopped(sweep.folder, time.time() - started)

@@ -2,6 +2,8 @@
 
 import inspect
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from tats_exp.run.log import FilesOnly, GuardedLog, RunLog
+from tats_exp.run.store import Made
 from tats_exp.run.wandb_log import NAME, TAG, WandbLog, shortened
 
 LONG = "data.root=/" + "/".join(["a_rather_long_folder"] * 9)
@@ -36,6 +39,7 @@ def tell_everything(log: RunLog, folder: Path) -> None:
     log.histogram("codes/histogram_real", [1, 2])
     log.video("videos/samples", folder / "samples.mp4")
     log.protocol({"n_real": 512})
+    log.stage(Made(folder, "0123", reused=False, seconds=1.0), "vqgan", {})
     log.finish({"fvd/shapes_cnn/last": None}, failed=False)
 
 
@@ -58,7 +62,7 @@ def test_nothing_that_a_log_refuses_ends_a_run(
     assert inner.told == (["start", "finish"] if first == "start" else METHODS_IN_ORDER)
 
 
-METHODS_IN_ORDER = ["start", "losses", "curves", "histogram", "video", "protocol", "finish"]
+METHODS_IN_ORDER = ["start", "losses", "curves", "histogram", "video", "protocol", "stage", "finish"]
 
 
 def test_every_method_of_a_log_is_guarded() -> None:
@@ -123,3 +127,48 @@ def test_the_protocol_is_part_of_the_summary() -> None:
     log.run = SimpleNamespace(summary={})
     log.protocol({"n_real": 512})
     assert log.run.summary == {"protocol": {"n_real": 512}}
+
+
+class Server:
+    """A stand-in for a W&B run with a server behind it."""
+
+    def __init__(self) -> None:
+        self.used: list = []
+        self.logged: list = []
+        self.use_artifact, self.log_artifact = self.used.append, self.logged.append
+
+
+def test_models_become_artifacts_if_wanted_those_that_were_found_as_what_the_run_used(tmp_path: Path) -> None:
+    import wandb
+
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    stages = {"reference": True, "vqgan": True, "codes": False, "metrics": False}
+    for wanted in (False, True):
+        log = WandbLog(artifacts=wanted)
+        log.wandb, log.run = wandb, Server()
+        for name, reused in stages.items():
+            log.stage(Made(tmp_path, f"{name}_key", reused, 1.0), name, {"vqgan": "vqgan_key", "reference": "r"})
+        if not wanted:
+            assert log.run.used == log.run.logged == []
+    ((found,), (made,)) = log.run.used, log.run.logged
+    assert (found.type, found.name, list(found.manifest.entries)) == ("vqgan", "vqgan-vqgan_key", ["model.safetensors"])
+    assert made.type == "codes" and made.metadata == {"made_from": {"vqgan": "vqgan-vqgan_key"}}
+
+
+def test_artifacts_of_an_offline_run_are_logged_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    (stage / "model.safetensors").write_bytes(b"weights")
+    log = GuardedLog(lambda: WandbLog(artifacts=True))
+    log.start(tmp_path, "name", "group", [], {})
+    log.stage(Made(stage, "0123", reused=True, seconds=1.0), "vqgan", {})
+    log.finish({})
+    assert log.refused is None
+    (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    read = subprocess.run(
+        [Path(sys.executable).with_name("wandb"), "leet", "inspect", "--json", file], capture_output=True, text=True
+    )
+    assert '"vqgan-0123"' in read.stdout and "model.safetensors" in read.stdout
+    assert (stage / "model.safetensors").read_bytes() == b"weights"  # where the store has it

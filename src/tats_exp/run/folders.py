@@ -3,7 +3,7 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,41 +12,53 @@ from omegaconf import DictConfig, OmegaConf
 
 from tats_exp import UserError
 from tats_exp.cli import path_of
+from tats_exp.config.schema import Config
+from tats_exp.progress import FILE as PROGRESS
+from tats_exp.run.resume import through, unfinished
 from tats_exp.run.sweep import Sweep
 from tats_exp.run.sweep_record import SweepRecord
-from tats_exp.run_folder import CONFIG, RESULTS, VIDEOS, Status
+from tats_exp.run_folder import CONFIG, RESULTS, VIDEOS, WANDB_ID, Status
 
 LEFT = (Status.FILE, "error.txt", CONFIG, *RESULTS)
 """Files of a run's folder that the report reads."""
 
 
 @contextmanager
-def own_folder(sweep: Sweep) -> Iterator[Sweep]:
+def own_folder(sweep: Sweep, configs: Sequence[Config] = ()) -> Iterator[Sweep]:
     """Make the folder of a sweep and hold it while the block runs.
 
     Args:
         sweep: as composed.
+        configs: of its runs, with what the sweep settles filled in; runs that are finished as these would come out stay
+            as they are. Without them all start again.
 
     Yields:
-        The same with the folders that are used: a name with the time in it gets a number where it is taken.
+        The same with the folders that are used: where the name has the time in it, the one in which the same command
+        did not come to its end, if there is one; else a new one, with a number where the name is taken.
 
     Raises:
         UserError: the folder cannot be made, holds other runs, or another command writes to it.
     """
-    named = sweep.multirun or sweep.folder != sweep.run_folders[0]
-    key = "hydra.sweep.dir" if named else "hydra.run.dir"
+    key = folder_key(sweep)
     with path_of(key, sweep.folder):
         if "${now:" in _as_written(sweep.hydra, key):
-            sweep = _numbered(sweep)
+            there = unfinished(sweep)
+            sweep = _numbered(sweep) if there is None else _moved(sweep, there)
         else:
             writable(sweep.folder)
         held = os.open(sweep.folder, os.O_RDONLY)
     try:
         _lock(held, f"{key}={sweep.folder}")
-        _forget(sweep, f"{key}={sweep.folder}")
+        _forget(sweep, f"{key}={sweep.folder}", configs)
         yield sweep
     finally:
         os.close(held)
+
+
+def folder_key(sweep: Sweep) -> str:
+    """The key that names the folder of a sweep."""
+    named = sweep.multirun or sweep.folder != sweep.run_folders[0]
+    return "hydra.sweep.dir" if named else "hydra.run.dir"
 
 
 def folders_told(sweep: Sweep) -> dict[str, Path]:
@@ -84,9 +96,13 @@ def _numbered(sweep: Sweep) -> Sweep:
             if not folder.is_dir():
                 raise
             continue
-        run_folders = [folder / path.relative_to(sweep.folder) for path in sweep.run_folders]
-        return replace(sweep, folder=folder, run_folders=run_folders)
+        return _moved(sweep, folder)
     raise FileExistsError(f"a thousand folders {sweep.folder} are there already")
+
+
+def _moved(sweep: Sweep, folder: Path) -> Sweep:
+    run_folders = [folder / path.relative_to(sweep.folder) for path in sweep.run_folders]
+    return replace(sweep, folder=folder, run_folders=run_folders)
 
 
 def _lock(held: int, folder: str) -> None:
@@ -98,8 +114,8 @@ def _lock(held: int, folder: str) -> None:
         return
 
 
-def _forget(sweep: Sweep, folder: str) -> None:
-    """Let go of what the same command left of these runs when it ran before; the store keeps what they made.
+def _forget(sweep: Sweep, folder: str, configs: Sequence[Config]) -> None:
+    """Let go of what the same command left of runs that start again; the store keeps what they made.
 
     Raises:
         UserError: the folder holds runs of another command, which the report would mix with these.
@@ -114,9 +130,18 @@ def _forget(sweep: Sweep, folder: str) -> None:
         raise UserError(f"{folder}: holds what another command made; name another folder")
     for joblib in sweep.folder.glob("joblib_memmapping_folder_*"):  # of a command that was killed
         shutil.rmtree(joblib, ignore_errors=True)
-    for run_folder in there:
+    for run_folder in there - (through(sweep.run_folders, configs) if configs else set()):
+        if _state(run_folder) == "finished":  # what is made of it now is told apart from what was
+            (run_folder / WANDB_ID).unlink(missing_ok=True)
         for temporary in run_folder.rglob(".*.tmp"):
             temporary.unlink(missing_ok=True)
-        for name in LEFT:
+        for name in (*LEFT, PROGRESS):
             (run_folder / name).unlink(missing_ok=True)
         shutil.rmtree(run_folder / VIDEOS, ignore_errors=True)
+
+
+def _state(run_folder: Path) -> str:
+    try:
+        return Status.read(run_folder).state
+    except UserError:
+        return ""

@@ -26,6 +26,7 @@ from tats_exp.config.schema import Config, conf_dir
 from tats_exp.fit import LOSSES, by_step, keep_float32, read_losses
 from tats_exp.progress import Progress
 from tats_exp.run.log import GuardedLog, RunLog
+from tats_exp.run.stage_record import read_record
 from tats_exp.run.store import Made, Store, provenance, redo_from
 from tats_exp.run.sweep_record import SweepRecord
 from tats_exp.run.walk import walk
@@ -48,7 +49,7 @@ from tats_exp.stages.samples import SPEED, read_samples
 logger = logging.getLogger(__name__)
 
 NO_CHOICE = {"seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"}
-NO_CHOICE |= {"threads", "reserve", "endpoint", "secondary"}
+NO_CHOICE |= {"threads", "reserve", "endpoint", "secondary", "progress"}
 """Overrides that do not tell single runs apart, or that the seed tells already."""
 PADDINGS = {"padding", "padding.encoder", "padding.decoder"}
 """Overrides that the names of the paddings tell already; those of arguments are choices."""
@@ -107,6 +108,8 @@ def run_job(cfg: DictConfig) -> None:
     end_with_command()
     logging.raiseExceptions = False  # a log that cannot be written, on a full disk, does not fill the terminal
     folder = Path(HydraConfig.get().runtime.output_dir)
+    if (folder / Status.FILE).is_file() and Status.read(folder).state == "finished":
+        return  # before, and nothing of it has changed: the command let go of all others
     sweep = SweepRecord.of_run(folder)
     cfg = sweep.settle(with_halves(cfg))
     config = check(cfg)
@@ -152,7 +155,8 @@ def _work(config: Config, folder: Path, name: str, status: Status, redo_before: 
     try:
         tags = [f"{k}={v}" for k, v in status.choices.items()]
         choice = ", ".join(f"{k}={v}" for k, v in status.choices.items() if k != "seed") or config.name
-        log.start(folder, name, config.name, tags, {**config.model_dump(), "choice": choice})
+        code = {"commit": status.commit, "versions": status.version}
+        log.start(folder, name, config.name, tags, {**config.model_dump(), "choice": choice, "code": code})
         outcome = run(config, folder, log, progress, redo_before, note)
         status, values = outcome.of(status), outcome.values
         status = status.model_copy(update={"sums": sums_of_results(folder)})
@@ -207,6 +211,9 @@ def gather(used: Mapping[str, Made], folder: Path, log: RunLog, device: str) -> 
     shutil.copytree(used["metrics"].path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("stage.json"))
     speed = {SPEED: read_samples(None, used["samples"].path).seconds_per_1024_frames}
     values = tell(log, folder, {name: rows for name, rows in losses.items() if used[name].reused}) | speed
+    for name, made in used.items():
+        earlier = read_record(made.path).made_from
+        log.stage(made, name, {stage: other.key for stage, other in used.items() if other.key in earlier})
     return Outcome(
         values=values,
         seconds={name: round(made.seconds, 1) for name, made in used.items() if not made.reused},

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tats_exp.cli import one_line
+from tats_exp.run.store import Made
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ class RunLog:
 
     def protocol(self, protocol: Mapping[str, str | int]) -> None:
         """How the metrics were measured."""
+
+    def stage(self, made: Made, name: str, made_from: Mapping[str, str]) -> None:
+        """What a stage left in the store; name -> key of the stages that it was made from."""
 
     def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
         """Final metrics; closes the log."""
@@ -93,6 +97,10 @@ class GuardedLog(RunLog):
     def protocol(self, protocol: Mapping[str, str | int]) -> None:
         """As `RunLog`."""
         self._if_opened("protocol", protocol)
+
+    def stage(self, made: Made, name: str, made_from: Mapping[str, str]) -> None:
+        """As `RunLog`."""
+        self._if_opened("stage", made, name, made_from)
 
     def finish(self, values: Mapping[str, float | None], failed: bool = False) -> None:
         """As `RunLog`."""

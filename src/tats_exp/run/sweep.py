@@ -24,7 +24,8 @@ from tats_exp.config.overrides import at_home, parse_overrides, refuse_several
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import allowed
 
-HOUSEKEEPING = {"store", "logger", "trainer", "workers", "compile", "threads", "hydra", "endpoint", "secondary"}
+HOUSEKEEPING = {"store", "logger", "trainer", "workers", "compile", "threads", "progress", "hydra"}
+HOUSEKEEPING |= {"endpoint", "secondary"}
 """Keys that change where and how runs work, not what comes out."""
 MOST_RUNS = 1000
 LONGEST_PART = 255

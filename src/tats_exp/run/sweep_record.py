@@ -23,6 +23,9 @@ class SweepRecord(Record):
         threads: CPU threads of a run that does not say how many it takes.
         asked: for each run, what was said of keys that change what comes out.
         started: seconds since 1970; what a stage to be redone left before is older than the sweep.
+        command: the arguments that were given; empty where an older version wrote this.
+        started_in: the working directory that paths in them are taken from.
+        folder_key: the key that names the folder of the sweep.
     """
 
     FILE = "sweep.json"
@@ -33,6 +36,9 @@ class SweepRecord(Record):
     reserve_encoding: int = Field(ge=0)
     threads: int = Field(ge=1)
     started: float
+    command: tuple[str, ...] = ()
+    started_in: str = ""
+    folder_key: str = ""
 
     @classmethod
     def of_run(cls, folder: Path) -> "SweepRecord":

@@ -5,7 +5,6 @@ from typing import Any
 
 from tats_exp import NotFiniteError
 from tats_exp.files import Stage
-from tats_exp.fit import Scalars
 from tats_exp.progress import Progress
 from tats_exp.run.log import RunLog
 from tats_exp.run.processes import make_together
@@ -33,7 +32,9 @@ def walk(stage: Stage[Any, Any], run: RunContext, store: Store, progress: Progre
     def advance(done: int, total: int) -> None:
         progress(stage.name, done, total)
 
-    losses: Scalars = lambda step, values: log.losses(stage.name, step, values)  # noqa: E731
+    def losses(step: int, values: dict[str, float]) -> None:
+        progress.losses(values)
+        log.losses(stage.name, step, values)
 
     def make(folder: Path) -> None:
         if several:

@@ -36,6 +36,8 @@ from tats_exp.run_folder.series import (
 
 CONFIG = "config.yaml"
 VIDEOS = "videos"
+WANDB_ID = "wandb_id.txt"
+"""File in the folder of a run with the id of its W&B run, which stays the same however often the run starts."""
 RESULTS = (Metrics.FILE, MaskLeak.FILE, Told.FILE, CURVES, LOSSES, CODE_HISTOGRAM)
 """Files of a finished run whose numbers are shown."""
 
@@ -51,6 +53,7 @@ __all__ = [
     "CURVES",
     "LOSSES",
     "VIDEOS",
+    "WANDB_ID",
     "Column",
     "Columns",
     "Losses",
