@@ -40,11 +40,11 @@ def test_a_sweep_goes_on_where_it_ended_and_a_finished_one_begins_anew(tmp_path:
     assert {name: (first / name).read_bytes() for name in as_left} == as_left
     states = {folder.name: Status.read(folder).state for folder in run_folders(tmp_path)}
     assert states == {"seed=0": "finished", "seed=1": "finished"}
-    elsewhere = tmp_path / "elsewhere"
+    elsewhere = tmp_path / "else where, (odd)"
     elsewhere.mkdir()
     whole = tats_exp(elsewhere, f"resume={first.parent}", "+transformer.training.never=1")
     assert whole.returncode == 2 and "transformer.training.never" in whole.stderr
-    whole = tats_exp(elsewhere, f"resume={first.parent}")
+    whole = tats_exp(elsewhere, f"resume={first}")  # the folder of one of its runs
     assert whole.returncode == 0 and "finished runs: 2;" in whole.stdout, whole.stderr
     assert list(elsewhere.iterdir()) == []  # its paths are taken from where it was started first
     new = tats_exp(tmp_path, *SWEEP)

@@ -13,6 +13,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from tats_exp import UserError
+from tats_exp.config.overrides import assigned
 from tats_exp.config.schema import Config
 from tats_exp.run.sweep import Sweep
 from tats_exp.run.sweep_record import SweepRecord
@@ -38,8 +39,9 @@ def said_before(arguments: list[str]) -> list[str]:
     named = [argument for argument in arguments if argument.startswith(RESUME)]
     if not named:
         return arguments
-    folder = Path(named[-1].removeprefix(RESUME)).expanduser().absolute()
-    if not (folder / SweepRecord.FILE).is_file():
+    given = Path(named[-1].removeprefix(RESUME)).expanduser().absolute()
+    folder = next((place for place in (given, given.parent) if (place / SweepRecord.FILE).is_file()), None)
+    if folder is None:
         raise UserError(f"{named[-1]}: no {SweepRecord.FILE} in it; allowed: the folder of a sweep or of a single run")
     record = SweepRecord.read(folder)
     if not record.command:
@@ -50,7 +52,7 @@ def said_before(arguments: list[str]) -> list[str]:
         raise UserError(f"{named[-1]}: started in {record.started_in}: {error.strerror}") from error
     before = [argument for argument in record.command if not argument.startswith(FOLDERS)]
     own = [argument for argument in arguments if argument not in named]
-    return [*before, f"{record.folder_key}={folder}", *own]
+    return [*before, assigned(record.folder_key, folder), *own]
 
 
 def unfinished(sweep: Sweep) -> Path | None:
