@@ -173,7 +173,7 @@ class Config(Section):
     reference_videos: int = Field(ge=2)
     reference_seed: int | None = Field(ge=0)
     threads: int | None = Field(ge=1, le=4096)
-    progress: bool
+    progress: bool = True
     compile: bool
     workers: int | None = Field(ge=0, le=1024)
     flip: bool
