@@ -1,6 +1,7 @@
 """A command that did not come to its end goes on in its folder, and in its W&B run."""
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -56,6 +57,10 @@ def test_a_sweep_goes_on_where_it_ended_and_a_finished_one_begins_anew(tmp_path:
 def test_a_run_that_is_killed_in_training_and_goes_on_is_one_wandb_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import wandb
+
+    wandb.setup()  # as in a notebook: both starts find its service in their environment
+    assert "WANDB_SERVICE" in os.environ
     monkeypatch.setenv("WANDB_MODE", "offline")
     run = ("scale=smoke", "trainer=cpu", "threads=1")
     assert killed(tmp_path, "*/transformer/*/last.ckpt", *run).returncode == -9

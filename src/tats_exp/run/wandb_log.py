@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class WandbLog(RunLog):
 
     def start(self, folder: Path, name: str, group: str, tags: list[str], config: Mapping[str, Any]) -> None:
         """Open the W&B run; its files lie in `folder/wandb`."""
+        if "wandb" not in sys.modules:  # a service that this process found may still have this run open from a start
+            os.environ.pop("WANDB_SERVICE", None)  # that was killed, and would write on into its files
         import wandb  # here, because it takes seconds and only this log needs it
 
         self.wandb = wandb
