@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from tats_exp.__main__ import _check_stores, _conclude, _run, _stopped, command
 from tats_exp.cli import guarded
 from tats_exp.config.compose import configuration
 from tats_exp.config.overrides import LONGEST_NAME, expanded, folder_name, parse_overrides
+from tats_exp.config.schema import conf_dir
 from tats_exp.evaluate.__main__ import main as evaluate
 from tats_exp.run.flags import read_command_line
 from tats_exp.run.folders import own_folder
@@ -57,7 +60,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_what_runs_nothing_is_answered_without_torch(tmp_path: Path) -> None:
-    shown = ["--help", "--version", "--cfg job", "--info searchpath", "-m seed=range(2) --cfg job"]
+    shown = ["--help", "--groups", "--version", "--cfg job", "--info searchpath", "-m seed=range(2) --cfg job"]
     refused = ["padding=zro", "sed=1", "--nope", "--resolve", "seed=(1", "seed=x", "-m seed=1,1", "seed=0,1"]
     script = f"""
 import contextlib, io, json, sys
@@ -126,7 +129,7 @@ def test_version_is_ours(asked: Any) -> None:
         (["--config-path", "x"], "--config-dir DIR"),
         (["--config-dir", "no/such"], "--config-dir no/such: no such folder"),
         (["--shell-completion"], "--shell-completion: Expecting one subcommand"),
-        (["--help", "padding=zro"], "padding=zro: no such option"),
+        (["--groups", "padding=zro"], "padding=zro: no such option"),
         (["--info", "defaults", "sed=1"], "sed: unknown key"),
         (["+a.b=1"], "a: unknown key; allowed: "),
         (["~a"], "'a' does not exist"),
@@ -168,13 +171,24 @@ def test_odd_flags_and_overrides_are_one_line(asked: Any, arguments: list[str], 
     assert said in err and err.startswith("tats_exp: ") and len(err.splitlines()) == 1
 
 
+def test_help_is_one_screen(asked: Any, tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").touch()
+    code, out, _ = asked("--help", "--config-dir", str(tmp_path))
+    assert code == 0 and len(out.splitlines()) <= 40 and max(map(len, out.splitlines())) <= 80
+    named = set(re.findall(r"\w+", out))
+    assert {path.stem for path in conf_dir().glob("experiment/*.yaml")} | {"mine"} <= named
+    modules = re.findall(r"python -m (tats_exp\.[\w.]+)", out)
+    assert len(modules) == 10 and all(find_spec(module) for module in modules)
+
+
 def test_configs_of_a_sweep_are_shown_one_after_the_other(asked: Any) -> None:
     code, out, _ = asked("-m", "padding=glob([z*,r*],exclude=re*)", "--cfg", "job", "-p", "padding")
     assert code == 0 and out.count("---") == 2
     assert "# padding=zero_space\nencoder: ${padding.name}\ndecoder: ${padding.name}\nname: zero_space" in out
     assert asked("--cfg", "job", "--resolve", "-p", "vqgan.model")[1].count("${") == 0
     assert "dir: runs/mine/" in asked("name=mine", "--cfg=hydra", "--package=hydra.sweep", "--resolve")[1]
-    code, out, _ = asked("--help", "-m", "padding=zero,real", "seed=5")
+    code, out, _ = asked("--groups", "-m", "padding=zero,real", "seed=5")
     assert code == 0 and "seed: 5" in out and "--config-dir" in out
 
 

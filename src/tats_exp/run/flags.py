@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 from importlib.metadata import PackageNotFoundError, version
+from textwrap import fill
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -15,6 +16,37 @@ from tats_exp.config.overrides import parse_overrides
 from tats_exp.run.sweep import compose_sweep, without_hydra
 
 PACKAGES = ("torch", "lightning", "hydra-core")
+
+HELP = """\
+python -m tats_exp [FLAG ...] [GROUP=OPTION ...] [KEY=VALUE ...]
+
+Trains a VQGAN and a transformer, samples long videos, measures how they hold,
+and writes the answer with its page to runs/. Alone: one run at toy scale.
+
+  +experiment=NAME     a named question; the page compares what it sweeps:
+{experiments}
+  -m KEY=A,B seed=0,1  a comparison of your own, e.g. -m padding=zero,replicate
+  scale=smoke          seconds for a first look; toy: minutes; paper: a large GPU
+  resume=DIR           go on with what was stopped; the same command does it too
+  --groups             every group, its options and the config that is composed
+  --cfg job            that config alone, as YAML; with -p KEY a section of it
+  --config-dir DIR     options of your own, in DIR/<group>/<option>.yaml
+  --hydra-help         the other flags; --version; --shell-completion install=bash
+
+  python -m tats_exp.sample    one video, of any length, from a finished run
+  python -m tats_exp.report    the page of some runs; --index: of all experiments
+  python -m tats_exp.evaluate  FVD and the rest between two folders of videos
+  python -m tats_exp.data      inspect: what of a data set can be used; pictures
+  python -m tats_exp.store     check, size, gc of what runs have made
+  python -m tats_exp.metrics   every column that a run may report, explained
+  python -m tats_exp.sanity    which damage of real clips the distances see
+  python -m tats_exp.export    the VQGAN of a run, as a file of the official code
+  python -m tats_exp.features.weights        i3d: weights of the usual network
+  python -m tats_exp.report.wandb_workspace  charts in W&B as the page has them
+
+Each of these has --help. The README has examples; docs/ says the rest.
+"""
+WIDTH = 80
 
 
 class _Parser(ArgumentParser):
@@ -34,6 +66,7 @@ def read_command_line(arguments: list[str]) -> Namespace:
     """
     parser = _Parser(add_help=False, parents=[get_args_parser()], conflict_handler="resolve", allow_abbrev=False)
     parser.add_argument("--version", action="store_true")
+    parser.add_argument("--groups", action="store_true")
     given, unknown = parser.parse_known_intermixed_args(arguments)
     if unknown:
         raise UserError(f"unknown flag {unknown[0]}; see --help")
@@ -44,7 +77,8 @@ def read_command_line(arguments: list[str]) -> Namespace:
         )
     if given.experimental_rerun:
         raise UserError("--experimental-rerun is not taken: start the same command again, finished stages are kept")
-    doing = [flag for flag in ("help", "hydra_help", "cfg", "info", "shell_completion", "run") if getattr(given, flag)]
+    shows = ("help", "groups", "hydra_help", "cfg", "info", "shell_completion")
+    doing = [flag for flag in (*shows, "run") if getattr(given, flag)]
     if given.multirun and given.run:
         doing.append("multirun")
     if len(doing) > 1:
@@ -73,7 +107,9 @@ def show(given: Namespace) -> bool:
         _show(given)
     elif given.cfg:
         _show_configs(given)
-    elif given.help or given.info:
+    elif given.help:
+        _show_help(given)
+    elif given.groups or given.info:
         compose_sweep(given)  # to tell in one line what Hydra would tell in many
         _show(given)
     else:
@@ -88,14 +124,22 @@ def _version(package: str) -> str:
         return "of a checkout"
 
 
+def _show_help(given: Namespace) -> None:
+    """Print what there is, on one screen."""
+    with configuration(given.config_dir) as hydra:
+        names = hydra.config_loader.get_group_options("experiment")
+    indent = " " * 23
+    print(end=HELP.format(experiments=fill(", ".join(names), WIDTH, initial_indent=indent, subsequent_indent=indent)))
+
+
 def _show(given: Namespace) -> None:
     """Have Hydra show what a flag asks for."""
-    flag = next(flag for flag in ("help", "hydra_help", "info", "shell_completion") if getattr(given, flag))
+    flag = next(flag for flag in ("groups", "hydra_help", "info", "shell_completion") if getattr(given, flag))
     alone = [o.input_line or "" for o in parse_overrides(given.overrides) if not o.is_sweep_override()]
     asked = Namespace(**{**vars(given), "overrides": alone})
     with configuration(given.config_dir) as hydra:
         try:
-            if flag == "help":
+            if flag == "groups":
                 hydra.app_help("config", get_args_parser(), asked)
             elif flag == "hydra_help":
                 hydra.hydra_help("config", get_args_parser(), asked)
