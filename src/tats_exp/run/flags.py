@@ -26,21 +26,21 @@ and writes the answer with its page to runs/. Alone: one run at toy scale.
   +experiment=NAME     a named question; the page compares what it sweeps:
 {experiments}
   -m KEY=A,B seed=0,1  a comparison of your own, e.g. -m padding=zero,replicate
-  scale=smoke          seconds for a first look; toy: minutes; paper: a large GPU
+  scale=smoke          seconds, for a first look; toy: minutes; paper: large GPU
   resume=DIR           go on with what was stopped; the same command does it too
   --groups             every group, its options and the config that is composed
   --cfg job            that config alone, as YAML; with -p KEY a section of it
   --config-dir DIR     options of your own, in DIR/<group>/<option>.yaml
-  --hydra-help         the other flags; --version; --shell-completion install=bash
+  --hydra-help         the other flags; also --version, --shell-completion
 
   python -m tats_exp.sample    one video, of any length, from a finished run
-  python -m tats_exp.report    the page of some runs; --index: of all experiments
+  python -m tats_exp.report    the page of some runs; --index: of experiments
   python -m tats_exp.evaluate  FVD and the rest between two folders of videos
   python -m tats_exp.data      inspect: what of a data set can be used; pictures
   python -m tats_exp.store     check, size, gc of what runs have made
   python -m tats_exp.metrics   every column that a run may report, explained
   python -m tats_exp.sanity    which damage of real clips the distances see
-  python -m tats_exp.export    the VQGAN of a run, as a file of the official code
+  python -m tats_exp.export    the VQGAN of a run as a file of the official code
   python -m tats_exp.features.weights        i3d: weights of the usual network
   python -m tats_exp.report.wandb_workspace  charts in W&B as the page has them
 
