@@ -88,6 +88,17 @@ RECORDS: dict[str, dict[str, list[str]]] = {
     "discriminator_ablation": {
         "": question("discriminator_ablation", seeds(3), "discriminators=none,spatial,temporal,both"),
     },
+    "codebook_ablation": {
+        "kinds": question("codebook_ablation", seeds(3), "quantizer=ema,ema_restart,fsq"),
+        "sizes": question("codebook_ablation", seeds(3), "vqgan.sizes.codes=32,512"),
+    },
+    "sampling_ablation": {
+        "": question(
+            *("sampling_ablation", seeds(3), "sampler.temperature=0.8,1.0,1.2", "sampler.top_k=null,16"),
+            "sampler.top_p=null,0.92",
+        ),
+    },
+    "long_video": {"": question("long_video", seeds(3), "padding=real,loop", "sampler=sliding,hierarchical")},
     "real_video": {
         "shapes_cnn": question("padding_ablation", seeds(3), *CLIPS),
         "i3d": question("padding_ablation", seeds(3), *CLIPS, "metrics=i3d", "metrics.windows=ends"),

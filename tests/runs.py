@@ -10,6 +10,11 @@ QUICK = ("scale=smoke", "logger=csv", "trainer=cpu", "threads=1")
 HANGS = 1800.0  # seconds after which a job counts as hanging: far above what it takes on a machine busy with other work
 
 
+def asking(question: str) -> list[str]:
+    """Arguments that ask a question of the package; those of the paper are asked of data and weights at hand."""
+    return [f"+experiment={question}", *(("data=shapes", "metrics=shapes_cnn") if "paper_" in question else ())]
+
+
 def tats_exp(
     folder: Path, *arguments: str, module: str = "tats_exp", timeout: float = HANGS
 ) -> subprocess.CompletedProcess:

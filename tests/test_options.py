@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from features.test_torchscript import Detector, archive
+from runs import asking
 from tats_exp import UserError
 from tats_exp.config.check import check
 from tats_exp.config.models import build_vqgan, transformer_of
@@ -254,8 +255,8 @@ def test_options_that_do_not_fit_are_refused_in_one_line(said: str, files: dict[
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs(tmp_path: Path, shared: Path, experiment: str) -> None:
     """Its choices at one seed and one length of training; the options above have made most of the stages."""
-    of_it = f"+experiment={experiment}"
-    params = composed(of_it, *(f"{key}={value}" for key, value in QUICK.items())).hydra.sweeper.params
+    of_it = asking(experiment)
+    params = composed(*of_it, *(f"{key}={value}" for key, value in QUICK.items())).hydra.sweeper.params
     once = ("seed", "training.steps")
     values = {key: str(value).split(",")[: 1 if key.endswith(once) else None] for key, value in params.items()}
     quick = [*(f"{key}={value}" for key, value in QUICK.items()), "longest_frames=48"]
@@ -264,7 +265,7 @@ def test_every_experiment_runs(tmp_path: Path, shared: Path, experiment: str) ->
         for job in itertools.product(*values.values())
     ]
     for number, job in enumerate(jobs):
-        start(tmp_path / str(number), shared, of_it, *quick, *job, swept=tuple(values))
+        start(tmp_path / str(number), shared, *of_it, *quick, *job, swept=tuple(values))
     (alike,) = measured_alike(load_runs(tmp_path))
     groups = group_runs(alike.runs)
     assert [len(group.runs) for group in groups] == [1] * len(jobs)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tats_exp.progress import FILE, Progress, ProgressBar, told
+from tats_exp.progress import FILE, Progress, ProgressBar, State, told
 
 
 class Terminal:
@@ -33,9 +33,11 @@ def run_at_work(folder: Path, name: str) -> Progress:
 
 
 def test_a_run_in_a_line() -> None:
-    state = {"name": "seed=0", "stage": "vqgan", "done": 1200, "total": 5000, "rate": 0.0, "loss": None}
-    assert told(state) == "seed=0: vqgan 1,200/5,000"
-    assert told(state | {"rate": 38.0, "loss": 0.01234}) == "seed=0: vqgan 1,200/5,000  38/s, 01:40 left  loss 0.01234"
+    state = State(name="padding=zero,seed=0", fraction=0.1, stage="vqgan", done=1200, total=5000)
+    assert told(state, 79) == "padding=zero,seed=0: vqgan 1,200/5,000"
+    state = state.model_copy(update={"rate": 38.0, "loss": 0.01234})
+    assert told(state, 79) == "padding=zero,seed=0: vqgan 1,200/5,000  38/s, 01:40 left  loss 0.01234"
+    assert told(state, 60) == "padding=…: vqgan 1,200/5,000  38/s, 01:40 left  loss 0.01234"
 
 
 def test_rate_and_loss_are_those_of_the_stage_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +64,7 @@ def test_rate_and_loss_are_those_of_the_stage_at_work(tmp_path: Path, monkeypatc
     progress("transformer", 50, 100)
     assert state()["loss"] == 1.5
     assert state()["fraction"] == pytest.approx((53 + 13) / 79)
+    assert state()["worked"] == pytest.approx((53 * 0.2 + 13) / 79)  # without what the checkpoint held
     progress.end()
     assert (state()["stage"], state()["fraction"]) == ("", 1.0)
 
@@ -74,6 +77,9 @@ def test_a_terminal_sees_all_runs_and_a_log_each_stage_once(
     monkeypatch.setattr("sys.stderr", screen)
     runs = [run_at_work(tmp_path, f"seed={seed}") for seed in range(3)]
     runs[0].end()  # finished before
+    for place, damaged in enumerate(['{"x": 1}', "[1]", "[" * 10**5, '{"name": "", "stage": "", "fraction": NaN}', ""]):
+        (tmp_path / str(place)).mkdir()
+        (tmp_path / str(place) / FILE).write_text(damaged)
     with ProgressBar(tmp_path, 3, side_by_side=2, shown=shown):
         for run in runs[1:]:
             run("vqgan", 50, 100)
@@ -82,6 +88,20 @@ def test_a_terminal_sees_all_runs_and_a_log_each_stage_once(
         assert screen.text == ""
     elif is_terminal:
         assert "seed=1: vqgan 50/100" in screen.text and "seed=2: vqgan 50/100" in screen.text
-        assert "1 of 3 runs through" in screen.text and " left" in screen.text
+        assert "1 of 3 runs through" in screen.text and " left" not in screen.text
     else:
         assert screen.text.splitlines() == [" 56%  seed=1: vqgan", " 56%  seed=2: vqgan"]
+
+
+def test_time_left_counts_what_was_worked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    bar = ProgressBar(tmp_path, 2, shown=False)
+    run = run_at_work(tmp_path, "seed=0")
+    run("vqgan", 90, 100)  # goes on from a checkpoint
+    now[0] += 1000  # as long as processes take to start
+    assert bar._left(bar._states()) == ""
+    now[0] += 10
+    run("vqgan", 100, 100)
+    left = 10 * (2 - 53 / 79) / (5.3 / 79)
+    assert bar._left(bar._states()) == f", {left // 60:02.0f}:{left % 60:02.0f} left"

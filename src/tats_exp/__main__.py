@@ -41,7 +41,7 @@ def command(arguments: list[str]) -> int:
     """
     from tats_exp.config.schema import Config, validated
     from tats_exp.run.flags import read_command_line, show
-    from tats_exp.run.folders import folder_key, own_folder
+    from tats_exp.run.folders import folders_kept, own_folder
     from tats_exp.run.resume import going_on, said_before
     from tats_exp.run.sweep import compose_sweep
 
@@ -66,7 +66,7 @@ def command(arguments: list[str]) -> int:
         for line in plan.unused + plan.costs:
             print(line, flush=True)
         print(cost, flush=True)
-        told = {"command": tuple(arguments), "started_in": str(Path.cwd()), "folder_key": folder_key(sweep)}
+        told = {"command": tuple(arguments), "started_in": str(Path.cwd()), **folders_kept(sweep)}
         return _start(given, sweep, replace(plan, record=plan.record.model_copy(update=told)))
 
 

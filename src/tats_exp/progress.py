@@ -3,15 +3,16 @@
 On a terminal a line for the sweep and a line for each run that is at work; elsewhere a line for each stage that begins.
 """
 
-import json
+import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
 from tats_exp.files import write_json
@@ -32,6 +33,36 @@ SHARES = {
 SHARE_OF_OTHERS = 5
 LOSSES = ("total", "nll")
 """Ends of the keys of losses that are shown, the first that there is."""
+BAR, BESIDE = 24, 56
+"""Letters of the sweep's bar, and of what stands beside it."""
+KNOWN = 0.01
+"""Share of the work of a command that is done before its time left is told."""
+
+
+class State(BaseModel):
+    """How far a run is.
+
+    Attributes:
+        name: of the run.
+        fraction: of it that is through, 0..1.
+        worked: of it that this start has worked for: without what the store and checkpoints held.
+        stage: at work, "" when the run is over.
+        done: steps of the stage.
+        total: all its steps.
+        rate: steps a second, 0 where it is not known yet.
+        loss: the last one, None where there is none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    fraction: float = Field(ge=0, le=1)
+    worked: float = Field(default=0, ge=0, le=1)
+    stage: str
+    done: int = 0
+    total: int = 0
+    rate: float = Field(default=0, ge=0, allow_inf_nan=False)
+    loss: float | None = None
 
 
 class Progress:
@@ -40,7 +71,8 @@ class Progress:
     def __init__(self, folder: Path, name: str) -> None:
         self.path, self.name, self.written = folder / FILE, name, 0.0
         self.shares: dict[str, int] = SHARES
-        self.stage, self.begun, self.first = "", 0.0, 0
+        self.stage, self.begun, self.first, self.last = "", 0.0, 0, 0
+        self.worked = 0.0
         self.loss: float | None = None
 
     def expect(self, stages: Iterable[str]) -> None:
@@ -57,19 +89,23 @@ class Progress:
         now = time.monotonic()
         begins = stage != self.stage
         if begins:
-            self.stage, self.begun, self.first, self.loss = stage, now, done, None
+            self.stage, self.begun, self.first, self.last, self.loss = stage, now, done, done, None
+        share = self.shares[stage] / sum(self.shares.values()) / max(total, 1)
+        self.worked, self.last = self.worked + share * max(done - self.last, 0), done
         if now - self.written < 1 and done < total and not begins:
             return
         self.written = now
         before = sum(share for name, share in list(self.shares.items())[: list(self.shares).index(stage)])
-        fraction = (before + self.shares[stage] * done / max(total, 1)) / sum(self.shares.values())
-        rate = (done - self.first) / (now - self.begun) if now > self.begun else 0.0
-        at = {"stage": stage, "done": done, "total": total, "rate": rate, "loss": self.loss}
-        write_json(self.path, {"name": self.name, "fraction": fraction, **at})
+        fraction = before / sum(self.shares.values()) + share * done
+        rate = max(done - self.first, 0) / (now - self.begun) if now > self.begun else 0.0
+        self._write(min(fraction, 1.0), stage=stage, done=done, total=total, rate=rate, loss=self.loss)
 
     def end(self, fraction: float = 1.0) -> None:
         """Tell that the run is over."""
-        write_json(self.path, {"name": self.name, "fraction": fraction, "stage": ""})
+        self._write(fraction, stage="")
+
+    def _write(self, fraction: float, **values: Any) -> None:
+        write_json(self.path, {"name": self.name, "fraction": fraction, "worked": min(self.worked, 1.0), **values})
 
 
 class ProgressBar:
@@ -87,11 +123,11 @@ class ProgressBar:
         self.folder, self.jobs, self.shown = folder, jobs, shown
         self.over, self.begun = threading.Event(), set[tuple[str, str]]()
         self.bars = shown and sys.stderr.isatty()
+        self.before, self.first = sum(state.worked for state in self._states()), 0.0
+        room = min(BAR, _width() - BESIDE)
         self.sweep: Any = tqdm(
             total=100 * jobs,
-            initial=round(100 * sum(state["fraction"] for state in self._states())),
-            bar_format="{percentage:3.0f}%|{bar:24}| {elapsed}, {remaining} left{desc}",
-            smoothing=0,
+            bar_format="{percentage:3.0f}%" + (f"|{{bar:{room}}}|" if room > 0 else "") + " {elapsed}{desc}",
             disable=not self.bars,
         )
         lines = range(1, side_by_side + 1) if self.bars else range(0)
@@ -109,43 +145,70 @@ class ProgressBar:
         """Show the last state and stop."""
         self.over.set()
         self.thread.join()
+        if kind is not None:  # what is said of it says how far it came
+            self.sweep.leave = False
         for bar in (*self.runs, self.sweep):
             bar.close()
 
-    def _states(self) -> list[dict[str, Any]]:
-        return [state for state in map(_read, sorted(self.folder.rglob(FILE))) if state]
+    def _states(self) -> list[State]:
+        return [state for state in map(_read, sorted(self.folder.rglob(FILE))) if state is not None]
 
     def _watch(self) -> None:
         while not self.over.wait(1.0):
             states = self._states()
-            working = [state for state in states if state["stage"]]
+            working = [state for state in states if state.stage]
             if self.bars:
-                self.sweep.n = round(100 * sum(state["fraction"] for state in states), 1)
-                self.sweep.set_description_str(f", {len(states) - len(working)} of {self.jobs} runs through")
+                through = f"{len(states) - len(working)} of {self.jobs} runs through"
+                self.sweep.n = round(100 * sum(state.fraction for state in states), 1)
+                self.sweep.set_description_str(f"{self._left(states)}, {through}")
+                width = _width()
                 for place, bar in enumerate(self.runs):
-                    bar.set_description_str(told(working[place]) if place < len(working) else "")
+                    bar.set_description_str(told(working[place], width) if place < len(working) else "")
             elif self.shown:
                 for state in working:
-                    if (at := (state["name"], state["stage"])) not in self.begun:
+                    if (at := (state.name, state.stage)) not in self.begun:
                         self.begun.add(at)
-                        share = sum(each["fraction"] for each in states) / self.jobs
+                        share = sum(each.fraction for each in states) / self.jobs
                         print(f"{100 * share:3.0f}%  {at[0]}: {at[1]}", file=sys.stderr, flush=True)
 
+    def _left(self, states: Sequence[State]) -> str:
+        """Time left, at the rate since the first run was at work; nothing of it is known at first."""
+        worked = sum(state.worked for state in states) - self.before
+        if not self.first and any(state.stage for state in states):
+            self.first = time.monotonic()
+        if worked < KNOWN * self.jobs:
+            return ""
+        still = max(self.jobs - sum(state.fraction for state in states), 0)
+        return f", {tqdm.format_interval(still * (time.monotonic() - self.first) / worked)} left"
 
-def told(state: Mapping[str, Any]) -> str:
+
+def told(state: State, width: int) -> str:
     """A run in a line: stage, steps, rate, time left of the stage, loss; what is not known yet is left out.
 
     Args:
-        state: what `Progress` wrote.
+        state: of the run.
+        width: letters of the line; it is the name that is cut.
     """
-    line = f"{state['name']}: {state['stage']} {state['done']:,}/{state['total']:,}"
-    if rate := state["rate"]:
-        line += f"  {rate:.3g}/s, {tqdm.format_interval((state['total'] - state['done']) / rate)} left"
-    return line if state["loss"] is None else f"{line}  loss {state['loss']:.4g}"
+    line = f": {state.stage} {state.done:,}/{state.total:,}"
+    if state.rate:
+        line += f"  {state.rate:.3g}/s, {tqdm.format_interval((state.total - state.done) / state.rate)} left"
+    if state.loss is not None:
+        line += f"  loss {state.loss:.4g}"
+    room = max(width - len(line), 1)
+    name = state.name if len(state.name) <= room else f"{state.name[: room - 1]}…"
+    return name + line
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _width() -> int:
+    """Letters of a line of the terminal, less the last: there some begin a new one."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):  # being replaced just now
-        return {}
+        return os.get_terminal_size(sys.stderr.fileno()).columns - 1
+    except (OSError, ValueError, AttributeError):  # no terminal, or none that says so
+        return 79
+
+
+def _read(path: Path) -> State | None:
+    try:
+        return State.model_validate_json(path.read_bytes())
+    except (OSError, ValueError, RecursionError):  # being replaced just now, or not ours
+        return None

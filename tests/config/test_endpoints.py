@@ -2,6 +2,7 @@
 
 import pytest
 
+from runs import asking
 from tats_exp import UserError
 from tats_exp.config.compose import compose_run, configuration
 from tats_exp.config.endpoints import check_columns, check_endpoints
@@ -62,6 +63,6 @@ def test_what_is_misnamed_is_one_line(said: list[str], told: str) -> None:
 
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml")))
 def test_every_experiment_of_the_package_names_what_decides_it(experiment: str) -> None:
-    config = config_of(f"+experiment={experiment}", "scale=smoke")
+    config = config_of(*asking(experiment), "scale=smoke")
     check_endpoints(config)
     assert config.endpoint is not None and config.secondary

@@ -182,7 +182,7 @@ def test_damaged_models_and_results_are_named(tmp_path: Path) -> None:
     assert load_run(folder).vqgan() is not None
     content = (vqgan / MODEL).read_bytes()
     (vqgan / MODEL).write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
-    with pytest.raises(UserError, match=rf"^{vqgan / MODEL} is damaged: .* start the command of the run again"):
+    with pytest.raises(UserError, match=rf"^{vqgan / MODEL} is damaged: .* start its command again, with store.redo="):
         load_run(folder).vqgan()
     status = Status.read(folder).model_copy(update={"sums": sums_of_results(folder)})
     status.write(folder)

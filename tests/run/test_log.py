@@ -13,6 +13,7 @@ import pytest
 from tats_exp.run.log import FilesOnly, GuardedLog, RunLog
 from tats_exp.run.store import Made
 from tats_exp.run.wandb_log import NAME, TAG, WandbLog, shortened
+from tats_exp.run_folder import WANDB_ID
 
 LONG = "data.root=/" + "/".join(["a_rather_long_folder"] * 9)
 
@@ -120,6 +121,19 @@ def test_a_log_that_could_not_be_opened_can_be_closed(tmp_path, monkeypatch: pyt
     with pytest.raises(ValueError, match="mode"):
         log.start(tmp_path, "name", "group", [], {})
     log.finish({}, failed=True)
+
+
+@pytest.mark.parametrize("mode, kept", [("disabled", True), ("bogus", True), ("offline", False)])
+def test_what_was_not_uploaded_is_removed_once_it_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, kept: bool
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    (tmp_path / WANDB_ID).write_text("0a1b2c3d")
+    (before := tmp_path / "wandb" / "offline-run-20260101_000000-0a1b2c3d").mkdir(parents=True)
+    log = GuardedLog(WandbLog)
+    log.start(tmp_path, "name", "group", [], {})
+    log.finish({})
+    assert before.is_dir() == kept and (log.refused is None) == (mode != "bogus")
 
 
 def test_the_protocol_is_part_of_the_summary() -> None:

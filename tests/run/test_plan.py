@@ -7,7 +7,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from runs import tats_exp
+from runs import asking, tats_exp
 from tats_exp import UserError
 from tats_exp.config.check import check
 from tats_exp.config.compose import compose_run
@@ -301,7 +301,7 @@ def test_nothing_is_written_when_a_run_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_experiment_composes_at_every_scale(experiment: str, scale: str) -> None:
     outside = ["perceptual=none"] if scale == "paper" else []  # its weights are not everywhere
-    plan = make_plan([f"+experiment={experiment}", f"scale={scale}", "seed=0", *outside])
+    plan = make_plan([*asking(experiment), f"scale={scale}", "seed=0", *outside])
     assert plan.jobs > 1 and "seed" in plan.record.swept
     assert plan.name == experiment
 

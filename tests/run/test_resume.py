@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -12,7 +14,12 @@ import pytest
 
 from runs import QUICK, killed, run_folders, tats_exp
 from tats_exp import UserError
+from tats_exp.run.flags import read_command_line
+from tats_exp.run.folders import folders_kept, own_folder
+from tats_exp.run.plan import plan_of
 from tats_exp.run.resume import said_before
+from tats_exp.run.sweep import compose_sweep
+from tats_exp.run.sweep_record import SweepRecord
 from tats_exp.run.wandb_log import WandbLog
 from tats_exp.run_folder import WANDB_ID, Status
 
@@ -48,6 +55,10 @@ def test_a_sweep_goes_on_where_it_ended_and_a_finished_one_begins_anew(tmp_path:
     whole = tats_exp(elsewhere, f"resume={first}")  # the folder of one of its runs
     assert whole.returncode == 0 and "finished runs: 2;" in whole.stdout, whole.stderr
     assert list(elsewhere.iterdir()) == []  # its paths are taken from where it was started first
+    shutil.rmtree(tmp_path / "runs" / "store")  # the results stay, whatever became of the models
+    again = tats_exp(elsewhere, f"resume={first.parent}")
+    assert again.returncode == 0 and "finished runs: 2;" in again.stdout, again.stderr
+    assert {name: (first / name).read_bytes() for name in as_left} == as_left
     new = tats_exp(tmp_path, *SWEEP)
     assert new.returncode == 0 and "going on" not in new.stdout, new.stderr
     assert len({path.parent for path in run_folders(tmp_path)}) == 2
@@ -89,18 +100,91 @@ def test_a_run_that_is_killed_in_training_and_goes_on_is_one_wandb_run(
     [
         (None, "no sweep.json in it; allowed: the folder of a sweep or of a single run"),
         ({"command": ()}, "an older version made it, which did not keep its command: start that again"),
-        ({"command": ("seed=0",), "started_in": "/nowhere/at/all"}, "started in /nowhere/at/all: No such file"),
+        ({"command": ("seed=0",), "started_in": "/nowhere/at/all"}, "started in '/nowhere/at/all': No such file"),
     ],
 )
 def test_what_cannot_be_gone_on_with_is_one_line(tmp_path: Path, made: dict | None, said: str) -> None:
-    from tats_exp.run.sweep_record import SweepRecord
-
     settled = {"reserve_training": 0, "reserve_encoding": 0, "threads": 1, "started": 0.0}
     if made is not None:
         SweepRecord(swept=(), asked=(), **settled, **made).write(tmp_path)
     with pytest.raises(UserError, match=said):
         said_before([f"resume={tmp_path}"])
     assert said_before(["seed=0"]) == ["seed=0"]
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ("resume=~nouser/x", "no sweep.json in it"),
+        (f"resume=/{'a' * 400}", "File name too long"),
+        ("resume=DIR seed=3", "without seed=3; allowed: compile, endpoint, hydra"),
+        ("resume=DIR", "sweep.json: not JSON"),
+        ("resume=NUL", "embedded null byte"),
+    ],
+)
+def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path, given: str, said: str) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "sweep.json").write_text("{")
+    settled = {"reserve_training": 0, "reserve_encoding": 0, "threads": 1, "started": 0.0}
+    nul = SweepRecord(swept=(), asked=(), command=("seed=0",), started_in="a\0", **settled)
+    whole = nul.model_copy(update={"started_in": str(tmp_path)})
+    for name, record in (("nul", nul), ("whole", whole)):
+        (tmp_path / name).mkdir()
+        record.write(tmp_path / name)
+    place = "whole" if " " in given else "broken"
+    told = given.replace("DIR", str(tmp_path / place)).replace("NUL", str(tmp_path / "nul"))
+    with pytest.raises(UserError, match=re.escape(said)) as error:
+        said_before(told.split())
+    assert str(error.value).startswith("resume=") and "\n" not in str(error.value)
+
+
+def test_a_run_in_a_folder_of_its_own_inside_goes_on_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["seed=3", "hydra.sweep.dir=a", "hydra.run.dir=a/special"]
+    sweep = compose_sweep(read_command_line(asked))
+    settled = {"reserve_training": 0, "reserve_encoding": 0, "threads": 1, "started": 0.0}
+    told = {"command": tuple(asked), "started_in": str(tmp_path), **folders_kept(sweep)}
+    record = SweepRecord(swept=(), asked=sweep.asked, **told, **settled)
+    for name in ("a", "moved"):
+        (tmp_path / name).mkdir()
+        record.write(tmp_path / name)
+        again = compose_sweep(read_command_line(said_before([f"resume={name}", "workers=1"])))
+        assert again.folder == tmp_path / name and again.run_folders == [tmp_path / name / "special"]
+        assert again.asked == sweep.asked
+
+
+def test_a_folder_whose_results_would_be_lost_or_that_is_not_ours_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep = compose_sweep(read_command_line(["-m", "seed=0,1", *QUICK]))
+    configs = plan_of(sweep).configs
+    settled = {"reserve_training": 0, "reserve_encoding": 0, "threads": 1, "started": 0.0}
+
+    def left(name: str, state: str) -> Path:
+        run = tmp_path / "runs" / "single_run" / name / "seed=0"
+        run.mkdir(parents=True)
+        (run / "config.yaml").write_text("seed: 0")  # an experiment that was edited since
+        Status(state=state).write(run)
+        SweepRecord(swept=("seed",), asked=sweep.asked, **settled).write(run.parent)
+        return run
+
+    def taken() -> Path:
+        with own_folder(sweep, configs) as own:
+            return own.folder
+
+    other = left("other", "finished")
+    before = {path: path.read_bytes() for path in other.iterdir()}
+    strange = left("strange", "stopped")
+    (strange / "status.json").unlink()
+    (strange / "status.json").mkdir()
+    (new := taken()).rmdir()
+    assert new == sweep.folder and before == {path: path.read_bytes() for path in other.iterdir()}
+    stopped = left("stopped", "stopped")
+    assert taken().absolute() == stopped.parent and not (stopped / "status.json").exists()
+    Status(state="stopped").write(stopped)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).absolute() != stopped)  # of another user
+    assert taken() == sweep.folder and (stopped / "status.json").exists()
 
 
 def test_what_the_server_has_is_not_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,7 @@ from tats_exp.config.sections import (
     TransformerSection,
     VQGANSection,
 )
+from tats_exp.run_folder import Published
 
 if typing.TYPE_CHECKING:
     from tats_exp.sampling.sampler import Sampler
@@ -163,6 +164,7 @@ class Config(Section):
     question: str | None
     endpoint: ColumnKey | None
     secondary: list[ColumnKey] = Field(max_length=7)
+    published: list[Published] = Field([])
     seed: int = Field(ge=0, lt=2**31)  # random frames are drawn from it and a counter, 32 bits each
     frames: int = Field(ge=1)
     resolution: int = Field(ge=1)

@@ -69,6 +69,7 @@ def make_page(runs: list[Run], parts: list[Part], differs: str, title: str) -> s
             script=_text("page.js"),
             trained=any(run.seed for run in runs),
             questions=list(dict.fromkeys(run.description for run in runs if run.description)),
+            published=list(dict.fromkeys(one for run in runs for one in run.published)),
             finished=len(finished),
             runs=runs,
             swept=_swept(runs),

@@ -26,6 +26,7 @@ from tats_exp.run_folder import (
     MaskLeak,
     Metrics,
     Protocol,
+    Published,
     Status,
     Told,
     read_columns,
@@ -59,6 +60,7 @@ class Run:
         record: where the repository keeps what came out of the experiment, None if it keeps nothing.
         endpoint: key of the column that was named, before the run, to decide the question; None if none was.
         secondary: keys of the others that were named.
+        published: numbers of others that are shown beside.
         protocol: how the values were measured; None where nothing was compared.
         values: the final metrics; None where one is not defined, infinity where an event never happened.
         floors: kind ("real", "reconstruction", "chance") -> metric key -> value.
@@ -87,6 +89,7 @@ class Run:
     record: str | None = None
     endpoint: str | None = None
     secondary: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
     device: str = ""
     version: dict[str, str] = field(default_factory=dict)
     protocol: Protocol | None = None
@@ -253,6 +256,7 @@ def _with_status(run: Run, status: Status) -> Run:
         record=status.record,
         endpoint=status.endpoint,
         secondary=status.secondary,
+        published=status.published,
         device=status.device,
         version=status.version,
         values={**status.speed},

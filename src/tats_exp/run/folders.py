@@ -42,14 +42,15 @@ def own_folder(sweep: Sweep, configs: Sequence[Config] = ()) -> Iterator[Sweep]:
     key = folder_key(sweep)
     with path_of(key, sweep.folder):
         if "${now:" in _as_written(sweep.hydra, key):
-            there = unfinished(sweep)
+            there = unfinished(sweep, configs)
             sweep = _numbered(sweep) if there is None else _moved(sweep, there)
         else:
             writable(sweep.folder)
         held = os.open(sweep.folder, os.O_RDONLY)
     try:
-        _lock(held, f"{key}={sweep.folder}")
-        _forget(sweep, f"{key}={sweep.folder}", configs)
+        with path_of(key, sweep.folder):
+            _lock(held, f"{key}={sweep.folder}")
+            _forget(sweep, f"{key}={sweep.folder}", configs)
         yield sweep
     finally:
         os.close(held)
@@ -59,6 +60,13 @@ def folder_key(sweep: Sweep) -> str:
     """The key that names the folder of a sweep."""
     named = sweep.multirun or sweep.folder != sweep.run_folders[0]
     return "hydra.sweep.dir" if named else "hydra.run.dir"
+
+
+def folders_kept(sweep: Sweep) -> dict[str, str]:
+    """The folders, as the record of the sweep keeps them."""
+    key, alone = folder_key(sweep), sweep.run_folders[0]
+    inside = key == "hydra.sweep.dir" and not sweep.multirun
+    return {"folder_key": key, "run_folder": str(alone.relative_to(sweep.folder)) if inside else ""}
 
 
 def folders_told(sweep: Sweep) -> dict[str, Path]:
@@ -130,7 +138,7 @@ def _forget(sweep: Sweep, folder: str, configs: Sequence[Config]) -> None:
         raise UserError(f"{folder}: holds what another command made; name another folder")
     for joblib in sweep.folder.glob("joblib_memmapping_folder_*"):  # of a command that was killed
         shutil.rmtree(joblib, ignore_errors=True)
-    for run_folder in there - (through(sweep.run_folders, configs) if configs else set()):
+    for run_folder in there - through(sweep.run_folders, configs):
         if _state(run_folder) == "finished":  # what is made of it now is told apart from what was
             (run_folder / WANDB_ID).unlink(missing_ok=True)
         for temporary in run_folder.rglob(".*.tmp"):

@@ -49,7 +49,7 @@ from tats_exp.stages.samples import SPEED, read_samples
 logger = logging.getLogger(__name__)
 
 NO_CHOICE = {"seed", "experiment", "name", "store", "logger", "trainer", "workers", "compile", "hydra"}
-NO_CHOICE |= {"threads", "reserve", "endpoint", "secondary", "progress"}
+NO_CHOICE |= {"threads", "reserve", "endpoint", "secondary", "published", "progress"}
 """Overrides that do not tell single runs apart, or that the seed tells already."""
 PADDINGS = {"padding", "padding.encoder", "padding.decoder"}
 """Overrides that the names of the paddings tell already; those of arguments are choices."""
@@ -125,6 +125,7 @@ def run_job(cfg: DictConfig) -> None:
         record=record_of(config.name),
         endpoint=config.endpoint,
         secondary=tuple(config.secondary),
+        published=tuple(config.published),
         choices=choices,
         version=provenance()["versions"],
         commit=provenance()["commit"],

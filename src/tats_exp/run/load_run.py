@@ -349,12 +349,13 @@ class LoadedRun:
     def _whole(self, stage: str) -> Path:
         """Where the store has what a stage of the run left, undamaged."""
         key, folder = self.status.stages.get(stage, ""), self._folder(stage)
+        again = f"start its command again, with store.redo=[{stage}]"
         if not key or not folder.is_dir():
             root, place = self.config.store.root, f"{stage}/{key}"
             missing = f"store.root={root}: the {stage} of {self.folder} is not there ({place})"
-            raise UserError(f"{missing}; read the run where it ran, or start its command again")
+            raise UserError(f"{missing}; read the run where it ran, or {again}")
         if (line := damage(folder)) is not None:
-            raise UserError(f"{line}; start the command of the run again, which makes the {stage} again")
+            raise UserError(f"{line}; {again}")
         return folder
 
     def _folder(self, stage: str) -> Path:

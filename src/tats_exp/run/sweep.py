@@ -25,7 +25,7 @@ from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import allowed
 
 HOUSEKEEPING = {"store", "logger", "trainer", "workers", "compile", "threads", "progress", "hydra"}
-HOUSEKEEPING |= {"endpoint", "secondary"}
+HOUSEKEEPING |= {"endpoint", "secondary", "published"}
 """Keys that change where and how runs work, not what comes out."""
 MOST_RUNS = 1000
 LONGEST_PART = 255

@@ -26,6 +26,7 @@ class SweepRecord(Record):
         command: the arguments that were given; empty where an older version wrote this.
         started_in: the working directory that paths in them are taken from.
         folder_key: the key that names the folder of the sweep.
+        run_folder: of a single run, inside the folder of the sweep; "" where it is that folder, or there are several.
     """
 
     FILE = "sweep.json"
@@ -39,6 +40,7 @@ class SweepRecord(Record):
     command: tuple[str, ...] = ()
     started_in: str = ""
     folder_key: str = ""
+    run_folder: str = ""
 
     @classmethod
     def of_run(cls, folder: Path) -> "SweepRecord":

@@ -57,9 +57,7 @@ class WandbLog(RunLog):
         mode = os.environ.get("WANDB_MODE") or ("online" if self.wandb.login(prompt=False) else "offline")
         self.offline = mode != "online"
         identity, resume = _identity(folder)
-        for left in (folder / "wandb").glob(f"offline-run-*-{identity}"):
-            if not any(left.glob("*.synced")):
-                shutil.rmtree(left)
+        before = [left for left in folder.glob(f"wandb/offline-run-*-{identity}") if not any(left.glob("*.synced"))]
         self.run = self.wandb.init(
             project=self.project,
             dir=folder,
@@ -74,6 +72,8 @@ class WandbLog(RunLog):
             reinit="finish_previous",
             settings=self.wandb.Settings(console="off"),
         )
+        for left in before if mode in ("offline", "online") else ():  # all that it holds is told again
+            shutil.rmtree(left)
         steps = [*(f"step/{stage}" for stage in TRAINED), "window"]
         self._told = {key: self.run.summary.get(key, -1) for key in steps} if self.run.resumed else {}
         for stage in TRAINED:
@@ -146,7 +146,7 @@ def _artifact(stage: str, key: str) -> str:
 def _identity(folder: Path) -> tuple[str, bool]:
     """The id of the W&B run of a run, and whether an earlier start has drawn it."""
     path = folder / WANDB_ID
-    if path.is_file() and re.fullmatch("[a-z0-9]+", text := path.read_text(errors="replace").strip()):
+    if path.is_file() and re.fullmatch("[a-z0-9]{1,64}", text := path.read_text(errors="replace").strip()):
         return text, True
     identity = secrets.token_hex(4)
     path.write_text(f"{identity}\n")

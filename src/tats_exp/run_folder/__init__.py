@@ -19,7 +19,16 @@ from pathlib import Path
 from tats_exp.files import sha256
 from tats_exp.run_folder.columns import Column
 from tats_exp.run_folder.protocol import Protocol, same_protocol
-from tats_exp.run_folder.records import MaskLeak, Metrics, Record, Status, Told, marked_running, write_metrics
+from tats_exp.run_folder.records import (
+    MaskLeak,
+    Metrics,
+    Published,
+    Record,
+    Status,
+    Told,
+    marked_running,
+    write_metrics,
+)
 from tats_exp.run_folder.results import ResultRow, read_results, results_csv
 from tats_exp.run_folder.series import (
     CODE_HISTOGRAM,
@@ -60,6 +69,7 @@ __all__ = [
     "MaskLeak",
     "Metrics",
     "Protocol",
+    "Published",
     "Record",
     "ResultRow",
     "Series",

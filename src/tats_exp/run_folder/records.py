@@ -62,6 +62,24 @@ class Record(BaseModel):
         write_json(folder / self.FILE, {**values, OWN_SUM: _sum(values)})
 
 
+class Published(BaseModel):
+    """A number of others that a question is held against.
+
+    Attributes:
+        what: was measured, of what.
+        value: as it was printed.
+        source: the paper and its table.
+        protocol: how it was measured, as far as is known: numbers of two protocols do not compare.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: str
+    value: str
+    source: str
+    protocol: str
+
+
 class Status(Record):
     """How a run went.
 
@@ -76,6 +94,7 @@ class Status(Record):
         endpoint: key of the column that the question is decided by, named before the run; None: none was.
         secondary: keys of the other columns that are compared. `{network}` and `{classifier}` in a key stand for the
             networks of the protocol.
+        published: numbers of others that are shown beside.
         choices: what tells the run apart from others of its sweep, the seed included.
         seconds: wall time of each stage that was made now; `total` is that of the run.
         reused: stages that were found in the store.
@@ -99,6 +118,7 @@ class Status(Record):
     record: str | None = None
     endpoint: str | None = None
     secondary: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
     choices: dict[str, Text] = {}
     seconds: dict[str, float] = {}
     reused: tuple[str, ...] = ()
@@ -274,6 +294,8 @@ def _read_object(path: Path) -> dict[str, object]:
         raise UserError(f"{path.name}: not JSON ({error})") from error
     except RecursionError:
         raise UserError(f"{path.name}: nested too deep to be read") from None
+    except OSError as error:
+        raise UserError(f"{path.name}: {error.strerror}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path.name}: holds no JSON object")
     return content
