@@ -102,6 +102,20 @@ def test_the_curve_of_the_endpoint_is_drawn_alone_with_real_video_dashed() -> No
     assert figures.endpoint_curve([group("zero", [[2.0, 9.0]])], LIGHT) is None
 
 
+@pytest.mark.parametrize("windows, scale", [(64, "linear"), (256, "symlog")])
+def test_windows_of_a_very_long_video_lie_on_a_logarithmic_axis(windows: int, scale: str, tmp_path: Path) -> None:
+    figure = figures.curves([group("zero", [[float(window) for window in range(windows)]])], LIGHT)
+    figure.savefig(tmp_path / "figure.png")
+    (axis,) = figure.axes
+    assert axis.get_xscale() == scale
+    first, last = (axis.transData.transform((place, 0))[0] for place in (0, windows - 1))
+    middle = axis.transData.transform((windows / 2, 0))[0]
+    assert (middle - first) / (last - first) == pytest.approx(0.5 if scale == "linear" else 0.9, abs=0.06)
+    if scale == "symlog":
+        shown = [label.get_text() for label in axis.get_xticklabels()]
+        assert {"0", "1", "10", "100"} <= set(shown)
+
+
 def test_seeds_of_different_length_share_the_windows_both_have() -> None:
     figure = figures.curves([group("zero", [[1.0, 2.0, 3.0], [3.0, 4.0]])], LIGHT)
     bold = max(figure.axes[0].get_lines(), key=lambda line: line.get_linewidth())

@@ -17,6 +17,8 @@ from tats_exp.report.style import Ink, panels
 from tats_exp.run_folder.columns import Column
 
 TRUTH_DASHES = (0, (5, 3))
+MANY_WINDOWS = 128
+"""From so many on they lie on a logarithmic axis, the first of them beside window 1: what is lost is lost early."""
 
 
 def curves(groups: list[Group], ink: Ink) -> Figure | None:
@@ -71,7 +73,12 @@ def _panel(axis: Axes, column: Column, groups: list[Group], ink: Ink) -> None:
         axis.yaxis.set_minor_formatter("")
     _see_lines(axis)
     name_axes(axis, " ".join(column.title).strip(), _window_axis(runs), column.unit)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if max(len(run.curves.get(column.key, ())) for run in runs) < MANY_WINDOWS:
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        axis.set_xscale("symlog", linthresh=1)
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.set_xlim(left=0)
 
 
 def _series(group: Group, key: str) -> list[list[float]]:
