@@ -84,11 +84,13 @@ def test_a_terminal_sees_all_runs_and_a_log_each_stage_once(
         for run in runs[1:]:
             run("vqgan", 50, 100)
         time.sleep(2.5)
+        runs[1].end()
     if not shown:
         assert screen.text == ""
     elif is_terminal:
         assert "seed=1: vqgan 50/100" in screen.text and "seed=2: vqgan 50/100" in screen.text
         assert "1 of 3 runs through" in screen.text and " left" not in screen.text
+        assert screen.text.rstrip().endswith("2 of 3 runs through")
     else:
         assert screen.text.splitlines() == [" 56%  seed=1: vqgan", " 56%  seed=2: vqgan"]
 

@@ -145,8 +145,9 @@ class ProgressBar:
         """Show the last state and stop."""
         self.over.set()
         self.thread.join()
-        if kind is not None:  # what is said of it says how far it came
-            self.sweep.leave = False
+        self.sweep.leave = kind is None  # otherwise what is said of it says how far it came
+        if kind is None:
+            self._show()
         for bar in (*self.runs, self.sweep):
             bar.close()
 
@@ -155,21 +156,24 @@ class ProgressBar:
 
     def _watch(self) -> None:
         while not self.over.wait(1.0):
-            states = self._states()
-            working = [state for state in states if state.stage]
-            if self.bars:
-                through = f"{len(states) - len(working)} of {self.jobs} runs through"
-                self.sweep.n = round(100 * sum(state.fraction for state in states), 1)
-                self.sweep.set_description_str(f"{self._left(states)}, {through}")
-                width = _width()
-                for place, bar in enumerate(self.runs):
-                    bar.set_description_str(told(working[place], width) if place < len(working) else "")
-            elif self.shown:
-                for state in working:
-                    if (at := (state.name, state.stage)) not in self.begun:
-                        self.begun.add(at)
-                        share = sum(each.fraction for each in states) / self.jobs
-                        print(f"{100 * share:3.0f}%  {at[0]}: {at[1]}", file=sys.stderr, flush=True)
+            self._show()
+
+    def _show(self) -> None:
+        states = self._states()
+        working = [state for state in states if state.stage]
+        if self.bars:
+            through = f"{len(states) - len(working)} of {self.jobs} runs through"
+            self.sweep.n = round(100 * sum(state.fraction for state in states), 1)
+            self.sweep.set_description_str(f"{self._left(states)}, {through}")
+            width = _width()
+            for place, bar in enumerate(self.runs):
+                bar.set_description_str(told(working[place], width) if place < len(working) else "")
+        elif self.shown:
+            for state in working:
+                if (at := (state.name, state.stage)) not in self.begun:
+                    self.begun.add(at)
+                    share = sum(each.fraction for each in states) / self.jobs
+                    print(f"{100 * share:3.0f}%  {at[0]}: {at[1]}", file=sys.stderr, flush=True)
 
     def _left(self, states: Sequence[State]) -> str:
         """Time left, at the rate since the first run was at work; nothing of it is known at first."""
