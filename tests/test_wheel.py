@@ -1,8 +1,12 @@
 """The wheel carries the config groups, the weights and the page's style, and runs outside of a checkout."""
 
+import re
 import subprocess
 import sys
+import tomllib
 import venv
+from importlib import import_module
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -36,3 +40,14 @@ def test_a_wheel_in_a_bare_environment_finds_its_config(tmp_path: Path) -> None:
     ran = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() == "6"
+
+
+def test_every_extra_is_part_of_dev_and_can_be_imported() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    modules = [(name, module) for module, names in packages_distributions().items() for name in names]
+    for extra in extras.keys() - {"dev"}:
+        assert set(extras[extra]) <= set(extras["dev"]), extra
+        for needed in extras[extra]:
+            wanted = re.split(r"[<>=!~;\[ ]", needed)[0].replace("_", "-").lower()
+            found = [module for name, module in modules if name.replace("_", "-").lower() == wanted]
+            assert found and all(import_module(module) for module in found), needed

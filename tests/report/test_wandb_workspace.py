@@ -69,6 +69,50 @@ def test_an_endpoint_that_no_measure_declares_is_refused() -> None:
         make_workspace("e", "p", Shown("x", "nothing/last", (), [VALUE]))
 
 
+class Server:
+    """Answers what a report asks of W&B while it is saved, and keeps what it is sent."""
+
+    default_entity = "me"
+
+    def __init__(self) -> None:
+        self.created: list[tuple[str, str]] = []
+
+    def projects(self, entity: str) -> list[SimpleNamespace]:
+        return []
+
+    def create_project(self, name: str, entity: str) -> None:
+        self.created.append((entity, name))
+
+
+def test_a_report_has_the_question_and_the_same_charts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from wandb_workspaces.reports.v2 import interface
+
+    server, sent = Server(), []
+
+    def answer(api: Server, query: object, values: dict[str, Any]) -> dict[str, Any]:
+        if "spec" not in values:
+            return {"project": {"internalId": "UHJvamVjdDox"}}
+        sent.append(values)
+        kept = {"id": "Vmlldzox", "name": values["name"], "displayName": values["displayName"]}
+        kept |= {"description": values["description"], "spec": values["spec"]}
+        return {"upsertView": {"view": kept | {"project": {"name": "tats", "entityName": "me"}}}}
+
+    monkeypatch.setattr(interface, "_get_api", lambda: server)
+    monkeypatch.setattr(interface, "execute_graphql", answer)
+    monkeypatch.setattr(interface, "get_app_url", lambda api: "https://there")
+    assert main(["me/tats", "+experiment=padding_ablation", "--report"]) == 0
+    assert capsys.readouterr().out.startswith("https://there/me/tats/reports/") and server.created == [("me", "tats")]
+    (values,) = sent
+    assert "collapse" in values["description"] and values["displayName"] == "tats_exp: padding ablation"
+    blocks = json.loads(values["spec"])["blocks"]
+    grids = [block["metadata"]["panelBankSectionConfig"]["panels"] for block in blocks if block["type"] == "panel-grid"]
+    made = sections(printed(capsys, "+experiment=padding_ablation"))
+    assert [len(panels) for panels in grids] == [len(panels) for panels in made.values()]
+    assert grids[0][0]["config"]["metrics"] == ["layout/growth"]
+
+
 def test_saving_prints_the_address_or_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,8 @@
 
 It is made from what the measures declare: the endpoint of an experiment first, curves along the videos with runs
 grouped by choice, losses by stage, time-agnosticity, videos side by side, what differs between configs and protocols.
-`--print` prints its definition as JSON, which needs no login; saving it needs one. Needs `tats-exp[workspace]`.
+`--print` prints its definition as JSON, which needs no login; saving it needs one. `--report` saves the same charts as
+a W&B report, to be written around and handed on. Needs `tats-exp[workspace]`.
 Takes keys as a run does: `+experiment=padding_ablation`, whose endpoint then comes first, or measures of your own.
 """
 
@@ -19,6 +20,7 @@ from tats_exp.run_folder import Column
 from tats_exp.run_folder.columns import TO_REBUILT
 
 if TYPE_CHECKING:
+    from wandb_workspaces.reports.v2 import Report
     from wandb_workspaces.workspaces import Section, Workspace
 
 STAGES = ("vqgan", "audio_vqgan", "transformer", "interpolation")
@@ -34,6 +36,7 @@ class Shown:
 
     Attributes:
         name: of the experiment.
+        question: that it asks, "" for none.
         endpoint: key of the column that it is decided by; "" for none.
         secondary: keys of the others that are compared.
         columns: all that its runs may report, with the names of networks in their keys.
@@ -45,6 +48,7 @@ class Shown:
     secondary: tuple[str, ...]
     columns: Sequence[Column]
     agnostic: frozenset[str] = frozenset()
+    question: str = ""
 
 
 def make_workspace(entity: str, project: str, shown: Shown) -> "Workspace":
@@ -80,6 +84,28 @@ def make_workspace(entity: str, project: str, shown: Shown) -> "Workspace":
             _section("All values", (_bar(column) for column in single if column not in first)),
             _section("Config and protocol", [_differences()], columns=1),
         ],
+    )
+
+
+def make_report(entity: str, project: str, shown: Shown) -> "Report":
+    """A W&B report with the question, and the charts of the workspace section by section; not saved.
+
+    Args:
+        entity: of W&B: a user or a team.
+        project: of W&B.
+        shown: as for `make_workspace`.
+
+    Raises:
+        UserError: as `make_workspace`.
+    """
+    from wandb_workspaces.reports.v2 import H2, PanelGrid, Report, Runset
+
+    blocks: list[Any] = []
+    for section in make_workspace(entity, project, shown).sections:
+        runs = Runset(entity=entity, project=project, name="runs")
+        blocks += [H2(text=section.name), PanelGrid(runsets=[runs], panels=section.panels)]
+    return Report(
+        entity=entity, project=project, title=f"tats_exp: {shown.name}", description=shown.question, blocks=blocks
     )
 
 
@@ -163,7 +189,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="keys of a run")
     parser.add_argument("--network", default="shapes_cnn", help="name of the feature network in the keys of the runs")
     parser.add_argument("--classifier", help="name of the network that is asked for classes; that of --network")
-    parser.add_argument("--print", action="store_true", dest="printed", help="the definition as JSON; nothing is saved")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--print", action="store_true", dest="printed", help="the definition as JSON; nothing is saved")
+    kind.add_argument("--report", action="store_true", help="a W&B report in place of a workspace; it needs a login")
     given = parser.parse_intermixed_args(arguments)
 
     def run() -> int:
@@ -172,13 +200,13 @@ def main(arguments: list[str] | None = None) -> int:
             raise UserError(f"{given.place}: allowed: ENTITY/PROJECT")
         if find_spec("wandb_workspaces") is None:
             raise UserError("wandb-workspaces is missing: pip install 'tats-exp[workspace]'")
-        made = make_workspace(
-            entity, project, _shown(given.overrides, given.network, given.classifier or given.network)
-        )
+        shown = _shown(given.overrides, given.network, given.classifier or given.network)
         if given.printed:
-            print(made._to_model().model_dump_json(indent=1))
-            return 0
-        _save(made)
+            print(make_workspace(entity, project, shown)._to_model().model_dump_json(indent=1))
+        elif given.report:
+            _save("report", make_report(entity, project, shown))
+        else:
+            _save("workspace", make_workspace(entity, project, shown))
         return 0
 
     return guarded("tats_exp.report.wandb_workspace", run)
@@ -207,15 +235,16 @@ def _shown(overrides: list[str], network: str, classifier: str) -> Shown:
         secondary=tuple(key.format(**names) for key in cfg.secondary),
         columns=[*(column for several in columns.values() for column in several), SPEED_COLUMN],
         agnostic=frozenset(column.key for column in columns.get("time_agnosticity", ())),
+        question=cfg.question or "",
     )
 
 
-def _save(made: "Workspace") -> None:
+def _save(what: str, made: "Workspace | Report") -> None:
     try:
         saved = made.save()
     except Exception as error:  # whatever W&B raises over a login, a network or a name
         line = " ".join(str(error).split())[:200]
-        raise UserError(f"the workspace was not saved: {line}; log in with `wandb login`, or take --print") from error
+        raise UserError(f"the {what} was not saved: {line}; log in with `wandb login`, or take --print") from error
     print(saved.url)
 
 
