@@ -205,6 +205,7 @@ def test_hostile_names_and_texts_are_text_and_nothing_else(tmp_path: Path) -> No
                 description=HOSTILE,
                 endpoint="layout/growth",
                 record=HOSTILE,
+                published=[dict.fromkeys(("what", "value", "source", "protocol"), HOSTILE)],
                 seconds={HOSTILE: 1.0},
                 reused=[HOSTILE],
                 device=HOSTILE,
@@ -224,6 +225,16 @@ def test_hostile_names_and_texts_are_text_and_nothing_else(tmp_path: Path) -> No
     assert (
         not tags.handlers and "x" not in tags.sources and "<img src=x" not in page and "alert(1)</script>" not in page
     )
+
+
+def test_numbers_of_others_stand_once_with_their_protocol(tmp_path: Path) -> None:
+    number = {"what": "FVD, a & b", "value": "420 ± 18", "source": "table 1", "protocol": "2,048 clips"}
+    for seed in range(2):
+        run = {"published": [number], "endpoint": "layout/growth"}
+        write_run(tmp_path / str(seed), {"seed": str(seed)}, {"layout/growth": 1.0 + seed}, protocol=PROTOCOL, **run)
+    page = make_report(tmp_path).page.read_text()
+    assert page.count("420 ± 18") == page.count("FVD, a &amp; b") == 1
+    assert page.index("Published elsewhere") < page.index("2,048 clips") < page.index("Numbers of two protocols")
 
 
 class Tags(HTMLParser):
