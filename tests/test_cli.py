@@ -183,6 +183,38 @@ sys.meta_path.insert(0, Stops())
     assert (result.returncode, result.stderr) == (1, "tats_exp: stopped\n")
 
 
+def test_a_stop_while_torch_would_import_numpy_is_a_stop(tmp_path: Path) -> None:
+    script = """
+import importlib.abc, os, runpy, signal, sys
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "numpy.exceptions":
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Finder())
+sys.argv = ["tats_exp", "scale=smoke"]
+runpy.run_module("tats_exp", run_name="__main__", alter_sys=True)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert (result.stderr, result.returncode, result.stdout) == ("tats_exp: stopped\n", 1, "")
+
+
+def test_workers_of_a_sweep_do_not_hear_ctrl_c(tmp_path: Path) -> None:
+    script = """
+import signal
+from joblib import Parallel, delayed
+from tats_exp.cli import deaf_children
+
+with deaf_children():
+    masks = Parallel(n_jobs=2)(delayed(signal.pthread_sigmask)(signal.SIG_BLOCK, []) for _ in range(4))
+print([signal.SIGINT in mask for mask in [*masks, signal.pthread_sigmask(signal.SIG_BLOCK, [])]])
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert (result.stdout, result.stderr) == ("[True, True, True, True, False]\n", "")
+
+
 def test_ctrl_c_reaches_this_process_and_not_its_deaf_children(tmp_path: Path) -> None:
     """A terminal sends it to the whole group, also to a child that is still starting."""
     script = """

@@ -36,6 +36,8 @@ def guarded(name: str, run: Callable[[], int]) -> int:
     """
     try:
         with stoppable():
+            import numpy  # noqa: F401 -- torch drops what is raised while it imports numpy, a stop too
+
             return run()
     except UserError as error:
         print(f"{name}: {one_line(error)}", file=sys.stderr)
@@ -83,11 +85,18 @@ def _stop_again(lost: "sys.UnraisableHookArgs") -> None:
 def deaf_children() -> Iterator[None]:
     """A block whose child processes do not hear Ctrl-C, which a terminal sends to all: they end with this process.
 
-    Children inherit what the thread that starts them has blocked. Another thread hears it for this one.
+    Children inherit what the thread that starts them has blocked. Another thread hears it for this one. Starting a
+    resource tracker lets it through to the thread again, so these are started before.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    from multiprocessing import resource_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as joblib_tracker
+
+    for tracker in (resource_tracker, joblib_tracker):
+        tracker.ensure_running()
     threading.Thread(target=threading.Event().wait, daemon=True).start()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
