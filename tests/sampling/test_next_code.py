@@ -40,6 +40,31 @@ def test_filters_equal_brute_force(temperature, top_k, top_p):
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
 
 
+def by_stable_sort(logits: torch.Tensor, temperature: float, top_k: int | None, top_p: float | None) -> torch.Tensor:
+    """The same by sorting codes, equal ones in the order of the vocabulary, which is slow and plain."""
+    probabilities = torch.softmax(logits / temperature, dim=-1)
+    if top_p is None and top_k >= logits.shape[-1]:
+        return probabilities
+    ranked, order = probabilities.sort(dim=-1, descending=True, stable=True)
+    ranked[:, top_k or logits.shape[-1] :] = 0
+    if top_p is not None:
+        before = ranked.cumsum(dim=-1) - ranked
+        ranked = ranked.masked_fill(~(before < top_p * ranked.sum(dim=-1, keepdim=True)), 0)
+    kept = torch.zeros_like(probabilities).scatter_(-1, order, ranked)
+    return kept / kept.sum(dim=-1, keepdim=True)
+
+
+@pytest.mark.parametrize("codes, batch", [(1, 2), (7, 1), (7, 200), (128, 16), (4096, 3)])
+@pytest.mark.parametrize("top_k, top_p", [(None, 0.92), (2, 0.8), (50, None), (50, 0.5), (4096, 0.999), (1, 0.9)])
+@pytest.mark.parametrize("step", [0.0, 0.5, 3.0, 100.0])
+def test_filters_equal_a_stable_sort_to_the_bit(codes, batch, top_k, top_p, step):
+    """Also where many codes are equally likely: logits are rounded to a step, the largest leaves one value."""
+    logits = torch.randn(batch, codes, generator=torch.Generator().manual_seed(codes)) * 4
+    logits = (logits / step).round() * step if step else logits
+    found = Chooser(0.9, top_k, top_p).probabilities(logits)
+    assert torch.equal(found, by_stable_sort(logits, 0.9, top_k, top_p))
+
+
 def test_ties_at_the_border_keep_exactly_top_k_codes():
     kept = Chooser(top_k=3).probabilities(torch.zeros(2, 8))
     assert (kept > 0).sum(dim=-1).tolist() == [3, 3]

@@ -5,19 +5,23 @@ a step that is captured once. With mask `b` the last anchor would have to see ev
 of its own over all that is known.
 """
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tats_exp.sampling.captured import LEAST_STEPS, CapturedStep, Draw, captured_step
 from tats_exp.transformer import Transformer
 from tats_exp.transformer.masks import is_causal
+
+FEW = 512
+"""Logits of all videos together up to which a whole sort is the fastest."""
 
 
 class RandomStreams:
@@ -87,12 +91,18 @@ class Chooser:
         top_k = size if self.top_k is None else min(self.top_k, size)
         if top_k == size and (self.top_p is None or self.top_p == 1):
             return probabilities
-        ranked, order = probabilities.sort(dim=-1, descending=True, stable=True)
-        ranked[:, top_k:] = 0
-        if self.top_p is not None and self.top_p < 1:
-            mass_before = ranked.cumsum(dim=-1) - ranked
-            ranked = ranked.masked_fill(~(mass_before < self.top_p * ranked.sum(dim=-1, keepdim=True)), 0)
-        kept = torch.zeros_like(probabilities).scatter_(-1, order, ranked)
+        ranked, order = _descending(probabilities)
+        if self.top_p is None or self.top_p == 1:
+            taken = ranked >= 0
+        else:
+            ranked[:, top_k:] = 0
+            taken = ranked.cumsum(dim=-1) - ranked < self.top_p * ranked.sum(dim=-1, keepdim=True)
+        if top_k < size:
+            taken[:, top_k:] = False
+        if order is None:
+            kept = probabilities.masked_fill(~_likeliest(probabilities, ranked, taken), 0)
+        else:
+            kept = torch.zeros_like(probabilities).scatter_(-1, order, ranked.masked_fill(~taken, 0))
         return kept / kept.sum(dim=-1, keepdim=True)
 
     def __call__(self, logits: Float[Tensor, "B K"], uniform: Float[Tensor, " B"]) -> Int64[Tensor, " B"]:
@@ -111,6 +121,29 @@ class Chooser:
         positions = torch.arange(probabilities.shape[-1], device=logits.device)
         last_kept = positions.masked_fill(~(probabilities > 0), 0).amax(dim=-1)
         return torch.minimum(index, last_kept)
+
+
+def _descending(values: Float[Tensor, "B K"]) -> tuple[Float[Tensor, "B K"], Int64[Tensor, "B K"] | None]:
+    """Every row sorted, and where in it the values came from, equal ones in the order of the vocabulary.
+
+    The second is None where it would cost the most: NumPy sorts many values on a CPU without it, which torch cannot.
+    """
+    if values.device.type != "cpu" or values.numel() <= FEW:
+        return values.sort(dim=-1, descending=True, stable=True)
+    return torch.from_numpy(np.sort(values.numpy(), axis=-1)).flip(-1), None
+
+
+def _likeliest(
+    values: Float[Tensor, "B K"], ranked: Float[Tensor, "B K"], taken: Bool[Tensor, "B K"]
+) -> Bool[Tensor, "B K"]:
+    """Which values are taken, where one knows which ranks are; of equal ones the first in the vocabulary. On a CPU."""
+    least = ranked.masked_fill(~taken, math.inf).amin(dim=-1, keepdim=True)
+    kept = values >= least
+    if np.count_nonzero(kept.numpy()) == np.count_nonzero(taken.numpy()):
+        return kept
+    larger = values > least
+    equal, room = kept & ~larger, taken.sum(dim=-1, keepdim=True) - larger.sum(dim=-1, keepdim=True)
+    return larger | (equal & (equal.cumsum(dim=-1) <= room))
 
 
 @torch.no_grad()
