@@ -9,6 +9,7 @@ Axes: B videos, L codes, N tokens, D width.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -57,6 +58,21 @@ def forward_with_past(
     return model.head(model.ln_f(x))[:, -1]
 
 
+def likeliest(logits: Tensor) -> Tensor:
+    """The code (B,) to which the largest logit belongs."""
+    return logits.argmax(dim=-1)
+
+
+def drawn(logits: Tensor, top_k: int, top_p: float) -> Tensor:
+    """A code (B,) of the `top_k` largest logits, of these from the fewest that hold `top_p` of the probability."""
+    logits = logits.masked_fill(logits < logits.topk(top_k).values[:, -1:], -math.inf)
+    ranked, order = logits.sort(dim=-1, descending=True)
+    over = ranked.softmax(dim=-1).cumsum(dim=-1) > top_p
+    over = torch.cat([torch.zeros_like(over[:, :1]), over[:, :-1]], dim=1)
+    logits = logits.masked_fill(over.scatter(-1, order, over), -math.inf)
+    return torch.multinomial(logits.softmax(dim=-1), 1)[:, 0]
+
+
 def sample_with_past(
     model: Transformer,
     tokens: Tensor,
@@ -64,8 +80,9 @@ def sample_with_past(
     visible: Tensor | None,
     steps: int,
     read: Tensor | None = None,
+    choose: Callable[[Tensor], Tensor] = likeliest,
 ) -> Tensor:
-    """Take the likeliest video code `steps` times behind tokens (B, N); returns (B, steps) without offset.
+    """Choose a video code `steps` times behind tokens (B, N); returns (B, steps) without offset.
 
     `read`: keys and values (2, layers, B, heads, M, d) of what was read before these tokens.
     """
@@ -78,16 +95,22 @@ def sample_with_past(
             logits = forward_with_past(model, tokens, positions.new_tensor([position]), past)
         else:
             logits = forward_with_past(model, tokens, positions, past, visible)
-        codes.append(logits[:, model.condition_codes :].argmax(dim=-1))
+        codes.append(choose(logits[:, model.condition_codes :]))
         tokens = (codes[-1] + model.condition_codes)[:, None]
     return torch.stack(codes, dim=1)
 
 
-def window(model: Transformer, condition: Tensor, prefix: Tensor, steps: int) -> Tensor:
-    """The next codes of an autoregressive window, greedily."""
+def window(
+    model: Transformer,
+    condition: Tensor,
+    prefix: Tensor,
+    steps: int,
+    choose: Callable[[Tensor], Tensor] = likeliest,
+) -> Tensor:
+    """The next codes of an autoregressive window."""
     tokens = torch.cat([condition, prefix + model.condition_codes], dim=1)
     positions = torch.arange(tokens.shape[1], device=tokens.device)
-    return sample_with_past(model, tokens, positions, positions[:, None] >= positions, steps)
+    return sample_with_past(model, tokens, positions, positions[:, None] >= positions, steps, None, choose)
 
 
 def gap(model: Transformer, condition: Tensor, first: Tensor, last: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
 """How fast codes are sampled: `python benchmarks/sampling.py PART ...`, or all parts without a name.
 
     window        one window of a small model (4 layers x 128, 1,024 codes, batch 16) against the original sampler
+    drawn         64 codes of a small model, early and late in its window, drawn as the paper does (top-k 2,048, top-p
+                  .92 of 16,384 codes; of 128, too), against it: here the random numbers differ, and no codes agree
     window_large  the last 64 codes of a window at 24 layers x 1,024 (batch 4), fp32 and bf16, against it
     hierarchical  1,024 frames by the small model, one video and 16, key frames and gaps, against it; some 10 minutes
     masks         what mask b, which cannot be cached, costs beside a and c
@@ -29,7 +31,7 @@ import torch
 from torch import Tensor
 
 import original_sampler
-from tats_exp.sampling import Hierarchical, SlidingWindow, sample_codes
+from tats_exp.sampling import Chooser, Hierarchical, SlidingWindow, sample_codes
 from tats_exp.sampling.captured import CapturedStep
 from tats_exp.transformer import Transformer, code_nll
 from tats_exp.vqgan import VQGAN, EMACodebook
@@ -38,12 +40,15 @@ OPTIONS = {key: value for key, _, value in (given.partition("=") for given in sy
 QUICK = "quick" in OPTIONS
 DEVICE = OPTIONS.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")
 ROUNDS = int(OPTIONS.get("rounds", 3))
+LIKELIEST = Chooser(greedy=True)
 
 
-def transformer(layers: int, width: int, heads: int, frames: int, side: int, mask: str = "causal") -> Transformer:
+def transformer(
+    layers: int, width: int, heads: int, frames: int, side: int, mask: str = "causal", codes: int = 1024
+) -> Transformer:
     """Random weights, far enough from zero that logits do not tie; the cost does not depend on them."""
     torch.manual_seed(0)
-    model = Transformer(0, 1024, (frames, side, side), layers, heads, width, mask=mask)
+    model = Transformer(0, codes, (frames, side, side), layers, heads, width, mask=mask)
     for parameter in model.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.08 if width < 512 else 0.03)
@@ -97,6 +102,35 @@ def window() -> None:
     )
 
 
+def drawn() -> None:
+    """The first codes of a window and the last ones, drawn."""
+    head("drawn codes", "ours, s", "original, s", "ratio", "codes agree")
+    steps = 8 if QUICK else 64
+    for codes, batch, top_k in ((16384, 16, 2048), (16384, 1, 2048), (128, 128, 128), (128, 1, 128)):
+        batch, top_p = (2 if QUICK else batch), 0.92
+        model = transformer(2 if QUICK else 4, 128, 4, 4, 4 if QUICK or codes == 128 else 16, codes=codes)
+        condition = torch.zeros(batch, 1, dtype=torch.int64, device=DEVICE)
+        choose = functools.partial(original_sampler.drawn, top_k=top_k, top_p=top_p)
+        options = {"top_k": top_k, "top_p": top_p, "seeds": range(batch)}
+
+        def early(model=model, condition=condition, choose=choose) -> Tensor:
+            return original_sampler.window(model, condition, condition[:, :0], steps, choose)
+
+        read = random_read(model, batch, model.window_codes - steps)
+
+        def late(model=model, read=read, condition=condition, choose=choose) -> Tensor:
+            place = torch.tensor([model.window_codes - steps], device=DEVICE)
+            return original_sampler.sample_with_past(model, condition, place, None, steps, read, choose)
+
+        name = f"K {codes:,}, top-k {top_k:,}, top-p {top_p}, batch {batch}"
+        against(f"{name}, from empty", lambda m=model, c=condition, o=options: sample_codes(m, c, steps, **o), early)
+        against(
+            f"{name}, behind {model.window_codes - steps}",
+            goes_on(model, read, steps, Chooser(top_k=top_k, top_p=top_p)),
+            late,
+        )
+
+
 def window_large() -> None:
     """The end of a window of a large model: both begin with the same keys and values, so only steps are timed."""
     layers, width = (2, 256) if QUICK else (24, 1024)
@@ -120,34 +154,35 @@ def random_read(model: Transformer, batch: int, tokens: int) -> Tensor:
     return torch.randn(2, len(model.blocks), batch, model.heads, tokens, width, device=DEVICE)
 
 
-def goes_on(model: Transformer, read: Tensor, steps: int) -> Callable[[], Tensor]:
-    """A call that gives the likeliest codes (B, steps) behind what was read, as the sampler takes them."""
+def goes_on(model: Transformer, read: Tensor, steps: int, choose: Chooser = LIKELIEST) -> Callable[[], Tensor]:
+    """A call that gives codes (B, steps) behind what was read, as the sampler takes them."""
     batch, known = read.shape[2], read.shape[4]
+    uniforms = torch.rand(batch, steps, device=DEVICE)
     if DEVICE == "cuda":
-        return replayed(model, read, steps)
+        return replayed(model, read, uniforms, choose)
     cache = model.new_cache(batch, known + steps)
     cache.kept[..., :known, :] = read.transpose(0, 1)
 
     def call() -> Tensor:
         cache.filled, codes = known, [torch.zeros(batch, dtype=torch.int64, device=DEVICE)]
-        for position in range(known, known + steps):
-            codes.append(model.step(codes[-1], position, cache).argmax(dim=-1))
+        for position, uniform in zip(range(known, known + steps), uniforms.unbind(1), strict=True):
+            codes.append(choose(model.step(codes[-1], position, cache), uniform))
         return torch.stack(codes[1:], dim=1)
 
     return call
 
 
-def replayed(model: Transformer, read: Tensor, steps: int) -> Callable[[], Tensor]:
+def replayed(model: Transformer, read: Tensor, uniforms: Tensor, choose: Chooser) -> Callable[[], Tensor]:
     """The same by the step that the sampler captures on CUDA."""
     batch, known = read.shape[2], read.shape[4]
-    captured = CapturedStep(model, batch, lambda logits, _: logits.argmax(dim=-1))
+    captured = CapturedStep(model, batch, choose)
     captured.cache.kept[..., :known, :] = read.transpose(0, 1)
-    token, uniform = torch.zeros(batch, dtype=torch.int64, device=DEVICE), torch.zeros(batch, device=DEVICE)
+    token = torch.zeros(batch, dtype=torch.int64, device=DEVICE)
 
     def call() -> Tensor:
         captured.cache.filled = known
         captured.begin(token, known)
-        return torch.stack([captured(uniform) for _ in range(steps)], dim=1)
+        return torch.stack([captured(uniform) for uniform in uniforms.unbind(1)], dim=1)
 
     return call
 
@@ -282,7 +317,9 @@ def training() -> None:
     print(f"| batch {batch} | {from_codes:.0f} | {encoding:.0f} | {encoding / from_codes:.1f} |")
 
 
-PARTS = {part.__name__: part for part in (window, window_large, hierarchical, masks, bandwidth, growth, training)}
+PARTS = {
+    part.__name__: part for part in (window, drawn, window_large, hierarchical, masks, bandwidth, growth, training)
+}
 
 if __name__ == "__main__":
     torch.set_num_threads(int(OPTIONS.get("threads", 1)))

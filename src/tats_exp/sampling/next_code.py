@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tats_exp.sampling.captured import LEAST_STEPS, CapturedStep, Draw, captured_step
@@ -91,14 +91,11 @@ class Chooser:
         top_k = size if self.top_k is None else min(self.top_k, size)
         if top_k == size and (self.top_p is None or self.top_p == 1):
             return probabilities
-        ranked, order = _descending(probabilities)
-        if self.top_p is None or self.top_p == 1:
-            taken = ranked >= 0
-        else:
-            ranked[:, top_k:] = 0
-            taken = ranked.cumsum(dim=-1) - ranked < self.top_p * ranked.sum(dim=-1, keepdim=True)
-        if top_k < size:
-            taken[:, top_k:] = False
+        ranked, order = _descending(probabilities, top_k)
+        taken = ranked >= 0
+        if self.top_p is not None and self.top_p < 1:
+            total = nn.functional.pad(ranked, (0, size - top_k)).sum(dim=-1, keepdim=True)
+            taken = ranked.cumsum(dim=-1) - ranked < self.top_p * total
         if order is None:
             kept = probabilities.masked_fill(~_likeliest(probabilities, ranked, taken), 0)
         else:
@@ -118,23 +115,28 @@ class Chooser:
         target = uniform.to(logits.device)[:, None] * cumulative[:, -1:]
         index = torch.searchsorted(cumulative, target, right=True)[:, 0]
         # Rounding can bring the target up to the total itself: then the last code that was not filtered out is meant.
+        if index.device.type == "cpu" and bool((index < probabilities.shape[-1]).all()):
+            return index
         positions = torch.arange(probabilities.shape[-1], device=logits.device)
         last_kept = positions.masked_fill(~(probabilities > 0), 0).amax(dim=-1)
         return torch.minimum(index, last_kept)
 
 
-def _descending(values: Float[Tensor, "B K"]) -> tuple[Float[Tensor, "B K"], Int64[Tensor, "B K"] | None]:
-    """Every row sorted, and where in it the values came from, equal ones in the order of the vocabulary.
+def _descending(values: Float[Tensor, "B K"], count: int) -> tuple[Float[Tensor, "B k"], Int64[Tensor, "B k"] | None]:
+    """The largest of every row, sorted, and where in it they came from, equal ones in the order of the vocabulary.
 
     The second is None where it would cost the most: NumPy sorts many values on a CPU without it, which torch cannot.
     """
     if values.device.type != "cpu" or values.numel() <= FEW:
-        return values.sort(dim=-1, descending=True, stable=True)
-    return torch.from_numpy(np.sort(values.numpy(), axis=-1)).flip(-1), None
+        ranked, order = values.sort(dim=-1, descending=True, stable=True)
+        return ranked[:, :count], order[:, :count]
+    rest = values.shape[1] - count
+    largest = np.partition(values.numpy(), rest, axis=-1)[:, rest:] if rest else values.numpy()
+    return torch.from_numpy(np.sort(largest, axis=-1)).flip(-1), None
 
 
 def _likeliest(
-    values: Float[Tensor, "B K"], ranked: Float[Tensor, "B K"], taken: Bool[Tensor, "B K"]
+    values: Float[Tensor, "B K"], ranked: Float[Tensor, "B k"], taken: Bool[Tensor, "B k"]
 ) -> Bool[Tensor, "B K"]:
     """Which values are taken, where one knows which ranks are; of equal ones the first in the vocabulary. On a CPU."""
     least = ranked.masked_fill(~taken, math.inf).amin(dim=-1, keepdim=True)
