@@ -1,6 +1,8 @@
 """What a sweep will cost is counted right, measured fast, and told once before its first run starts."""
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tats_exp.run.estimate import estimate_line, in_words, size_in_words, wall_s
 from tats_exp.run.meter import costs_alike
 from tats_exp.run.plan import make_plan
 from tats_exp.run.planned import planned_stages
+from tats_exp.run.timing import SCRATCH, scratch
 
 SMOKE = ("scale=smoke", "trainer=cpu")
 SEEN = Seen(pieces=8, windows=3, features=100)
@@ -131,3 +134,19 @@ def test_the_line_is_told_once_before_the_first_run_and_knows_what_is_there(tmp_
     assert {key for stages in recorded for key in stages.values()} == stored and len(stored) == 10
     again = make_plan([*sweep, f"store.root={tmp_path}/runs/store"])
     assert estimate_line(again.configs, 1) == "2 runs: nothing to make, the store holds all 10 stages"
+
+
+def test_folders_of_timings_that_were_killed_are_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    old = time.time() - 10
+    for name, lock_there, age in (("killed", True, 0), ("half_made", False, old), ("just_made", False, 0)):
+        (folder := tmp_path / f"{SCRATCH}{name}").mkdir()
+        if lock_there:
+            (folder / "lock").touch()
+        if age:
+            os.utime(folder, (age, age))
+    with scratch() as folder, scratch() as other:
+        assert folder.is_dir() and other.is_dir()
+        left = {path.name for path in tmp_path.iterdir()} - {folder.parent.name, other.parent.name}
+        assert left == {f"{SCRATCH}just_made"}
+    assert [path.name for path in tmp_path.iterdir()] == [f"{SCRATCH}just_made"]

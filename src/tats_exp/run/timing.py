@@ -19,6 +19,8 @@ LONGEST = 4.0
 STEPS = 3
 """Training steps that are made, the first one to warm up."""
 SCRATCH = "tats_exp_timing_"
+NEW = 1.0
+"""Seconds in which a folder may be without its lock: it has just been made, or is being thrown away."""
 """Begin of the names of folders in which that happens."""
 
 
@@ -102,7 +104,8 @@ def scratch() -> Iterator[Path]:
     """Give a folder that is thrown away; those of processes that were killed are thrown away with the next."""
     for left in Path(gettempdir()).glob(f"{SCRATCH}*"):
         with suppress(OSError):  # another user's
-            if (left / "lock").is_file() and not is_locked(left / "lock"):
+            locked = is_locked(left / "lock") if (left / "lock").is_file() else time.time() - left.stat().st_mtime < NEW
+            if not locked:
                 shutil.rmtree(left, ignore_errors=True)
     with TemporaryDirectory(prefix=SCRATCH) as made, lock(Path(made) / "lock"):
         folder = Path(made) / "work"
