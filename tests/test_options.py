@@ -254,10 +254,10 @@ def test_options_that_do_not_fit_are_refused_in_one_line(said: str, files: dict[
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs(tmp_path: Path, shared: Path, experiment: str) -> None:
-    """Its choices at one seed and one length of training; the options above have made most of the stages."""
+    """Its choices at one seed, length of training, temperature and top-p; most stages are those of the options above."""
     of_it = asking(experiment)
     params = composed(*of_it, *(f"{key}={value}" for key, value in QUICK.items())).hydra.sweeper.params
-    once = ("seed", "training.steps")
+    once = ("seed", "training.steps", "temperature", "top_p")
     values = {key: str(value).split(",")[: 1 if key.endswith(once) else None] for key, value in params.items()}
     quick = [*(f"{key}={value}" for key, value in QUICK.items()), "longest_frames=48"]
     jobs = [
