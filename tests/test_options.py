@@ -254,7 +254,7 @@ def test_options_that_do_not_fit_are_refused_in_one_line(said: str, files: dict[
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs(tmp_path: Path, shared: Path, experiment: str) -> None:
-    """Its choices at one seed, length of training, temperature and top-p; most stages are those of the options above."""
+    """Its choices at one seed, length of training, temperature and top-p, with the stages of the options above."""
     of_it = asking(experiment)
     params = composed(*of_it, *(f"{key}={value}" for key, value in QUICK.items())).hydra.sweeper.params
     once = ("seed", "training.steps", "temperature", "top_p")
