@@ -61,7 +61,7 @@ def test_filters_equal_a_stable_sort_to_the_bit(codes, batch, top_k, top_p, step
     """Also where many codes are equally likely: logits are rounded to a step, the largest leaves one value."""
     logits = torch.randn(batch, codes, generator=torch.Generator().manual_seed(codes)) * 4
     logits = (logits / step).round() * step if step else logits
-    found = Chooser(0.9, top_k, top_p).probabilities(logits)
+    found = Chooser(0.9, top_k, top_p).probabilities(logits.requires_grad_())
     assert torch.equal(found, by_stable_sort(logits, 0.9, top_k, top_p))
 
 

@@ -19,9 +19,9 @@ LONGEST = 4.0
 STEPS = 3
 """Training steps that are made, the first one to warm up."""
 SCRATCH = "tats_exp_timing_"
+"""Begin of the names of folders in which that happens."""
 NEW = 1.0
 """Seconds in which a folder may be without its lock: it has just been made, or is being thrown away."""
-"""Begin of the names of folders in which that happens."""
 
 
 class _EnoughError(Exception):

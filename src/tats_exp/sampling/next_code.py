@@ -130,8 +130,9 @@ def _descending(values: Float[Tensor, "B K"], count: int) -> tuple[Float[Tensor,
     if values.device.type != "cpu" or values.numel() <= FEW:
         ranked, order = values.sort(dim=-1, descending=True, stable=True)
         return ranked[:, :count], order[:, :count]
-    rest = values.shape[1] - count
-    largest = np.partition(values.numpy(), rest, axis=-1)[:, rest:] if rest else values.numpy()
+    rest, largest = values.shape[1] - count, values.detach().numpy()
+    if rest:
+        largest = np.partition(largest, rest, axis=-1)[:, rest:]
     return torch.from_numpy(np.sort(largest, axis=-1)).flip(-1), None
 
 
