@@ -11,7 +11,7 @@ export TATS_EXP_CLIPS ?= $(abspath ../shared/clips)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test lint gpu clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ lint: install  ## style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+gpu: install  ## all that needs a CUDA device, in under 9 minutes; leaves a record in benchmarks/gpu/
+	$(BIN)/python benchmarks/gpu.py
 
 clean:  ## remove .venv and caches; runs/ stays
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache dist build

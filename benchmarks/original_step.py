@@ -2,16 +2,20 @@
 
 Eager, contiguous, two optimisers that Lightning toggles: for each of them the whole autoencoder runs, the codebook
 learns, and the discriminators judge. The codebook holds all N x K distances and a one-hot matrix of the same size.
-Parameter names are the official ones, so that both sides can be given the same weights.
+Parameter names are the official ones, so that both sides can be given the same weights. The pass of the
+transformer takes ours.
 
-Source: songweige/TATS, VQGAN and Codebook; its perceptual network is left out on both sides.
+Source: songweige/TATS, VQGAN, Codebook and GPT; its perceptual network is left out on both sides.
 """
 
+import math
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from tats_exp.transformer import Transformer
 
 
 def same(kernel: int, stride: tuple[int, int, int]) -> tuple[int, ...]:
@@ -231,3 +235,31 @@ def original_step(
         optimizer.step()
         first = first or {name: value.detach() for name, value in terms.items()}
     return first
+
+
+def original_logits(model: Transformer, condition: Tensor, codes: Tensor, visible: Tensor) -> Tensor:
+    """A pass over a window as the original's GPT makes it: all scores in memory, an explicit softmax.
+
+    Args:
+        model: whose weights it takes.
+        condition: (B, c).
+        codes: (B, L), without offset.
+        visible: (N, N), who may look at whom.
+
+    Returns:
+        (B, L, V).
+    """
+    tokens = torch.cat([condition, codes + model.condition_codes], dim=1)[:, :-1]
+    x = model.tok_emb(tokens) + model.pos_emb[:, : tokens.shape[1]]
+    for block in model.blocks:
+        y, attention = block.ln1(x), block.attn
+        shape = (*y.shape[:2], attention.heads, y.shape[2] // attention.heads)
+        key, query, value = (
+            projection(y).view(shape).transpose(1, 2)
+            for projection in (attention.key, attention.query, attention.value)
+        )
+        scores = (query @ key.transpose(-2, -1)) / math.sqrt(shape[-1])
+        scores = scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
+        x = x + attention.proj((scores @ value).transpose(1, 2).reshape(y.shape))
+        x = x + block.mlp(block.ln2(x))
+    return model.head(model.ln_f(x))[:, model.condition_length - 1 :]

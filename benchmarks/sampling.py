@@ -3,7 +3,8 @@
     window        one window of a small model (4 layers x 128, 1,024 codes, batch 16) against the original sampler
     drawn         64 codes of a small model, early and late in its window, drawn as the paper does (top-k 2,048, top-p
                   .92 of 16,384 codes; of 128, too), against it: here the random numbers differ, and no codes agree
-    window_large  the last 64 codes of a window at 24 layers x 1,024 (batch 4), fp32 and bf16, against it
+    window_large  the last 64 codes of a window at 24 layers x 1,024 (batch 4), fp32, tf32 and bf16, against it
+    captured      the step as one captured graph against the same step kernel by kernel; needs CUDA
     hierarchical  1,024 frames by the small model, one video and 16, key frames and gaps, against it; some 10 minutes
     masks         what mask b, which cannot be cached, costs beside a and c
     bandwidth     time per code against the bytes that must be read for it, fp32 and bf16
@@ -30,6 +31,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+import card
 import original_sampler
 from tats_exp.sampling import Chooser, Hierarchical, SlidingWindow, sample_codes
 from tats_exp.sampling.captured import CapturedStep
@@ -144,8 +146,26 @@ def window_large() -> None:
 
     head(f"{layers} layers x {width}, last {steps} codes", "ours, s", "original in fp32, s", "ratio", "codes agree")
     half = transformer(layers, width, width // 64, 4, 4 if QUICK else 16).to(torch.bfloat16)
-    for name, mine in (("fp32", model), ("bf16", half)):
-        against(f"batch {batch}, {name}", goes_on(mine, read, steps), original)
+    for name, mine in (("fp32", model), ("tf32", model), ("bf16", half)):
+        if DEVICE == "cuda" or name != "tf32":
+            with card.precision(name):
+                against(f"batch {batch}, {name}", goes_on(mine, read, steps), original)
+
+
+def captured() -> None:
+    """What capturing the step saves: both read the same keys and values and draw greedily."""
+    if DEVICE != "cuda":
+        print("\ncaptured: skipped, it needs CUDA")
+        return
+    head("64 codes behind 960", "captured, s", "kernel by kernel, s", "ratio", "codes agree")
+    for layers, width, batch in ((4, 128, 16), (24, 1024, 4)):
+        model = transformer(layers, width, 4 if width == 128 else width // 64, 4, 4 if QUICK else 16)
+        steps = 8 if QUICK else 64
+        read = random_read(model, batch, model.window_codes - steps)
+        for dtype in (torch.float32, torch.bfloat16):
+            mine = model.to(dtype)
+            name = f"{layers} x {width}, batch {batch}, {str(dtype).removeprefix('torch.')}"
+            against(name, goes_on(mine, read, steps), goes_on(mine, read, steps, capture=False))
 
 
 def random_read(model: Transformer, batch: int, tokens: int) -> Tensor:
@@ -154,11 +174,13 @@ def random_read(model: Transformer, batch: int, tokens: int) -> Tensor:
     return torch.randn(2, len(model.blocks), batch, model.heads, tokens, width, device=DEVICE)
 
 
-def goes_on(model: Transformer, read: Tensor, steps: int, choose: Chooser = LIKELIEST) -> Callable[[], Tensor]:
+def goes_on(
+    model: Transformer, read: Tensor, steps: int, choose: Chooser = LIKELIEST, capture: bool = True
+) -> Callable[[], Tensor]:
     """A call that gives codes (B, steps) behind what was read, as the sampler takes them."""
     batch, known = read.shape[2], read.shape[4]
     uniforms = torch.rand(batch, steps, device=DEVICE)
-    if DEVICE == "cuda":
+    if DEVICE == "cuda" and capture:
         return replayed(model, read, uniforms, choose)
     cache = model.new_cache(batch, known + steps)
     cache.kept[..., :known, :] = read.transpose(0, 1)
@@ -318,7 +340,8 @@ def training() -> None:
 
 
 PARTS = {
-    part.__name__: part for part in (window, drawn, window_large, hierarchical, masks, bandwidth, growth, training)
+    part.__name__: part
+    for part in (window, drawn, window_large, captured, hierarchical, masks, bandwidth, growth, training)
 }
 
 if __name__ == "__main__":

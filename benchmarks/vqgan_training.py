@@ -32,21 +32,14 @@ ROWS = (2048, 8192)  # latents of 2 and of 8 clips of the paper, 1,024 each
 ADAM = partial(torch.optim.Adam, lr=3e-5, betas=(0.5, 0.9))
 
 
-class Ours(VQGANTraining):
-    """The training of the suite, with nowhere to log to; what it would log is kept."""
-
-    def _log(self, losses: dict[str, Tensor], raised: object) -> None:
-        self.logged = losses
-
-
-def ours(bf16: bool) -> tuple[Ours, Callable[[Tensor], dict[str, Tensor]]]:
+def ours(bf16: bool) -> tuple[VQGANTraining, Callable[[Tensor], dict[str, Tensor]]]:
     """Our training, and its step."""
     torch.manual_seed(0)
     vqgan = VQGAN(EMACodebook(CODES, DIM), WIDTH, DOWNSAMPLE)
     vqgan.codebook.initialised.fill_(True)
     judges = {"spatial": SpatialDiscriminator(JUDGES), "temporal": TemporalDiscriminator(JUDGES)}
     adversaries = Adversaries(judges, {"spatial": 1.0, "temporal": 1.0})
-    module = Ours(vqgan, ADAM, None, L1(), 4.0, adversaries=adversaries)
+    module = VQGANTraining(vqgan, ADAM, None, L1(), 4.0, adversaries=adversaries)
     optimizer = module.configure_optimizers()
     assert isinstance(optimizer, torch.optim.Optimizer)
 
@@ -57,7 +50,7 @@ def ours(bf16: bool) -> tuple[Ours, Callable[[Tensor], dict[str, Tensor]]]:
         total.backward()
         module.configure_gradient_clipping(optimizer, 1.0)
         optimizer.step()
-        return module.logged
+        return {name.removeprefix("train/vqgan/"): value for name, value in module.logged.items()}
 
     return module, step
 

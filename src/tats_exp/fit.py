@@ -5,7 +5,7 @@ import hashlib
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import lightning.pytorch as L
 import torch
+import torch.distributed as dist
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader, Dataset
 
@@ -170,8 +171,8 @@ class KeepCheckpoint(L.Callback):
 class LossLog(L.Callback):
     """Appends the logged losses to a CSV (step, key, value) and passes them on; the only place that does.
 
-    Of several processes the first logs; the values are means over all of them already. Checkpoints hold them, too: what
-    was logged before one is under its sum, and a training that goes on writes the CSV anew from there.
+    Of several processes the first logs the means over all of them. Checkpoints hold them, too: what was logged before
+    one is under its sum, and a training that goes on writes the CSV anew from there.
     """
 
     def __init__(
@@ -211,21 +212,34 @@ class LossLog(L.Callback):
             NotFiniteError: a loss is not finite; it is logged all the same.
         """
         step = trainer.global_step
-        if step == self.last or trainer.global_rank:
+        if step == self.last:
             return
         self.last = step
-        self.steps(step, self.total)
+        if not trainer.global_rank:
+            self.steps(step, self.total)
         if step % self.every and step != self.total:
             return
-        # Sorted: Lightning has them in the order in which they first came, which a resumed training does not know.
-        values = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
-        self.rows += [(step, key, value) for key, value in values.items()]
-        with self.path.open("a", newline="") as file:
-            csv.writer(file).writerows((step, key, repr(value)) for key, value in values.items())
-        self.scalars(step, values)
+        logged = trainer.lightning_module.logged
+        assert isinstance(logged, dict)
+        values = mean_over_processes(logged)
+        if not trainer.global_rank:
+            self.rows += [(step, key, value) for key, value in values.items()]
+            with self.path.open("a", newline="") as file:
+                csv.writer(file).writerows((step, key, repr(value)) for key, value in values.items())
+            self.scalars(step, values)
         for key, value in values.items():
             if not math.isfinite(value):
                 raise diverged(f"{key} is {value}", step, self.checkpoints.kept)
+
+
+def mean_over_processes(logged: Mapping[str, torch.Tensor]) -> dict[str, float]:
+    """Losses by name, in alphabetical order: their means over all processes, each of which has to ask."""
+    names = sorted(logged)
+    values = torch.stack([logged[name].detach().float() for name in names])
+    if dist.is_initialized():
+        dist.all_reduce(values)
+        values /= dist.get_world_size()
+    return dict(zip(names, values.tolist(), strict=True))
 
 
 def read_losses(path: Path) -> Iterator[tuple[int, str, float]]:
@@ -269,7 +283,8 @@ def fit(
     that was not, to the bit on a CPU.
 
     Args:
-        module: trained in place; what it logs with `log_dict` becomes rows of `folder/losses.csv`.
+        module: trained in place; after a step its attribute `logged` holds the losses of that step by name, scalars
+            that become rows of `folder/losses.csv`. They are read, and a device waited for, at steps that are logged.
         dataset: map-style; its items are collated into batches.
         budget: optimiser steps, batch size and so on.
         folder: gets `last.ckpt` and `losses.csv`.

@@ -92,7 +92,7 @@ class TransformerTraining(L.LightningModule):
             seed: of which windows these are.
         """
         super().__init__()
-        self.transformer, self.name = transformer, name
+        self.transformer, self.name, self.logged = transformer, name, dict[str, Tensor]()
         self._learned = slice(None) if anchors_in_loss else transformer.predicted
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
         self.condition_drop, self.seed = condition_drop, seed
@@ -104,7 +104,7 @@ class TransformerTraining(L.LightningModule):
         condition, codes = self._dropped(batch["condition"]), batch["codes"]
         logits = self.transformer(condition, codes)
         nll = code_nll(logits[:, self._learned], codes[:, self._learned], self.transformer.condition_codes).mean()
-        self.log_dict({f"train/{self.name}/nll": nll.detach()})
+        self.logged = {f"train/{self.name}/nll": nll.detach()}
         return nll
 
     def _dropped(self, condition: Int64[Tensor, "B c"]) -> Int64[Tensor, "B c"]:

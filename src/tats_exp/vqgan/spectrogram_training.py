@@ -2,7 +2,6 @@
 
 import lightning.pytorch as L
 import torch
-import torch.distributed as dist
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
@@ -30,6 +29,7 @@ class SpectrogramTraining(L.LightningModule):
         super().__init__()
         self.vqgan, self.name, self.learning_rate, self.steps = vqgan, name, learning_rate, steps
         self.usage = CodeUsage(vqgan.codebook.size, USAGE_WINDOW)
+        self.logged: dict[str, Tensor] = {}
 
     def training_step(self, batch: SpanItem, batch_idx: int) -> Tensor:
         """Reconstruct pictures (B, 1, M, F); returns the sum of the losses."""
@@ -44,12 +44,7 @@ class SpectrogramTraining(L.LightningModule):
             "code_perplexity": heard.perplexity,
             "code_usage": self.usage.update(heard.codes).window,
         }
-        named = {f"train/{self.name}/{name}": value.detach() for name, value in losses.items()}
-        if dist.is_initialized():
-            values = torch.stack([value.float() for value in named.values()])
-            dist.all_reduce(values)
-            named = dict(zip(named, values / dist.get_world_size(), strict=True))
-        self.log_dict(named)
+        self.logged = {f"train/{self.name}/{name}": value.detach() for name, value in losses.items()}
         return total
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -5,12 +5,11 @@ losses reach disjoint weights (see adversaries.py), Adam steps every weight by i
 by network. Accumulation, mixed precision, resumption and the count of steps stay what they are without discriminators.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as L
 import torch
-import torch.distributed as dist
 from jaxtyping import Float, Int64
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -18,7 +17,7 @@ from torch import Tensor
 from tats_exp.data.clips import ClipItem
 from tats_exp.data.pixels import to_float
 from tats_exp.features.perceptual import Perceptual
-from tats_exp.vqgan.adversaries import Adversaries, Terms, random_frames
+from tats_exp.vqgan.adversaries import Adversaries, random_frames
 from tats_exp.vqgan.alarms import PREFIX, Alarms, CodeUsage
 from tats_exp.vqgan.averaging import moving_average
 from tats_exp.vqgan.discriminators import pick_frames
@@ -84,7 +83,7 @@ class VQGANTraining(L.LightningModule):
         if adversaries is not None:
             undecided = dict.fromkeys(adversaries.discriminators, adversaries.undecided)
             self.alarms = Alarms(undecided, adversaries.schedule.start_step)
-        self.seed = seed
+        self.seed, self.logged = seed, dict[str, Tensor]()
         self.register_buffer("batches", torch.tensor(0))
 
     @property
@@ -125,8 +124,9 @@ class VQGANTraining(L.LightningModule):
         usage = self.usage.update(reconstruction.codes)
         l1 = (x - x_hat).detach().abs().mean()  # whatever is trained on: by this one choices can be compared
         raised = self.alarms.update(self.global_step, l1, usage, judged)
-        of_codes = {"code_perplexity": reconstruction.perplexity, "code_usage": usage.window}
-        self._log({**losses, "l1": l1, **of_codes}, raised)
+        losses |= {"l1": l1, "code_perplexity": reconstruction.perplexity, "code_usage": usage.window}
+        self.logged = {f"train/vqgan/{name}": value.detach() for name, value in losses.items()}
+        self.logged |= {f"{PREFIX}{name}": value for name, value in raised.items()}
         return total
 
     def _perceptual_loss(
@@ -138,16 +138,6 @@ class VQGANTraining(L.LightningModule):
         if network.sees_time:
             return network(x, x_hat)
         return network(*(pick_frames(video, frame).unsqueeze(2) for video in (x, x_hat)))
-
-    def _log(self, losses: Terms, raised: Mapping[str, Tensor]) -> None:
-        """Log everything, as means over all processes."""
-        named = {f"train/vqgan/{name}": value for name, value in losses.items()}
-        named |= {f"{PREFIX}{name}": value for name, value in raised.items()}
-        if dist.is_initialized():
-            values = torch.stack([value.detach().float() for value in named.values()])
-            dist.all_reduce(values)
-            named = dict(zip(named, values / dist.get_world_size(), strict=True))
-        self.log_dict({name: value.detach() for name, value in named.items()})
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """One optimiser: over the autoencoder and, in a group of their own, the discriminators."""
