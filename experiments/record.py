@@ -99,6 +99,10 @@ RECORDS: dict[str, dict[str, list[str]]] = {
         ),
     },
     "long_video": {"": question("long_video", seeds(3), "padding=real,loop", "sampler=sliding,hierarchical")},
+    "text_to_video": {"": question("text_to_video", seeds(5), "padding=real,replicate,zero")},
+    "audio_to_video": {"": question("audio_to_video", seeds(5), "padding=real,replicate,zero")},
+    # The trainings are those of text_to_video with replicate.
+    "guidance_ablation": {"": question("guidance_ablation", seeds(5), "sampler.guidance=1,1.5,2,4", *AS_WITH_REAL)},
     "real_video": {
         "shapes_cnn": question("padding_ablation", seeds(3), *CLIPS),
         "i3d": question("padding_ablation", seeds(3), *CLIPS, "metrics=i3d", "metrics.windows=ends"),

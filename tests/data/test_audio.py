@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tats_exp import UserError
+from tats_exp.data import audio
 from tats_exp.data.audio import RATE, read_audio
 from tats_exp.data.frame_folders import FrameFolders
 from tats_exp.data.video_files import VideoFiles
@@ -69,6 +70,29 @@ def test_what_sound_beside_a_video_is_changes_its_fingerprint(tmp_path: Path) ->
     before = beside.sound_fingerprint()
     write_wav(tmp_path / "train/a/1.wav", tone(1.0, RATE, pitch=441.0), RATE)
     assert beside.sound_fingerprint() != before
+
+
+@pytest.mark.parametrize("kept", [2**27, 3 * RATE * 4, 0])
+def test_pieces_are_the_same_whether_sounds_are_kept_or_not(
+    kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four files of two seconds, of which all, one or none can be kept."""
+    monkeypatch.setattr(audio, "KEPT_BYTES", kept)
+    decoded: list[Path] = []
+    monkeypatch.setattr(audio, "read_audio", lambda path, *piece: (decoded.append(path), read_audio(path, *piece))[1])
+    paths = [tmp_path / f"{number}.wav" for number in range(4)]
+    for number, path in enumerate(paths):
+        write_wav(path, tone(2.0, 44100, pitch=300.0 + 100 * number), 44100)
+    sounds = audio.Sounds()
+    asked = [(path, start, 0.5) for path in paths for start in (0.0, 0.3, 1.7, 1.9, 2.5)]
+    for path, start, seconds in asked:
+        expected = read_audio(path, start, seconds)
+        if kept:
+            expected[max(0, round((2.0 - start) * RATE)) :] = 0  # nothing is asked for that is shown after the end
+        assert np.array_equal(sounds.read(path, start, seconds, 2.0), expected)
+    assert len(decoded) == (len(paths) if kept else len(asked))
+    sounds.read(paths[0], 0.0, 0.5, 2.0)
+    assert len(decoded) == {2**27: 4, 3 * RATE * 4: 5, 0: len(asked) + 1}[kept]
 
 
 def test_a_piece_is_that_part_of_the_whole_and_beyond_its_ends_is_silence(tmp_path: Path) -> None:

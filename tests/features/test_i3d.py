@@ -118,6 +118,17 @@ def test_a_clip_does_not_depend_on_its_batch(network):
     assert torch.equal(together, network(video)), "the logits are the features"
 
 
+def test_threads_change_no_bit(network):
+    video, before = random_clips(5), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = network.features(video)
+        torch.set_num_threads(2)
+        assert torch.equal(network.features(video), alone)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_no_gradient_is_kept_and_training_mode_changes_nothing(network):
     video = random_clips(1)
     logits = network(video)

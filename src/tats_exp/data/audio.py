@@ -3,6 +3,7 @@
 Axes: S samples.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -18,6 +19,9 @@ RATE = 16000
 """Samples a second, whatever the file has."""
 
 FILES = f"{CONTAINERS},wav,flac,mp3"
+
+KEPT_BYTES = 128 * 2**20
+"""Of decoded sound that is kept: half an hour and more."""
 
 GAP = 0.02
 """Seconds by which the time of a frame of sound may differ from the end of the one before to be its continuation:
@@ -57,6 +61,34 @@ def read_audio(path: Path, start: float, seconds: float) -> NDArray[np.float32]:
             raise UserError(f"{path}: no such file") from error
         raise UserError(f"{path}: its sound cannot be decoded") from error
     return samples
+
+
+class Sounds:
+    """Reads pieces of the sound of files, each decoded once: the sounds used last are kept, up to `KEPT_BYTES`."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Path, NDArray[np.float32]] = OrderedDict()
+
+    def read(self, path: Path, start: float, seconds: float, whole: float) -> NDArray[np.float32]:
+        """As `read_audio`.
+
+        Args:
+            path: of a video or sound file.
+            start: of the piece, in seconds, 0 or later.
+            seconds: length of the piece.
+            whole: seconds up to which pieces of this file are asked for; what comes later is silence.
+        """
+        if round(whole * RATE) * 4 > KEPT_BYTES:
+            return read_audio(path, start, seconds)
+        if path not in self._kept:
+            self._kept[path] = read_audio(path, 0.0, whole)
+            while sum(sound.nbytes for sound in self._kept.values()) > KEPT_BYTES:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(path)
+        first, samples = round(start * RATE), np.zeros(round(seconds * RATE), np.float32)
+        there = self._kept[path][first : first + len(samples)]
+        samples[: len(there)] = there
+        return samples
 
 
 def _pieces(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:

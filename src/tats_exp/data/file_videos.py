@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from tats_exp import UserError, printable
 from tats_exp.data import judging
-from tats_exp.data.audio import read_audio
+from tats_exp.data.audio import Sounds
 from tats_exp.data.decoder import opened
 from tats_exp.data.judge import Verdict
 from tats_exp.data.limits import DEFAULT, Limits
@@ -69,6 +69,7 @@ class FileVideos(Videos):
         self.keeps = sum(self.lengths) * self.resolution**2 * 3 <= KEPT_BYTES
         self._stamps = [judging.stamp(video.path) for video in listed]
         self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._sounds = Sounds()
 
     def read(self, video: int, start: int, frames: int) -> NDArray[np.uint8]:
         """Read (frames, resolution, resolution, 3) uint8: frames start, start + frame_stride, ...
@@ -108,7 +109,9 @@ class FileVideos(Videos):
         path = self.listed[video].audio or self.listed[video].path
         if path.is_dir():
             raise UserError(f"{path}: there is no sound beside this folder of frames")
-        return read_audio(path, float(times[first]), period * frames * self.frame_stride)
+        return self._sounds.read(
+            path, float(times[first]), period * frames * self.frame_stride, float(times[-1]) + period
+        )
 
     def sound_fingerprint(self) -> str:
         """SHA-256 of the content of each file of sound beside a video, and of the rate of folders of frames.

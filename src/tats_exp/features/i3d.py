@@ -142,7 +142,7 @@ class I3D(VideoNetwork):
         """
         check_video("I3D", video, MIN_FRAMES)
         with exact_float32(video.device):
-            return in_parts(self._look, video)
+            return in_parts(self._look, video, in_turn=self.compiled)
 
     def forward(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:
         """Logits, which are the features."""
