@@ -4,6 +4,7 @@
     drawn         64 codes of a small model, early and late in its window, drawn as the paper does (top-k 2,048, top-p
                   .92 of 16,384 codes; of 128, too), against it: here the random numbers differ, and no codes agree
     window_large  the last 64 codes of a window at 24 layers x 1,024 (batch 4), fp32, tf32 and bf16, against it
+    packed        steps with packed weights against the same with plain ones; on a CPU
     captured      the step as one captured graph against the same step kernel by kernel; needs CUDA
     hierarchical  1,024 frames by the small model, one video and 16, key frames and gaps, against it; some 10 minutes
     masks         what mask b, which cannot be cached, costs beside a and c
@@ -35,6 +36,7 @@ import card
 import original_sampler
 from tats_exp.sampling import Chooser, Hierarchical, SlidingWindow, sample_codes
 from tats_exp.sampling.captured import CapturedStep
+from tats_exp.sampling.packed import stepping
 from tats_exp.transformer import Transformer, code_nll
 from tats_exp.vqgan import VQGAN, EMACodebook
 
@@ -128,7 +130,7 @@ def drawn() -> None:
         against(f"{name}, from empty", lambda m=model, c=condition, o=options: sample_codes(m, c, steps, **o), early)
         against(
             f"{name}, behind {model.window_codes - steps}",
-            goes_on(model, read, steps, Chooser(top_k=top_k, top_p=top_p)),
+            goes_on(stepping(model, batch, steps), read, steps, Chooser(top_k=top_k, top_p=top_p)),
             late,
         )
 
@@ -149,7 +151,21 @@ def window_large() -> None:
     for name, mine in (("fp32", model), ("tf32", model), ("bf16", half)):
         if DEVICE == "cuda" or name != "tf32":
             with card.precision(name):
-                against(f"batch {batch}, {name}", goes_on(mine, read, steps), original)
+                against(f"batch {batch}, {name}", goes_on(stepping(mine, batch, steps), read, steps), original)
+
+
+def packed() -> None:
+    """What packing the weights saves."""
+    if DEVICE != "cpu":
+        print("\npacked: skipped, it is for a CPU")
+        return
+    steps = 16 if QUICK else 64
+    head(f"{steps} codes behind {1024 - steps}", "packed, s", "plain, s", "ratio", "codes agree")
+    for layers, width, batch in ((2, 512, 4),) if QUICK else ((24, 1024, 4), (24, 1024, 1), (8, 512, 4), (8, 512, 16)):
+        model = transformer(layers, width, width // 64, 4, 16)
+        read = random_read(model, batch, model.window_codes - steps)
+        fast = stepping(model, batch, steps)
+        against(f"{layers} x {width}, batch {batch}", goes_on(fast, read, steps), goes_on(model, read, steps))
 
 
 def captured() -> None:
@@ -268,7 +284,7 @@ def bandwidth() -> None:
             model = transformer(layers, width, heads, 4, 4 if QUICK else 16).to(dtype)
             steps = 8 if QUICK else 64
             read = random_read(model, batch, model.window_codes - steps)
-            call = goes_on(model, read, steps)
+            call = goes_on(stepping(model, batch, steps), read, steps)
             measured = statistics.median(seconds(call)[0] for _ in range(ROUNDS)) / steps
             item = torch.tensor([], dtype=dtype).element_size()
             weights = sum(p.numel() for p in model.blocks.parameters()) + model.head.weight.numel()
@@ -341,7 +357,7 @@ def training() -> None:
 
 PARTS = {
     part.__name__: part
-    for part in (window, drawn, window_large, captured, hierarchical, masks, bandwidth, growth, training)
+    for part in (window, drawn, window_large, packed, captured, hierarchical, masks, bandwidth, growth, training)
 }
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ KEPT = 2
 _captured: "WeakKeyDictionary[Transformer, OrderedDict[Any, CapturedStep]]" = WeakKeyDictionary()
 
 
+def weights_now(transformer: Transformer) -> tuple[tuple[int, torch.dtype, int], ...]:
+    """Where the weights lie and how often they were changed: what is made of them holds as long as this does."""
+    return tuple((p.data_ptr(), p.dtype, 0 if p.is_inference() else p._version) for p in transformer.parameters())
+
+
 class CapturedStep:
     """Reads one token per video and draws the next one, in place.
 
@@ -99,7 +104,7 @@ def captured_step(transformer: Transformer, batch: int, draw: Draw, drawn_as: tu
         draw: how a token is drawn.
         drawn_as: what `draw` hangs on, hashable.
     """
-    weights = tuple((p.data_ptr(), p.dtype, 0 if p.is_inference() else p._version) for p in transformer.parameters())
+    weights = weights_now(transformer)
     kept = _captured.setdefault(transformer, OrderedDict())
     for stale in [key for key in kept if key[0] != weights]:
         del kept[stale]

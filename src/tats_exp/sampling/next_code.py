@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tats_exp.sampling.captured import LEAST_STEPS, CapturedStep, Draw, captured_step
+from tats_exp.sampling.packed import stepping
 from tats_exp.transformer import Transformer
 from tats_exp.transformer.masks import is_causal
 
@@ -260,8 +261,9 @@ def _sample_from_cache(
     tokens, positions = _with_anchor(transformer, known, anchor)
     cache = transformer.new_cache(batch, tokens.shape[1] + steps - 1)
     drawn = [draw(_finite(transformer.prefill(tokens, positions, cache)), uniforms[:, 0])]
+    model = stepping(transformer, batch, steps)
     for step in range(1, steps):
-        drawn.append(draw(transformer.step(drawn[-1], start + step - 1, cache), uniforms[:, step]))
+        drawn.append(draw(model.step(drawn[-1], start + step - 1, cache), uniforms[:, step]))
     return torch.stack(drawn, dim=1)
 
 
