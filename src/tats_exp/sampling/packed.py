@@ -28,6 +28,7 @@ class PackedLinear(nn.Module):
     def __init__(self, linear: nn.Linear, rows: int) -> None:
         """Pack the weights of a layer for inputs of some rows; others are right, too."""
         super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
         self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), rows)
         self._bias = linear.bias
 
