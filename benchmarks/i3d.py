@@ -1,5 +1,7 @@
 """What a clip costs I3D by each way to compute it, and what each does to FVD: `python benchmarks/i3d.py VIDEOS`.
 
+`python benchmarks/i3d.py cores`: clips side by side, one core each, against all cores inside a clip; random weights.
+
 VIDEOS is a folder of real videos, train/<class>/* and test/<class>/*; windows of 16 frames are read from it at 128
 pixels. Every path looks at the same three sets: real windows, other real windows, and those with noise. The paths take
 turns, six clips at a time, so that a machine whose speed drifts treats all alike; medians are compared. One thread.
@@ -21,6 +23,7 @@ from tats_exp.data.video_files import VideoFiles
 from tats_exp.data.window_reading import read_windows
 from tats_exp.data.windows import draw_windows
 from tats_exp.features import I3D
+from tats_exp.features.clip_batches import in_parts
 from tats_exp.features.i3d import _prepare
 from tats_exp.features.i3d_blocks import CPU_HAS_BF16, Unit3D, same_padding
 from tats_exp.metrics import frechet_distance
@@ -123,6 +126,31 @@ def main(folder: str) -> None:
     report(seconds, {name: torch.cat(parts, dim=1) for name, parts in logits.items()})
 
 
+def compare_cores(rounds: int = 7, clips: int = 8) -> None:
+    """Print clips a wall second both ways, in turn, and whether they give what one thread gives."""
+    network, cores = I3D().eval(), torch.get_num_threads()
+    video = torch.randint(256, (clips, FRAMES, SIDE, SIDE, 3), dtype=torch.uint8)
+    torch.set_num_threads(1)
+    alone = network.features(video)
+    torch.set_num_threads(cores)
+    ways = {
+        "side by side, one core each": lambda: network.features(video),
+        "all cores inside a clip": lambda: in_parts(network._look, video, in_turn=True),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    equal = {}
+    for turn in range(rounds + 1):
+        for name, look_at in ways.items():
+            started = time.perf_counter()
+            with torch.no_grad():
+                equal[name] = torch.equal(look_at(), alone)
+            if turn:
+                taken[name].append((time.perf_counter() - started) / clips)
+    print(f"| {cores} cores | clips/s | to the bit as one thread |\n|---|---:|---|")
+    for name, seconds in taken.items():
+        print(f"| {name} | {1 / statistics.median(seconds):.2f} | {'yes' if equal[name] else 'no'} |")
+
+
 def report(seconds: dict[str, list[float]], logits: dict[str, Tensor]) -> None:
     """Print the table: `logits` are (sets, clips, classes)."""
     medians = {name: statistics.median(values) for name, values in seconds.items()}
@@ -142,4 +170,4 @@ def report(seconds: dict[str, list[float]], logits: dict[str, Tensor]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    compare_cores() if sys.argv[1] == "cores" else main(sys.argv[1])
