@@ -115,9 +115,10 @@ RECORDS: dict[str, dict[str, list[str]]] = {
         "draws": [*REPLICATE, "sampling.seed=0,1,2,3,4,5"],
         "references": [*REPLICATE, "reference_seed=0,1,2,3,4,5"],
     },
-    # The key of a stage does not hang on the number of threads, so these have a store of their own.
+    # The key of a stage does not hang on the number of threads, so those with two have a store of their own.
     "two_threads": {
-        "": [*REPLICATE[:1], "name=two_threads", *REPLICATE[2:], seeds(2), "threads=2", "store.root=runs/two_threads"],
+        "one": ["-m", "name=two_threads", *REPLICATE[2:], seeds(3), "threads=choice(1)"],
+        "two": ["-m", "name=two_threads", *REPLICATE[2:], seeds(3), "threads=choice(2)", "store.root=runs/two_threads"],
     },
 }
 """Of each record its sweeps, by the folder that each goes to."""
