@@ -23,6 +23,7 @@ from tats_exp.data.shapes import Shapes
 from tats_exp.data.video_writer import VideoWriter, read_video
 from tats_exp.data.windows import Window
 from tats_exp.files import read_tensors, save_tensors
+from tats_exp.run.beginnings import Asked
 from tats_exp.run.load_run import LoadedRun
 from tats_exp.sample.__main__ import main
 from tats_exp.sample.config import SampleConfig, as_typed, read_story
@@ -40,7 +41,8 @@ def streamed(run: LoadedRun, frames: int | None, stop_after: int = 0, **asked: o
     """What the command writes, and the most latent frames that its decoder held."""
     vqgan, written, held, stop = run.vqgan(), [], [], threading.Event()
     sampler = run.sampler(vqgan)
-    beginning = run.beginning(sampler, 1, frames, **asked)
+    seed = asked.pop("seed", 0)
+    beginning = run.beginning(sampler, 1, frames, Asked(**asked), seed)
     make, decoders = sampler.decoder, []
     sampler.decoder = lambda *how: decoders.append(make(*how)) or decoders[0]
 
@@ -121,12 +123,12 @@ def test_a_story_with_one_entry_is_a_condition_and_a_change_leaves_what_was_befo
     weights = read_tensors(path)  # fresh ones hardly mind the condition
     save_tensors(path, {name: 8 * value if value.ndim == 2 else value for name, value in weights.items()})
     vqgan, red, blue = run.vqgan(), "a red disc bounces", "a blue square orbits"
-    plain, _ = run.sample_codes(vqgan, 1, 64, [red], seed=5)
-    assert torch.equal(run.sample_codes(vqgan, 1, 64, seed=5, story=[(0, red)])[0], plain)
-    changed, _ = run.sample_codes(vqgan, 1, 64, seed=5, story=[(0.0, red), (2.0, blue)])
+    plain, _ = run.sample_codes(vqgan, 1, 64, Asked([red]), seed=5)
+    assert torch.equal(run.sample_codes(vqgan, 1, 64, Asked(story=[(0, red)]), seed=5)[0], plain)
+    changed, _ = run.sample_codes(vqgan, 1, 64, Asked(story=[(0.0, red), (2.0, blue)]), seed=5)
     assert torch.equal(changed[:, :8], plain[:, :8])  # 16 frames a second, four of them a latent frame
     assert not torch.equal(changed[:, 8:], plain[:, 8:])
-    assert not torch.equal(run.sample_codes(vqgan, 1, 64, [blue], seed=5)[0], plain)
+    assert not torch.equal(run.sample_codes(vqgan, 1, 64, Asked([blue]), seed=5)[0], plain)
 
 
 def beeps(path: Path, every: float, seconds: float, rate: int = 44_100, channels: int = 2) -> Path:
@@ -147,9 +149,9 @@ def test_a_video_follows_the_sound_of_a_file(tmp_path: Path, options: tuple[str,
     run = load_run(finished(tmp_path, "condition=audio", "data.frames=128", *options))
     vqgan = run.vqgan()
     short, long = beeps(tmp_path / "a.wav", 0.5, 3.0), beeps(tmp_path / "b.wav", 0.5, 9.0, channels=1)
-    one, _ = run.sample_codes(vqgan, 2, 64, seed=5, audio=short)
-    assert torch.equal(run.sample_codes(vqgan, 1, 64, seed=5, audio=str(short))[0], one[:1])
-    asked = [run.beginning(run.sampler(vqgan), 1, 64, seed=5, audio=file).condition for file in (short, long)]
+    one, _ = run.sample_codes(vqgan, 2, 64, Asked(audio=short), seed=5)
+    assert torch.equal(run.sample_codes(vqgan, 1, 64, Asked(audio=str(short)), seed=5)[0], one[:1])
+    asked = [run.beginning(run.sampler(vqgan), 1, 64, Asked(audio=file), 5).condition for file in (short, long)]
     assert all(isinstance(condition, Moving) for condition in asked)
     heard, longer = (condition.codes for condition in asked)
     margin = run.sampler(vqgan).margin
@@ -194,9 +196,9 @@ def test_sound_is_refused_where_it_cannot_be_heard(tmp_path: Path) -> None:
         ({"condition": ["a drum"]}, "no held-out window has class a drum"),
     ):
         with pytest.raises(UserError, match=said):
-            run.sample_codes(vqgan, 1, 16, **asked)
+            run.sample_codes(vqgan, 1, 16, Asked(**asked))
     with pytest.raises(UserError, match="frames=inf: the sound of a video has an end"):
-        run.beginning(run.sampler(vqgan), 1, None, audio=file)
+        run.beginning(run.sampler(vqgan), 1, None, Asked(audio=file))
     (tmp_path / "other").mkdir()
     with pytest.raises(UserError, match="audio: the run was not trained with sound; allowed: condition=audio"):
         load_run(finished(tmp_path / "other")).sample(1, 16, audio=file)
@@ -222,8 +224,8 @@ def test_a_story_counts_from_the_first_frame_that_is_shown(tmp_path: Path, sampl
     save_tensors(path, {name: 8 * value if value.ndim == 2 else value for name, value in weights.items()})
     vqgan = run.vqgan()
     margin, every = run.sampler(vqgan).margin, 1 if sampler == "sliding" else 4
-    plain, _ = run.sample_codes(vqgan, 1, 64, seed=5, story=[(0, "0")])
-    changed, _ = run.sample_codes(vqgan, 1, 64, seed=5, story=[(0, "0"), (2.0, "1")])
+    plain, _ = run.sample_codes(vqgan, 1, 64, Asked(story=[(0, "0")]), seed=5)
+    changed, _ = run.sample_codes(vqgan, 1, 64, Asked(story=[(0, "0"), (2.0, "1")]), seed=5)
     first = int((plain != changed).flatten(2).any(dim=2)[0].nonzero()[0])
     assert margin > 0 and margin + 8 - every < first <= margin + 8 + every  # 2 s are 8 latent frames
 
@@ -273,7 +275,7 @@ def test_given_frames_of_a_video_of_the_data_are_those_of_the_data(tmp_path: Pat
     run = load_run(finished(tmp_path, "padding=zero"))
     clip = torch.from_numpy(Shapes(4, 1, 16, 16, 0).split("train").read(0, 0, 16))[None]
     vqgan = run.vqgan()
-    codes, _ = run.sample_codes(vqgan, 1, 16, given=clip)
+    codes, _ = run.sample_codes(vqgan, 1, 16, Asked(given=clip))
     with torch.no_grad():
         wanted = vqgan.encode(clip.permute(0, 4, 1, 2, 3).float() / 255 - 0.5)
     assert torch.equal(codes[:, :4], wanted) and codes.shape[1] == 8

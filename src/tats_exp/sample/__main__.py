@@ -24,6 +24,7 @@ def run(overrides: list[str]) -> None:
     story = None if config.story is None else read_story(config.story)
     from tats_exp.config.build import blamed_on  # torch comes with these
     from tats_exp.data.video_writer import SHOWN_HEIGHT, LiveVideoWriter, VideoWriter
+    from tats_exp.run.beginnings import Asked
     from tats_exp.run.load_run import load_run
     from tats_exp.sample.asked import condition_of, frame_rate
     from tats_exp.sample.given import read_given
@@ -41,10 +42,8 @@ def run(overrides: list[str]) -> None:
         count = config.given_frames or loaded.config.sampling.given_frames or loaded.config.frames
         sampler.check_given(count)
         given = read_given(loaded.config, config.given, count, config.given_start)[None]
-    condition = condition_of(loaded, config)
-    beginning = loaded.beginning(
-        sampler, 1, wanted, condition, config.seed, given=given, story=story, audio=config.audio
-    )
+    asked = Asked(condition_of(loaded, config), story, config.audio, given)
+    beginning = loaded.beginning(sampler, 1, wanted, asked, config.seed)
     track = None
     if beginning.heard:
         videos, place = beginning.heard[0]
