@@ -83,6 +83,10 @@ RECORDS: dict[str, dict[str, list[str]]] = {
             *("hierarchy_ablation", seeds(5), "sampler=choice(long_window)", LONG_VIDEOS),
             *("transformer.model.layers=6", "transformer.training.steps=3200"),
         ),
+        # The option keeps one key frame of four; these reach as far as a long window. Asked for after the other two.
+        "contexts": question(
+            "hierarchy_ablation", seeds(5), "sampler=choice(hierarchical)", "sampler.context=2,3", LONG_VIDEOS
+        ),
     },
     "norm_ablation": {"": question("norm_ablation", seeds(3), "norm=batch,frame_group,group")},
     "discriminator_ablation": {
