@@ -10,7 +10,8 @@ Options: device=cpu|cuda (auto), rounds=N (10), quick (small sizes, to see that 
 Medians of wall seconds of a step, optimiser included, after three for warming up, each variant by itself, so that its
 peak of memory is its own. Weights are random, those of LPIPS, too: the cost does not depend on them. "tf32" rounds what
 convolutions and products of matrices take in to 10 bits. FLOP are those of convolutions, products and attention, there
-and back; their share is of what a product of large matrices reaches in the same precision in the same run.
+and back (of attention on CUDA the whole square, also where it is causal; on a CPU none of a kernel); their share is of
+what a product of large matrices reaches in the same precision in the same run.
 """
 
 import contextlib
@@ -142,7 +143,7 @@ def autocast(bf16: bool) -> torch.autocast:
 @contextlib.contextmanager
 def searched(name: str) -> Iterator[None]:
     """Let cuDNN try its ways to convolve, beside a precision."""
-    with card.precision(name), torch.backends.cudnn.flags(benchmark=True, allow_tf32=name == "tf32"):
+    with card.precision(name), torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=name == "tf32"):
         yield
 
 
@@ -269,9 +270,9 @@ def main() -> None:
                 torch._dynamo.reset()
                 if DEVICE == "cuda":
                     torch.cuda.empty_cache()
-            ratio = first.setdefault(precision, cost.seconds) / cost.seconds
+            ratio = "" if part == "memory" else f"{first.setdefault(precision, cost.seconds) / cost.seconds:.2f}"
             share = f"{cost.flop / cost.seconds / peaks[precision]:.0%}" if cost.flop else ""
-            row = f"{1e3 * cost.seconds:.1f}", f"{ratio:.2f}", f"{cost.flop / 1e12:.2f}" if cost.flop else "", share
+            row = f"{1e3 * cost.seconds:.1f}", ratio, f"{cost.flop / 1e12:.2f}" if cost.flop else "", share
             print(f"| {name} | {' | '.join(row)} | {cost.warm:.0f} | {cost.peak:.1f} |", flush=True)
 
 

@@ -119,9 +119,9 @@ RECORDS: dict[str, dict[str, list[str]]] = {
         "draws": [*REPLICATE, "sampling.seed=0,1,2,3,4,5"],
         "references": [*REPLICATE, "reference_seed=0,1,2,3,4,5"],
     },
-    # The key of a stage does not hang on the number of threads, so those with two have a store of their own.
+    # The key of a stage does not hang on the number of threads, so each has a store of its own.
     "two_threads": {
-        "one": ["-m", "name=two_threads", *REPLICATE[2:], seeds(3), "threads=choice(1)"],
+        "one": ["-m", "name=two_threads", *REPLICATE[2:], seeds(3), "threads=choice(1)", "store.root=runs/one_thread"],
         "two": ["-m", "name=two_threads", *REPLICATE[2:], seeds(3), "threads=choice(2)", "store.root=runs/two_threads"],
     },
 }

@@ -235,6 +235,8 @@ class LossLog(L.Callback):
 def mean_over_processes(logged: Mapping[str, torch.Tensor]) -> dict[str, float]:
     """Losses by name, in alphabetical order: their means over all processes, each of which has to ask."""
     names = sorted(logged)
+    if not names:
+        return {}
     values = torch.stack([logged[name].detach().float() for name in names])
     if dist.is_initialized():
         dist.all_reduce(values)

@@ -72,27 +72,34 @@ def test_what_sound_beside_a_video_is_changes_its_fingerprint(tmp_path: Path) ->
     assert beside.sound_fingerprint() != before
 
 
-@pytest.mark.parametrize("kept", [2**27, 3 * RATE * 4, 0])
+@pytest.mark.parametrize("kept, times", [(2**27, 8), (5 * RATE * 4, 24 - 2 * 4), (0, 24)])
 def test_pieces_are_the_same_whether_sounds_are_kept_or_not(
-    kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kept: int, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four files of two seconds, of which all, one or none can be kept."""
+    """Four files of two seconds, of which all, two or none can be kept, from the second time on that one is read."""
     monkeypatch.setattr(audio, "KEPT_BYTES", kept)
     decoded: list[Path] = []
     monkeypatch.setattr(audio, "read_audio", lambda path, *piece: (decoded.append(path), read_audio(path, *piece))[1])
     paths = [tmp_path / f"{number}.wav" for number in range(4)]
     for number, path in enumerate(paths):
         write_wav(path, tone(2.0, 44100, pitch=300.0 + 100 * number), 44100)
-    sounds = audio.Sounds()
-    asked = [(path, start, 0.5) for path in paths for start in (0.0, 0.3, 1.7, 1.9, 2.5)]
-    for path, start, seconds in asked:
-        expected = read_audio(path, start, seconds)
-        if kept:
-            expected[max(0, round((2.0 - start) * RATE)) :] = 0  # nothing is asked for that is shown after the end
-        assert np.array_equal(sounds.read(path, start, seconds, 2.0), expected)
-    assert len(decoded) == (len(paths) if kept else len(asked))
-    sounds.read(paths[0], 0.0, 0.5, 2.0)
-    assert len(decoded) == {2**27: 4, 3 * RATE * 4: 5, 0: len(asked) + 1}[kept]
+    sounds = audio.SoundReader()
+    for start in (0.0, 0.3, 1.1, 1.25, 0.7, 1.5):
+        for path in paths:
+            assert np.array_equal(sounds.read(path, start, 0.5, 2.0), read_audio(path, start, 0.5))
+    assert len(decoded) == times
+    outside = [(path, start) for path in paths for start in (-0.2, 1.7, 2.5)]
+    for path, start in outside:
+        assert np.array_equal(sounds.read(path, start, 0.5, 2.0), read_audio(path, start, 0.5))
+
+
+def test_videos_of_one_sound_file_have_as_much_of_it_as_they_are_long(tmp_path: Path) -> None:
+    path, sounds = tmp_path / "a.wav", audio.SoundReader()
+    write_wav(path, tone(3.0, RATE), RATE)
+    for whole in (1.0, 3.0, 1.0, 3.0):
+        assert np.array_equal(sounds.read(path, 0.5, 0.5, whole), read_audio(path, 0.5, 0.5))
+    for whole, start in ((1.0, 0.25), (3.0, 2.25), (3.0, 2.5)):
+        assert np.array_equal(sounds.read(path, start, 0.5, whole), read_audio(path, start, 0.5))
 
 
 def test_a_piece_is_that_part_of_the_whole_and_beyond_its_ends_is_silence(tmp_path: Path) -> None:

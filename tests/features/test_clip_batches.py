@@ -1,7 +1,7 @@
 """Clips in parts: none is lost, none is left alone, and threads that share them change no number."""
 
 from collections.abc import Iterator
-from threading import Barrier
+from threading import Barrier, Thread
 
 import pytest
 import torch
@@ -51,9 +51,16 @@ def test_each_part_has_one_thread_and_comes_out_in_its_place(threads: None) -> N
     with torch.no_grad():
         in_parts(look, video)
     assert seen == [(1, False, False)] * 5
-    seen.clear()
-    in_parts(look, video, in_turn=True)
-    assert seen == [(THREADS, False, True)] * 5
+    later: list[int] = []
+    thread = Thread(target=lambda: later.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert later == [THREADS], "a thread that begins later has what was asked for"
+    for alone in ({"in_turn": True}, {}):
+        seen.clear()
+        with torch.autocast("cpu", torch.bfloat16, enabled=not alone):
+            in_parts(look, video, **alone)
+        assert seen == [(THREADS, False, True)] * 5
 
 
 def test_what_goes_wrong_in_a_part_is_told(threads: None) -> None:

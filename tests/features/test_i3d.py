@@ -125,6 +125,8 @@ def test_threads_change_no_bit(network):
         alone = network.features(video)
         torch.set_num_threads(2)
         assert torch.equal(network.features(video), alone)
+        two = network.features(video[:2])  # one part: all threads are inside it
+        torch.testing.assert_close(two, alone[:2], atol=1e-5, rtol=0)
     finally:
         torch.set_num_threads(before)
 

@@ -137,7 +137,9 @@ def test_the_frames_are_what_the_vqgan_makes_of_the_codes(tmp_path: Path) -> Non
 
 def test_captions_are_those_of_held_out_windows(tmp_path: Path) -> None:
     run = load_run(finished(tmp_path, "condition=text", "sampler=short"))
-    assert torch.equal(run._beginnings._conditions([np.random.default_rng(0)] * 2, [3, 1]), torch.tensor([[3] * 24, [1] * 24]))
+    assert torch.equal(
+        run._beginnings._conditions([np.random.default_rng(0)] * 2, [3, 1]), torch.tensor([[3] * 24, [1] * 24])
+    )
     with pytest.raises(UserError, match="no held-out window has class 0; allowed: 1, 2, 3"):
         run.sample(videos=1, frames=16, condition=[0])
 

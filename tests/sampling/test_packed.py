@@ -10,7 +10,7 @@ from tats_exp.sampling import packed, sample_codes
 from tats_exp.sampling.packed import PackedLinear, pays, stepping
 from tats_exp.transformer import Transformer
 
-WIDTH, BATCH = 512, 4
+WIDTH, BATCH = 768, 4
 
 
 def wide(width: int = WIDTH, mask: str = "causal", null: bool = False) -> Transformer:
@@ -38,7 +38,9 @@ def test_codes_are_those_of_plain_weights(mask: str, guidance: float, monkeypatc
 def test_logits_agree_to_rounding_and_weights_are_shared() -> None:
     model = wide()
     fast = stepping(model, BATCH, 16)
-    assert fast is not model and isinstance(fast.head, PackedLinear)
+    assert fast is not model
+    assert sum(isinstance(module, PackedLinear) for module in fast.modules()) == 2 * 6 + 1
+    assert not any(type(module) is torch.nn.Linear for module in fast.modules())
     assert fast.tok_emb.weight is model.tok_emb.weight and fast.pos_emb is model.pos_emb
     token = torch.tensor([4, 5, 6, 7])
     caches = [model.new_cache(BATCH, 1), model.new_cache(BATCH, 1)]
@@ -70,12 +72,12 @@ def test_what_is_packed_goes_with_its_model() -> None:
 @pytest.mark.parametrize(
     "width, rows, steps, expected",
     [
-        (512, 4, 16, True),
-        (512, 64, 16, True),
-        (256, 4, 16, False),
-        (512, 3, 16, False),
-        (512, 65, 16, False),
-        (512, 4, 15, False),
+        (768, 4, 16, True),
+        (768, 64, 16, True),
+        (512, 4, 16, False),
+        (768, 3, 16, False),
+        (768, 65, 16, False),
+        (768, 4, 15, False),
     ],
 )
 def test_weights_are_packed_only_where_it_pays(width: int, rows: int, steps: int, expected: bool) -> None:
@@ -83,6 +85,26 @@ def test_weights_are_packed_only_where_it_pays(width: int, rows: int, steps: int
     assert pays(model, rows, steps) == expected
     assert (stepping(model, rows, steps) is model) != expected
     assert stepping(model.to(torch.bfloat16), rows, steps) is model
+
+
+def test_a_copy_that_does_not_hold_any_more_is_let_go() -> None:
+    model = wide()
+    gone = weakref.ref(stepping(model, BATCH, 16))
+    stepping(model.to(torch.bfloat16), BATCH, 16)
+    gc.collect()
+    assert gone() is None
+
+
+def test_weights_that_do_not_count_their_changes_are_not_packed() -> None:
+    with torch.inference_mode():
+        model = wide()
+    assert stepping(model, BATCH, 16) is model
+
+
+def test_under_autocast_plain_weights_are_taken() -> None:
+    model, condition = wide(), torch.zeros(BATCH, 1, dtype=torch.int64)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert sample_codes(model, condition, 16, greedy=True).shape == (BATCH, 16)
 
 
 def test_a_torch_without_these_names_takes_plain_weights(monkeypatch: pytest.MonkeyPatch) -> None:

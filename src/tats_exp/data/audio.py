@@ -3,7 +3,6 @@
 Axes: S samples.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -21,7 +20,7 @@ RATE = 16000
 FILES = f"{CONTAINERS},wav,flac,mp3"
 
 KEPT_BYTES = 128 * 2**20
-"""Of decoded sound that is kept: half an hour and more."""
+"""Of decoded sound that is kept, for each split and process that reads it: half an hour and more."""
 
 GAP = 0.02
 """Seconds by which the time of a frame of sound may differ from the end of the one before to be its continuation:
@@ -63,32 +62,34 @@ def read_audio(path: Path, start: float, seconds: float) -> NDArray[np.float32]:
     return samples
 
 
-class Sounds:
-    """Reads pieces of the sound of files, each decoded once: the sounds used last are kept, up to `KEPT_BYTES`."""
+class SoundReader:
+    """Reads pieces of the sound of files as `read_audio` does, and keeps the sound of files that are asked for again.
+
+    Kept are the first ones that `KEPT_BYTES` have room for: of more than that the others are decoded anew every time.
+    """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Path, NDArray[np.float32]] = OrderedDict()
+        self._asked: set[tuple[Path, int]] = set()
+        self._kept: dict[tuple[Path, int], NDArray[np.float32]] = {}
 
     def read(self, path: Path, start: float, seconds: float, whole: float) -> NDArray[np.float32]:
         """As `read_audio`.
 
         Args:
-            path: of a video or sound file.
-            start: of the piece, in seconds, 0 or later.
+            path: of a video or sound file, which is not to change.
+            start: of the piece, in seconds.
             seconds: length of the piece.
-            whole: seconds up to which pieces of this file are asked for; what comes later is silence.
+            whole: seconds from 0 on that are kept; a piece that does not lie in them is read by itself.
         """
-        if round(whole * RATE) * 4 > KEPT_BYTES:
+        key, first, samples = (path, round(whole * RATE)), round(start * RATE), round(seconds * RATE)
+        inside = first >= 0 and first + samples <= key[1]
+        room = KEPT_BYTES - sum(sound.nbytes for sound in self._kept.values())
+        if inside and key not in self._kept and key in self._asked and 4 * key[1] <= room:
+            self._kept[key] = read_audio(path, 0.0, whole)
+        self._asked.add(key)
+        if not inside or key not in self._kept:
             return read_audio(path, start, seconds)
-        if path not in self._kept:
-            self._kept[path] = read_audio(path, 0.0, whole)
-            while sum(sound.nbytes for sound in self._kept.values()) > KEPT_BYTES:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(path)
-        first, samples = round(start * RATE), np.zeros(round(seconds * RATE), np.float32)
-        there = self._kept[path][first : first + len(samples)]
-        samples[: len(there)] = there
-        return samples
+        return self._kept[key][first : first + samples].copy()
 
 
 def _pieces(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:

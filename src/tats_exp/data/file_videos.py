@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from tats_exp import UserError, printable
 from tats_exp.data import judging
-from tats_exp.data.audio import Sounds
+from tats_exp.data.audio import SoundReader
 from tats_exp.data.decoder import opened
 from tats_exp.data.judge import Verdict
 from tats_exp.data.limits import DEFAULT, Limits
@@ -69,7 +69,7 @@ class FileVideos(Videos):
         self.keeps = sum(self.lengths) * self.resolution**2 * 3 <= KEPT_BYTES
         self._stamps = [judging.stamp(video.path) for video in listed]
         self._kept: dict[int, NDArray[np.uint8]] = {}
-        self._sounds = Sounds()
+        self._sounds = SoundReader()
 
     def read(self, video: int, start: int, frames: int) -> NDArray[np.uint8]:
         """Read (frames, resolution, resolution, 3) uint8: frames start, start + frame_stride, ...

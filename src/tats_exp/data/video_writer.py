@@ -138,7 +138,7 @@ class VideoWriter:
         stream.width = width * self.scale + width * self.scale % 2
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
-        # 1.8 times as fast as x264's default, in files of the same size.
+        # 1.6 to 3 times as fast as x264's default, in files of the same size, for a decibel less.
         stream.codec_context.options = {"preset": "veryfast"}
         self._stream = stream
         if self._track is not None:

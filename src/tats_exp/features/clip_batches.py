@@ -49,11 +49,13 @@ def in_parts(
 ) -> Float[Tensor, "B D"]:
     """Apply a network to some `FRAMES_AT_ONCE` frames at a time (one clip at least) and join what it gives.
 
-    On a CPU with several threads parts are looked at side by side, one thread each, which gives the same numbers as one
-    thread does and is faster than all threads inside a part; not where `in_turn` asks for one after the other.
+    On a CPU with several threads two parts or more are looked at side by side, one thread each, which gives the same
+    numbers as one thread does and is faster than all threads inside a part; not where `in_turn` asks for one after the
+    other, nor under autocast, which is of one thread.
     """
     parts = split_clips(video, FRAMES_AT_ONCE.get(video.device.type, FRAMES_AT_ONCE["cuda"]))
-    threads = min(torch.get_num_threads(), len(parts)) if video.device.type == "cpu" and not in_turn else 1
+    in_turn = in_turn or video.device.type != "cpu" or torch.is_autocast_enabled("cpu")
+    threads = 1 if in_turn else min(torch.get_num_threads(), len(parts))
     return torch.cat(list(map(look, parts)) if threads < 2 else side_by_side(look, parts, threads))
 
 

@@ -63,7 +63,7 @@ class TorchScriptI3D(VideoNetwork):
             UserError: the video is no such batch, or the archive is no such detector; one line.
         """
         check_video("I3D", video)
-        return in_parts(self._look, video)
+        return in_parts(self._look, video, in_turn=True)  # a program may keep what it computes
 
     def forward(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:
         """Logits, which are the features."""
@@ -131,7 +131,7 @@ class TorchScriptClassifier(VideoNetwork):
             UserError: the video is no such batch, or the archive does not give logits for it; one line.
         """
         check_video(self.name, video)
-        return in_parts(self._look, video)
+        return in_parts(self._look, video, in_turn=True)  # a program may keep what it computes
 
     def forward(self, video: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B D"]:
         """Logits, which are the features."""

@@ -30,7 +30,10 @@ _captured: "WeakKeyDictionary[Transformer, OrderedDict[Any, CapturedStep]]" = We
 
 
 def weights_now(transformer: Transformer) -> tuple[tuple[int, torch.dtype, int], ...]:
-    """Where the weights lie and how often they were changed: what is made of them holds as long as this does."""
+    """Where the weights lie and how often they were changed: what is made of them holds as long as this does.
+
+    A change in place through `.data`, or of weights made in inference mode, is not counted.
+    """
     return tuple((p.data_ptr(), p.dtype, 0 if p.is_inference() else p._version) for p in transformer.parameters())
 
 

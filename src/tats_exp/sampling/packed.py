@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from tats_exp.sampling.captured import LEAST_STEPS, weights_now
 from tats_exp.transformer import Transformer
 
-LEAST_WIDTH = 512
-"""Width of a model below which packing costs time: .9 times as fast at 256 and batch 8, 1.3 at 512, 1.6 at 1,024."""
+LEAST_WIDTH = 768
+"""Width of a model below which packing does not pay: with 8 videos a step is .9 times as fast at 256, 1.1 to 1.3 at 512
+(packing takes as long as some fifty steps save), 1.5 at 768 and 1.6 at 1,024 (some five steps)."""
 LEAST_ROWS, MOST_ROWS = 4, 64
 """Videos side by side between which it pays: .85 times as fast with one or two, at most 1.1 with more than 64."""
 
@@ -45,20 +46,23 @@ def stepping(transformer: Transformer, rows: int, steps: int) -> Transformer:
         rows: videos side by side.
         steps: to be taken.
     """
+    kept, packed = _packed.pop(transformer, (None, transformer))  # what does not hold any more is let go first
     if not pays(transformer, rows, steps):
         return transformer
     weights = weights_now(transformer)
-    kept, packed = _packed.get(transformer, (None, transformer))
     if kept != weights:
         packed = _pack(transformer, rows)
-        _packed[transformer] = weights, packed
+    _packed[transformer] = weights, packed
     return packed
 
 
 def pays(transformer: Transformer, rows: int, steps: int) -> bool:
-    """Whether steps are faster with packed weights, the time for packing included."""
+    """Whether steps are faster with packed weights, and these can be held against the model's own."""
     weight = transformer.head.weight
     on_cpu = weight.device.type == "cpu" and weight.dtype == torch.float32 and torch.backends.mkldnn.is_available()
+    on_cpu = on_cpu and not torch.is_autocast_enabled("cpu")
+    if any(parameter.is_inference() for parameter in transformer.parameters()):
+        return False  # they do not count their changes
     wide = transformer.head.in_features >= LEAST_WIDTH and LEAST_ROWS <= rows <= MOST_ROWS
     return on_cpu and wide and steps >= LEAST_STEPS and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
 
