@@ -6,6 +6,7 @@ Padding is seen only at the two true ends of the video. Axes: B videos, t latent
 
 from collections.abc import Iterator
 from itertools import count
+from math import ceil, prod
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -15,6 +16,10 @@ from tats_exp import NotFiniteError
 from tats_exp.data.pixels import to_uint8
 from tats_exp.vqgan import VQGAN
 from tats_exp.vqgan.receptive_field import decoder_margin
+
+PIXELS_AT_ONCE = 2**17
+"""Pixels of frames that a CPU decodes together, of one video at least: outputs of layers that leave the cache cost more
+than they save."""
 
 
 def decode_stream(
@@ -113,11 +118,17 @@ class ChunkDecoder:
         self._codes = codes if self._codes is None else torch.cat([self._codes, codes], dim=1)
         while self._next is not None and int(self._next[0].max()) < self._first + self.held:
             source, drop, keep = self._next
-            with torch.no_grad():
-                video = self._vqgan.decode(self._codes[:, (source - self._first).to(codes.device)])
+            video = self._decode(self._codes[:, (source - self._first).to(codes.device)])
             yield video[:, :, drop : drop + keep]
             self._next = next(self._pieces, None)
             self._forget()
+
+    @torch.no_grad()
+    def _decode(self, codes: Int64[Tensor, "B n h w"]) -> Float[Tensor, "B C frames H W"]:
+        """Frames of codes; on a CPU of a few videos at a time."""
+        pixels = codes.numel() * prod(self._vqgan.downsample)
+        parts = max(1, ceil(pixels / PIXELS_AT_ONCE)) if codes.device.type == "cpu" else 1
+        return torch.cat([self._vqgan.decode(part) for part in codes.chunk(parts)])
 
     def _piece(self, start: int) -> tuple[Int64[Tensor, " n"], int, int]:
         """Latent frames to decode for those from `start` on; frames of the result to drop first, and to keep then."""
