@@ -19,6 +19,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from features.open_clip_stand_in import stand_in, write_model
 from features.test_torchscript import Detector, archive
 from runs import asking
 from tats_exp import UserError
@@ -101,7 +102,11 @@ PAIRS = {
     "labels of folders, which the classifier does not know": ("condition=label", *WITH["data", "video_files"]),
     "real windows of both splits of files": ("metrics.split=all", *WITH["data", "video_files"]),
     "mirror images to learn from": ("flip=true",),
-    "captions that are dropped now and then, and guide": ("condition=text", "sampler.guidance=2"),
+    "captions that are dropped now and then, guide, and are read by a CLIP": (
+        "condition=text",
+        "sampler.guidance=2",
+        "metrics.clip={clip}",
+    ),
     "sound that moves along with key frames and gaps, and guides": (
         HIERARCHY,
         "condition=audio",
@@ -164,7 +169,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                 writer.write(source.read(index, 0, 96))
     sets = {name: write(folder / name) for name, write in WRITE.items()}
     weights = {"i3d": "i3d.pt", "vgg": "vgg.pth", "heads": "heads.pth", "detector": "detector.pt"}
-    return {"videos": videos, **sets, **{name: folder / file for name, file in weights.items()}}
+    clip = {"clip": Path(write_model(folder / "clip"))}
+    return {"videos": videos, **sets, **clip, **{name: folder / file for name, file in weights.items()}}
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -225,6 +231,7 @@ def test_options_that_meet_run_together(
     tmp_path: Path, shared: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
+    stand_in(monkeypatch)
     folder = start(tmp_path / "run", shared, *options({}, files, *PAIRS[why]))
     metrics, status = (json.loads((folder / f"{name}.json").read_text()) for name in ("metrics", "status"))
     if why == DRAWN:
@@ -234,6 +241,9 @@ def test_options_that_meet_run_together(
         for key in truths:
             assert 0 <= metrics["values"][key] <= 1 and 0 <= metrics["floors"]["chance"][key] <= 1
             assert 0 <= metrics["floors"]["ceiling"][key.rpartition("/")[0]] <= 1
+        similar = [metrics["values"][f"clip/similarity/{end}"] for end in ("window_0", "last")]
+        similar += [metrics["floors"][kind]["clip/similarity"] for kind in ("real", "ceiling", "chance")]
+        assert all(-1 <= value <= 1 for value in similar) and len(metrics["protocol"]["clip"]) == 64
         assert metrics["values"]["truth/all/last"] == metrics["values"]["label/shapes_cnn/last"]
     elif not any("given_frames" in option or "condition" in option for option in PAIRS[why]):
         assert not [key for key in metrics["values"] if key.startswith(("truth/colour", "truth/all", "label"))]

@@ -45,7 +45,8 @@ def test_a_wheel_in_a_bare_environment_finds_its_config(tmp_path: Path) -> None:
 def test_every_extra_is_part_of_dev_and_can_be_imported() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     modules = [(name, module) for module, names in packages_distributions().items() for name in names]
-    for extra in extras.keys() - {"dev"}:
+    # A torchvision that was built for another torch breaks what imports it by the way: clip is no part of dev.
+    for extra in extras.keys() - {"dev", "clip"}:
         assert set(extras[extra]) <= set(extras["dev"]), extra
         for needed in extras[extra]:
             wanted = re.split(r"[<>=!~;\[ ]", needed)[0].replace("_", "-").lower()

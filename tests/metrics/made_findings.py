@@ -1,7 +1,11 @@
 """Findings of made-up videos, with numbers that tests choose."""
 
+from typing import Any
+
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from tats_exp.metrics import Findings, Leak, ReferenceWindows, WindowStatistics
 from tats_exp.metrics.findings import (
@@ -13,6 +17,7 @@ from tats_exp.metrics.findings import (
     Rebuilt,
     SoundFindings,
     SplitNLL,
+    TextFindings,
     UnseenReal,
 )
 from tats_exp.metrics.reconstruction import ReconstructionErrors
@@ -81,6 +86,15 @@ def timed(seed: int, windows: int, videos: int) -> list[np.ndarray]:
     return [np.sort(random.uniform(0, windows * WINDOW, 30)) for _ in range(videos)]
 
 
+def _texts(windows: int, videos: int, random: torch.Generator) -> tuple[Any, ...]:
+    """What videos were asked for, their windows, and real windows with their captions."""
+
+    def unit() -> Tensor:
+        return functional.normalize(torch.randn(videos, 6, generator=random), dim=-1)
+
+    return unit(), [unit() for _ in range(windows)], unit(), unit(), unit()
+
+
 def of_run(windows: int = 4, videos: int = 20) -> Findings:
     """Everything that a run can find out, of a sliding and of a hierarchical sampler together."""
     real = real_windows(videos=videos)
@@ -111,6 +125,7 @@ def of_run(windows: int = 4, videos: int = 20) -> Findings:
         ),
         joints=JointFindings(motion[0], motion[1], time_stride=4),
         sound=SoundFindings(WINDOW, *(timed(seed, windows, videos) for seed in range(3)), errors),
+        texts=TextFindings(*_texts(windows, videos, random)),
         gaps=GapFindings(
             torch.tensor([[False, True, True, True]] * windows),
             [0.1 * torch.rand(videos, 48, generator=random) for _ in range(windows)],

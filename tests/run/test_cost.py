@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tats_exp.features import ShapesCNN
+from tats_exp.metrics.networks import Networks
 from tats_exp.run import network_check, plan
 from tats_exp.run.cost import cost_line, seconds_per_clip
 
@@ -17,8 +18,8 @@ def test_only_what_takes_a_while_is_told() -> None:
 
 
 def test_a_clip_of_twice_the_frames_costs_more() -> None:
-    network, cpu = ShapesCNN.pretrained(), torch.device("cpu")
-    few, many = (min(seconds_per_clip(network, frames, 64, 64, cpu) for _ in range(3)) for frames in (8, 64))
+    looks = Networks(ShapesCNN.pretrained(), None, torch.device("cpu")).statistics
+    few, many = (min(seconds_per_clip(looks, frames, 64, 64) for _ in range(3)) for frames in (8, 64))
     assert 0 < few < many
 
 

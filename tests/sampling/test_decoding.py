@@ -124,5 +124,5 @@ def test_a_cpu_decodes_a_few_videos_at_a_time(monkeypatch):
     torch.testing.assert_close(few, together, atol=1e-6, rtol=0)
     sizes.clear()
     monkeypatch.setattr(decoding, "PIXELS_AT_ONCE", 1)
-    assert len(list(decode_chunks(vqgan, codes, 32))[0]) == 17
+    assert len(next(decode_chunks(vqgan, codes, 32))) == 17
     assert sizes == [1] * 17

@@ -2,9 +2,10 @@
 
 import torch
 
-from tats_exp.config.build import build
+from tats_exp.config.build import blamed_on, build
 from tats_exp.config.schema import Metrics
 from tats_exp.config.sections import Node, identity
+from tats_exp.features.clip import CLIP
 from tats_exp.features.video_network import VideoClassifier, VideoNetwork
 
 
@@ -28,6 +29,14 @@ def classifier(node: Node | None, device: torch.device) -> VideoClassifier | Non
         return None
     network: VideoClassifier = build(node, "metrics.classifier")
     return network.to(device).eval()
+
+
+def clip_of(place: str | None, device: torch.device) -> CLIP | None:
+    """The CLIP that reads what videos were asked for, `metrics.clip`; None: none does. As `feature_network`."""
+    if place is None:
+        return None
+    with blamed_on("metrics.clip"):
+        return CLIP(place).to(device)
 
 
 def identities(metrics: Metrics, network: VideoNetwork, judge: VideoClassifier | None) -> dict[str, Node | None]:

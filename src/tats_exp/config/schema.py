@@ -136,6 +136,7 @@ class Metrics(Section):
 
     network: Node
     classifier: Node | None
+    clip: str | None = Field(None, pattern=r"^local-dir:.")
     measures: dict[str, Node] = Field(min_length=1)
     videos: int = Field(ge=2)
     reference_videos: int = Field(ge=2)
@@ -151,6 +152,17 @@ class Metrics(Section):
         if resamples == 1:
             raise UserError("an interval needs 2 or more; allowed: 0 for none, or 2 and more")
         return resamples
+
+
+class MetricsOfFolders(Metrics):
+    """The same for videos that nobody says the texts of."""
+
+    @field_validator("clip")
+    @classmethod
+    def _without_texts(cls, clip: str | None) -> str | None:
+        if clip is not None:
+            raise UserError("folders do not tell what their videos were asked for; allowed: null")
+        return clip
 
 
 ColumnKey = Annotated[str, Field(pattern=r"^([\w./-]|\{network\}|\{classifier\})+$")]

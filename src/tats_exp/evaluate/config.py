@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tats_exp.config.schema import Metrics
+from tats_exp.config.schema import MetricsOfFolders
 from tats_exp.config.sections import Section
 from tats_exp.data.limits import Limits
 
@@ -25,4 +25,4 @@ class EvaluateConfig(Section):
     store: str = Field(min_length=1)
     device: Literal["auto", "cpu", "cuda"]
     limits: Limits
-    metrics: Metrics
+    metrics: MetricsOfFolders

@@ -97,7 +97,7 @@ class Evaluator:
         return cost_line(
             self.networks.network.name,
             clips,
-            seconds_per_clip(self.networks.network, self.config.frames, *self.real.size, self.device),
+            seconds_per_clip(self.networks.statistics, self.config.frames, *self.real.size),
         )
 
     def no_common_table(self) -> str | None:

@@ -157,6 +157,7 @@ def make_protocol(
     seed: int,
     reference: str,
     given_frames: int = 0,
+    clip: str = "",
 ) -> Protocol:
     """How videos were measured.
 
@@ -171,6 +172,7 @@ def make_protocol(
         seed: of the draw of real windows.
         reference: what distances without a reference in their name, or to rebuilt windows, were taken to.
         given_frames: real frames that each generated video went on from.
+        clip: checksum of the one that read what videos were asked for; empty: none did.
     """
     height, width = size
     return Protocol(
@@ -196,4 +198,5 @@ def make_protocol(
         data=real.fingerprint(),
         seed=seed,
         given_frames=given_frames,
+        clip=clip,
     )

@@ -176,6 +176,25 @@ class SoundFindings:
 
 
 @dataclass(frozen=True)
+class TextFindings:
+    """Videos and texts in the space of a CLIP, as `CLIP.frames` and `CLIP.texts` give them.
+
+    Attributes:
+        asked: what each generated video was asked for.
+        windows: of all R n generated videos; None where it did not look.
+        captions: of real windows of the floor.
+        real: these windows.
+        rebuilt: the same, rebuilt by the VQGAN.
+    """
+
+    asked: Float[Tensor, "videos D"]
+    windows: Sequence[Float[Tensor, "videos D"] | None]
+    captions: Float[Tensor, "n D"]
+    real: Float[Tensor, "n D"]
+    rebuilt: Float[Tensor, "n D"]
+
+
+@dataclass(frozen=True)
 class Findings:
     """What was seen of the videos that are measured, and what they are measured against.
 
@@ -200,6 +219,7 @@ class Findings:
         joints: motion at key frames.
         gaps: frames between key frames.
         sound: what is heard and seen.
+        texts: what was asked for, beside what is seen.
     """
 
     network: str
@@ -220,6 +240,7 @@ class Findings:
     joints: JointFindings | None = None
     gaps: GapFindings | None = None
     sound: SoundFindings | None = None
+    texts: TextFindings | None = None
 
     @property
     def one_code(self) -> str:

@@ -41,9 +41,11 @@ class Measure(ABC):
 
     Attributes:
         of_sound: whether it says nothing but of videos that were made for a sound.
+        of_text: whether it says nothing where no CLIP reads what videos were asked for.
     """
 
     of_sound: ClassVar[bool] = False
+    of_text: ClassVar[bool] = False
 
     @property
     @abstractmethod

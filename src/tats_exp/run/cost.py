@@ -1,31 +1,31 @@
 """What looking at videos will cost, told before it starts."""
 
 import time
+from collections.abc import Callable
 
 import torch
-
-from tats_exp.features.video_network import VideoNetwork
-from tats_exp.metrics.networks import Networks
+from jaxtyping import UInt8
+from torch import Tensor
 
 WORTH_TELLING = 60.0
 """Seconds below which nobody needs to be warned."""
 
 
-def seconds_per_clip(network: VideoNetwork, frames: int, height: int, width: int, device: torch.device) -> float:
-    """Time a feature network on clips of noise, once it is warm.
+def seconds_per_clip(
+    look: Callable[[UInt8[Tensor, "B T H W C"]], object], frames: int, height: int, width: int
+) -> float:
+    """Time what looks at clips on some of noise, once it is warm.
 
     Args:
-        network: on the device.
+        look: is called with clips on the CPU.
         frames: of a clip.
         height: of a frame, in pixels.
         width: of a frame, in pixels.
-        device: where the network is.
     """
     clips = torch.randint(0, 256, (2, frames, height, width, 3), dtype=torch.uint8)
-    networks = Networks(network, None, device)
-    networks.statistics(clips[:1])
+    look(clips[:1])
     started = time.perf_counter()
-    networks.statistics(clips)
+    look(clips)
     return (time.perf_counter() - started) / len(clips)
 
 

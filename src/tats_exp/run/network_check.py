@@ -11,9 +11,11 @@ from tats_exp import UserError
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.endpoints import check_columns
 from tats_exp.config.measures import build_measures
-from tats_exp.config.networks import classifier, feature_network
+from tats_exp.config.networks import classifier, clip_of, feature_network
 from tats_exp.config.schema import Config
+from tats_exp.features.clip import CLIP
 from tats_exp.features.video_network import VideoClassifier, VideoNetwork
+from tats_exp.metrics.networks import Networks
 from tats_exp.run.cost import cost_line, seconds_per_clip
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.samples import SPEED_COLUMN
@@ -27,12 +29,14 @@ class Alike:
         configs: of the runs.
         network: whose features distances are taken in.
         judge: whose opinions are asked for.
-        device: of both.
+        clip: reads what videos are asked for; None: none does.
+        device: of all.
     """
 
     configs: list[Config]
     network: VideoNetwork
     judge: VideoClassifier
+    clip: CLIP | None
     device: torch.device
 
 
@@ -52,12 +56,14 @@ def check_networks(configs: list[Config]) -> list[Alike]:
         with _gathered(faults):
             _try_perceptual(config)
     for group in alike.values():
-        run, judge = RunContext(group[0]), None
+        run, judge, clip = RunContext(group[0]), None, None
         with _gathered(faults):
             judge = classifier(run.config.metrics.classifier, run.device)
         with _gathered(faults):
+            clip = clip_of(run.config.metrics.clip, run.device)
+        with _gathered(faults):
             network = feature_network(run.config.metrics.network, run.device)
-            found.append(Alike(group, network, judge or network, run.device))
+            found.append(Alike(group, network, judge or network, clip, run.device))
     if faults:
         raise UserError("; ".join(dict.fromkeys(faults)))
     return found
@@ -100,6 +106,11 @@ def costs_of(networks: list[Alike]) -> list[str]:
         once = metrics.repeats * (metrics.videos + metrics.reference_videos) + metrics.videos
         clips = once + len(alike.configs) * config.sampled_videos * (looked + 1)
         size = (config.frames, config.resolution, config.resolution)
-        line = cost_line(network.name, clips, seconds_per_clip(network, *size, alike.device))
-        lines += [line] if line else []
+        looks = Networks(network, None, alike.device).statistics
+        told = [cost_line(network.name, clips, seconds_per_clip(looks, *size))]
+        if (clip := alike.clip) is not None:
+            clips = len(alike.configs) * config.sampled_videos * (looked + 2)  # and real windows, and these rebuilt
+            seconds = seconds_per_clip(clip.frames, *size)
+            told.append(cost_line("the CLIP", clips, seconds))
+        lines += [line for line in told if line]
     return lines

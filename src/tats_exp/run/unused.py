@@ -1,6 +1,7 @@
 """What a command line sets and its samplers do not use: said, and refused where a sweep would make equal runs of it."""
 
 from tats_exp import UserError
+from tats_exp.config.models import condition_of
 from tats_exp.config.schema import Config
 
 
@@ -15,7 +16,7 @@ def unused_settings(configs: list[Config], said: dict[str, str], swept: list[str
     Raises:
         UserError: a key that no run uses is swept: equal runs would stand in the table as a choice.
     """
-    return _of_interpolation(configs, said, swept) + _of_context(configs, said, swept)
+    return _of_interpolation(configs, said, swept) + _of_context(configs, said, swept) + _of_clip(configs, said)
 
 
 def _of_interpolation(configs: list[Config], said: dict[str, str], swept: list[str]) -> list[str]:
@@ -54,3 +55,11 @@ def _of_context(configs: list[Config], said: dict[str, str], swept: list[str]) -
     if "context" in swept:
         raise UserError(f"context: swept, but it {line}")
     return [f"{said['context']}: {line}"]
+
+
+def _of_clip(configs: list[Config], said: dict[str, str]) -> list[str]:
+    """Say that a CLIP meets videos that are asked for no text, or for several."""
+    reads = [condition_of(one).takes_text and not one.sampling.story for one in configs]
+    if "metrics.clip" not in said or any(reads):
+        return []
+    return [f"{said['metrics.clip']}: not used; condition=text without sampling.story asks every video for one text"]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tats_exp.config.schema import Metrics
+from tats_exp.config.schema import MetricsOfFolders
 from tats_exp.config.sections import Section
 from tats_exp.data.limits import Limits
 
@@ -21,4 +21,4 @@ class SanityConfig(Section):
     limits: Limits
     eval_videos: int
     reference_videos: int
-    metrics: Metrics
+    metrics: MetricsOfFolders

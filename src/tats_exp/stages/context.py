@@ -17,12 +17,13 @@ import torch
 
 from tats_exp.config.build import build
 from tats_exp.config.models import condition_of
-from tats_exp.config.networks import classifier, feature_network, identities
+from tats_exp.config.networks import classifier, clip_of, feature_network, identities
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import identity
 from tats_exp.data.joined import JoinedVideos
 from tats_exp.data.mirrored import MirroredVideos
 from tats_exp.data.videos import Videos, VideoSource
+from tats_exp.features.clip import CLIP
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.files import Stage
 from tats_exp.fit import Scalars, Steps
@@ -216,6 +217,12 @@ class RunContext:
         network = feature_network(metrics.network, self.device)
         judge = classifier(metrics.classifier, self.device)
         return Chosen(Networks(network, judge, self.device), identities(metrics, network, judge))
+
+    @cached_property
+    def clip(self) -> Chosen[CLIP] | None:
+        """The CLIP that reads what videos were asked for, in eval mode on the device; None where none does."""
+        clip = clip_of(self.config.metrics.clip, self.device)
+        return None if clip is None else Chosen(clip, {"checksum": clip.checksum})
 
     @cached_property
     def perceptual(self) -> Chosen[Perceptual | None]:

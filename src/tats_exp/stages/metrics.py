@@ -19,6 +19,7 @@ from tats_exp.data.shapes_scene import LABEL_NAMES
 from tats_exp.data.video_writer import write_row
 from tats_exp.data.videos import Videos
 from tats_exp.data.window_reading import read_along
+from tats_exp.features.clip import CLIP
 from tats_exp.files import Stage
 from tats_exp.metrics import Findings, Networks, ReferenceWindows
 from tats_exp.metrics.evaluation import Counts, Origin, count_notes, evaluate, make_protocol
@@ -31,7 +32,7 @@ from tats_exp.run_folder.pictures import FRAMES_PICTURE, SHOWN_VIDEOS, SOUND, sh
 from tats_exp.sampling.sampler import Sampler
 from tats_exp.stages.code_findings import code_findings, write_histogram
 from tats_exp.stages.codes import CODES_STAGE, WindowCodes, code_notes
-from tats_exp.stages.context import Chosen, Earlier, NoMeaning, RunContext, Work
+from tats_exp.stages.context import Chosen, Earlier, IfAny, NoMeaning, RunContext, Work
 from tats_exp.stages.decoder import FrameDecoder
 from tats_exp.stages.likelihood import (
     ConditionedCodes,
@@ -40,6 +41,7 @@ from tats_exp.stages.likelihood import (
     likelihoods_of_windows,
     write_mask,
 )
+from tats_exp.stages.reading import TextOnTheWay
 from tats_exp.stages.rebuilt import REBUILT_STAGE
 from tats_exp.stages.reconstructions import Reconstructor, held_out_windows, reconstruction_errors
 from tats_exp.stages.reference import REFERENCE_STAGE
@@ -89,6 +91,7 @@ class MetricsInputs:
         batch_size: videos looked at side by side.
         decode_chunk: latent frames decoded at a time.
         sounding: the videos whose sound the samples have, which hang on the same; None: they have none.
+        clip: reads what the videos were asked for; None: none does, or they were asked for nothing that stays.
     """
 
     reference: Earlier[ReferenceWindows]
@@ -121,6 +124,7 @@ class MetricsInputs:
     batch_size: NoMeaning[int]
     decode_chunk: NoMeaning[int]
     sounding: NoMeaning[Videos | None] = None
+    clip: IfAny[Chosen[CLIP] | None] = None
 
 
 def _inputs(run: RunContext) -> MetricsInputs:
@@ -156,13 +160,19 @@ def _inputs(run: RunContext) -> MetricsInputs:
         batch_size=metrics.batch_size,
         decode_chunk=config.sampling.decode_chunk,
         sounding=moved_along(run),
+        clip=run.clip if _reads(run) else None,
     )
+
+
+def _reads(run: RunContext) -> bool:
+    """Whether a CLIP reads what the videos are asked for."""
+    return run.config.metrics.clip is not None and run.condition.takes_text and not run.config.sampling.story
 
 
 def _asked(run: RunContext) -> Iterator[tuple[str, Node]]:
     """The measures that may say something of a run: what says nothing of it leaves no trace in its key."""
     for name, measure in build_measures(run.config.metrics.measures).items():
-        if run.condition.moves or not measure.of_sound:
+        if (run.condition.moves or not measure.of_sound) and (_reads(run) or not measure.of_text):
             yield name, run.config.metrics.measures[name]
 
 
@@ -175,7 +185,8 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     networks, real = inputs.networks.object, inputs.reference.read()
     samples = inputs.samples.read().first(real.total)
     places = held_out_windows(inputs.test, real.count, inputs.frames, inputs.reserve, inputs.data_seed)
-    total = len(places) + len(samples.codes)
+    told = [] if inputs.clip is None else real.floor_places
+    total = len(places) + len(samples.codes) + len(told)
 
     def progress(before: int) -> Callable[[int], None]:
         return lambda done: work.progress(before + done, total)
@@ -185,7 +196,11 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     sound = None
     if inputs.sounding is not None and samples.sounds is not None:
         sound = SoundOnTheWay(inputs.sounding, samples.sounds, inputs.given_frames, inputs.sampled_frames)
-    windows, joints, gaps = _along_samples(inputs, decoder, samples, progress(len(places)), sound)
+    texts = None
+    if inputs.clip is not None:
+        looked_at = windows_looked_at(inputs.windows, inputs.sampled_frames // inputs.frames)
+        texts = TextOnTheWay(inputs.clip.object, samples.asked, looked_at)
+    windows, joints, gaps = _along_samples(inputs, decoder, samples, progress(len(places)), sound, texts)
     real_codes = inputs.codes.read()
     learned = real_codes if inputs.learned.key == inputs.codes.key else inputs.learned.read()
     sampler: Sampler = build(inputs.sampler, "sampler")
@@ -211,6 +226,7 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
         joints=joints,
         gaps=gaps,
         sound=None if sound is None else sound.findings(inputs.frames),
+        texts=None if texts is None else texts.findings(reconstruct, inputs.real, told, progress(total - len(told))),
     )
     evaluation = evaluate(build_measures(dict(inputs.measures)), findings)
     notes = [*evaluation.notes, *count_notes(inputs.wanted, (real.count, real.reference_count))]
@@ -240,12 +256,14 @@ def _along_samples(
     samples: Samples,
     progress: Callable[[int], None],
     sound: SoundOnTheWay | None,
+    texts: TextOnTheWay | None,
 ) -> tuple[list[WindowStatistics], JointFindings | None, GapFindings | None]:
     """Statistics of every window of the sampled videos; motion at key frames and gaps where there are key frames."""
     networks, stride = inputs.networks.object, decoder.vqgan.time_stride
     count = inputs.sampled_frames // inputs.frames
     looked_at = windows_looked_at(inputs.windows, count)
     batches = sampled_windows(decoder, samples, inputs.frames, inputs.batch_size, progress, sound)
+    batches = batches if texts is None else texts.watch(batches)
     if samples.first_anchor is None:
         return statistics_along(batches, networks, looked_at), None, None
     period = inputs.key_every * stride
@@ -298,6 +316,7 @@ def _protocol(inputs: MetricsInputs, real: ReferenceWindows) -> Protocol:
         seed=inputs.reference_seed,
         reference="rebuilt by the VQGAN of the run",
         given_frames=inputs.given_frames,
+        clip="" if inputs.clip is None else inputs.clip.object.checksum,
     )
 
 

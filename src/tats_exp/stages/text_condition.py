@@ -58,6 +58,12 @@ class TokenizerInputs:
     given: str | None
 
 
+def caption_of(videos: Videos, window: Window) -> str:
+    """One of the captions of a window's video, of which there are some; which one hangs on the window's place alone."""
+    texts = videos.captions[window.video]
+    return texts[window.start % len(texts)]
+
+
 class Text(Condition):
     """A caption of the window's video, cut off or padded on the right to a fixed length."""
 
@@ -93,17 +99,14 @@ class Text(Condition):
         return self.vocabulary_size
 
     def codes(self, videos: Videos, windows: Sequence[Window], made: Mapping[str, Path]) -> Int64[Tensor, "N c"]:
-        """Codes of one of the captions of each window's video; which one hangs on the window's place alone.
+        """Codes of the caption of each window, as `caption_of` chooses it.
 
         Raises:
             UserError: a video has no caption.
         """
         self.check_videos(videos)
-        captions, chosen = videos.captions, []
-        for window in windows:
-            texts = captions[window.video]
-            chosen.append(texts[window.start % len(texts)])
-        return self.encode(_read_tokenizer(None, made[TOKENIZER_STAGE.name]), chosen)
+        texts = [caption_of(videos, window) for window in windows]
+        return self.encode(_read_tokenizer(None, made[TOKENIZER_STAGE.name]), texts)
 
     def check_videos(self, videos: Videos) -> None:
         """Refuse videos of which one has no caption."""

@@ -15,6 +15,7 @@ from tats_exp.metrics.measures.memorisation import Memorisation
 from tats_exp.metrics.measures.pixel_drift import PixelDrift
 from tats_exp.metrics.measures.reconstruction import ReconstructionError
 from tats_exp.metrics.measures.sound import SoundTruth
+from tats_exp.metrics.measures.text import TextSimilarity
 from tats_exp.metrics.measures.time_agnosticity import TimeAgnosticity
 from tats_exp.metrics.measures.truth import Truth
 
@@ -35,6 +36,7 @@ __all__ = [
     "PixelDrift",
     "ReconstructionError",
     "SoundTruth",
+    "TextSimilarity",
     "TimeAgnosticity",
     "Truth",
 ]

@@ -1,0 +1,70 @@
+"""What a CLIP sees of sampled videos beside the texts that they were asked for: part of the metrics stage.
+
+Axes: N videos, T H W C pixels, D dimensions of its space.
+"""
+
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from tats_exp.data.videos import Videos
+from tats_exp.data.windows import Window
+from tats_exp.features.clip import CLIP
+from tats_exp.metrics.findings import TextFindings
+from tats_exp.stages.reconstructions import Reconstructor
+from tats_exp.stages.text_condition import caption_of
+
+
+class TextOnTheWay:
+    """Looks at windows of sampled videos on their way to another reader.
+
+    Args:
+        clip: looks and reads.
+        asked: what each video was asked for.
+        looked_at: numbers of the windows that it looks at.
+    """
+
+    def __init__(self, clip: CLIP, asked: Sequence[str], looked_at: Container[int]) -> None:
+        self.clip, self.asked, self.looked_at = clip, asked, looked_at
+        self._batches: list[list[Float[Tensor, "_ D"] | None]] = []
+
+    def watch(
+        self, batches: Iterable[Iterable[UInt8[Tensor, "_ T H W C"]]]
+    ) -> Iterator[Iterator[UInt8[Tensor, "_ T H W C"]]]:
+        """The same windows of the same batches of videos."""
+        for batch in batches:
+            self._batches.append([])
+            yield self._watched(batch, self._batches[-1])
+
+    def findings(
+        self, reconstruct: Reconstructor, real: Videos, places: list[Window], progress: Callable[[int], None]
+    ) -> TextFindings:
+        """What was seen, once all windows were read, and what is seen of real windows with captions.
+
+        Args:
+            reconstruct: rebuilds these.
+            real: where they lie.
+            places: the windows; those of videos without a caption are left out.
+            progress: receives how many windows are begun.
+        """
+        told = [place for place in places if real.captions[place.video]]
+        pairs = [(self.clip.frames(one), self.clip.frames(other)) for one, other in reconstruct(real, told, progress)]
+        asked = self.clip.texts(self.asked)
+        nothing = asked[:0]
+        by_window = zip(*self._batches, strict=True)
+        return TextFindings(
+            asked=asked,
+            windows=[None if parts[0] is None else torch.cat(parts) for parts in by_window],
+            captions=self.clip.texts([caption_of(real, place) for place in told]) if told else nothing,
+            real=torch.cat([one for one, _ in pairs]) if told else nothing,
+            rebuilt=torch.cat([other for _, other in pairs]) if told else nothing,
+        )
+
+    def _watched(
+        self, batch: Iterable[UInt8[Tensor, "_ T H W C"]], seen: list[Float[Tensor, "_ D"] | None]
+    ) -> Iterator[UInt8[Tensor, "_ T H W C"]]:
+        for number, window in enumerate(batch):
+            seen.append(self.clip.frames(window) if number in self.looked_at else None)
+            yield window
