@@ -92,6 +92,7 @@ RECORDS: dict[str, dict[str, list[str]]] = {
     "discriminator_ablation": {
         "": question("discriminator_ablation", seeds(3), "discriminators=none,spatial,temporal,both"),
     },
+    "context_ablation": {"": question("context_ablation", seeds(5), "padding=zero,replicate", "context=1,2,3")},
     "codebook_ablation": {
         "kinds": question("codebook_ablation", seeds(3), "quantizer=ema,ema_restart,fsq"),
         "sizes": question("codebook_ablation", seeds(3), "vqgan.sizes.codes=32,512"),
