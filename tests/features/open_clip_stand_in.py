@@ -37,7 +37,8 @@ def prepared(image: Image.Image) -> Tensor:
 def write_model(folder: Path, turn: float = 0.0) -> str:
     """A model of the stand-in; returns how `metrics.clip` names it."""
     folder.mkdir(exist_ok=True)
-    (folder / "open_clip_config.json").write_text(json.dumps({"turn": turn}))
+    config = {"model_cfg": {"text_cfg": {}}, "turn": turn}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
     return f"local-dir:{folder}"
 
 

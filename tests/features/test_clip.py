@@ -1,5 +1,6 @@
 """A CLIP of the user's: what it gives, and what is said where it cannot be had."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 
 from features.open_clip_stand_in import stand_in, write_model
 from tats_exp import UserError
-from tats_exp.features.clip import CLIP
+from tats_exp.features.clip import CLIP, CONFIG, FETCHED
 
 
 def painted(*colours: tuple[int, int, int]) -> torch.Tensor:
@@ -32,11 +33,13 @@ def test_frames_do_not_hang_on_their_batch(tmp_path: Path, monkeypatch: pytest.M
     assert torch.equal(clip.frames(video), torch.cat([clip.frames(one[None]) for one in video]))
 
 
-def test_the_checksum_is_of_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_checksum_is_of_what_a_model_is_read_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch)
     one, other = (CLIP(write_model(tmp_path / name)).checksum for name in ("one", "other"))
     assert one == other
-    (tmp_path / "other" / "tokenizer.json").write_text("{}")
+    (tmp_path / "other" / "README.md").write_text("Mine.")
+    assert CLIP(f"local-dir:{tmp_path / 'other'}").checksum == one
+    (tmp_path / "other" / "open_clip_model.safetensors").write_bytes(b"weights")
     assert CLIP(f"local-dir:{tmp_path / 'other'}").checksum != one
 
 
@@ -45,7 +48,7 @@ def test_the_checksum_is_of_all_files(tmp_path: Path, monkeypatch: pytest.Monkey
     [
         ("local-dir:{}/nothing", "nothing: no such folder; allowed: local-dir:FOLDER"),
         ("{}", "no such folder; allowed: local-dir:FOLDER"),
-        ("local-dir:{}", "open_clip cannot read it: .*open_clip_config.json"),
+        ("local-dir:{}", "open_clip_config.json: No such file"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(
@@ -55,6 +58,24 @@ def test_what_cannot_be_read_is_one_line(
     with pytest.raises(UserError, match=said) as caught:
         CLIP(place.format(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", FETCHED)
+def test_what_another_library_would_fetch_is_refused(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch)
+    place = write_model(tmp_path / "model")
+    (tmp_path / "model" / CONFIG).write_text(json.dumps({"model_cfg": {"text_cfg": {key: "x"}}}))
+    with pytest.raises(UserError, match=f"{CONFIG} has text_cfg.{key}; allowed: a text tower of open_clip's own"):
+        CLIP(place)
+    (tmp_path / "model" / CONFIG).write_text("[]")
+    with pytest.raises(UserError, match="is not that of a model of open_clip"):
+        CLIP(place)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch)
+    with pytest.raises(UserError, match="has weights that are not finite"):
+        CLIP(write_model(tmp_path / "model", turn=float("nan")))
 
 
 def test_without_the_library_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ def _texts(windows: int, videos: int, random: torch.Generator) -> tuple[Any, ...
     def unit() -> Tensor:
         return functional.normalize(torch.randn(videos, 6, generator=random), dim=-1)
 
-    return unit(), [unit() for _ in range(windows)], unit(), unit(), unit()
+    return "0" * 64, unit(), [unit() for _ in range(windows)], unit(), unit(), unit()
 
 
 def of_run(windows: int = 4, videos: int = 20) -> Findings:

@@ -6,6 +6,7 @@ A key or a value that does not fit is one line of `UserError`.
 import difflib
 import inspect
 import math
+import re
 import typing
 from collections.abc import Sequence
 from functools import cached_property
@@ -136,7 +137,7 @@ class Metrics(Section):
 
     network: Node
     classifier: Node | None
-    clip: str | None = Field(None, pattern=r"^local-dir:.")
+    clip: str | None = None
     measures: dict[str, Node] = Field(min_length=1)
     videos: int = Field(ge=2)
     reference_videos: int = Field(ge=2)
@@ -145,6 +146,13 @@ class Metrics(Section):
     windows: Literal["all", "ends"]
     resamples: int = Field(ge=0, le=100_000)
     batch_size: int = Field(ge=1)
+
+    @field_validator("clip")
+    @classmethod
+    def _in_a_folder(cls, clip: str | None) -> str | None:
+        if clip is not None and not re.match("local-dir:.", clip):
+            raise UserError("allowed: local-dir:FOLDER, with a model as open_clip keeps it, or null")
+        return clip
 
     @field_validator("resamples")
     @classmethod
@@ -373,7 +381,7 @@ def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{path}: unknown key; {allowed(str(finding['loc'][-1]), list(model.model_fields))}"
     if finding["type"] == "missing":
         return f"{path} is missing"
-    line = f"{path}={finding['input']!r}: {finding['msg']}"
+    line = f"{path}={finding['input']!r}: {finding['msg'].removeprefix('Value error, ')}"
     # Hydra reads 12, 1e5 and nan as numbers, also where they are folders.
     number = finding["type"] == "string_type" and isinstance(finding["input"], int | float)
     return f"{line} (a path that looks like a number is written ./NAME)" if number else line

@@ -4,6 +4,7 @@ Axes: B videos or texts, T frames, H W pixels, C colour channels, D dimensions o
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,11 @@ from tats_exp import UserError
 from tats_exp.features.clip_batches import check_video, exact_float32, split_clips
 
 PREFIX = "local-dir:"
-"""How open_clip writes that a model lies in a folder. Nothing is fetched."""
+"""How open_clip writes that a model lies in a folder."""
+CONFIG = "open_clip_config.json"
+FETCHED = ("hf_model_name", "hf_tokenizer_name", "tokenizer_kwargs")
+"""Keys of a text tower that hand over to the library transformers, which may fetch files, or run what it finds."""
+FILES = {".json", ".safetensors", ".bin", ".pt", ".pth", ".txt", ".gz"}
 FRAMES_AT_ONCE, TEXTS_AT_ONCE = 256, 256
 
 
@@ -26,23 +31,24 @@ class CLIP(nn.Module):
     """Looks at frames and reads texts; how alike they are is the cosine of what it gives, the dot product.
 
     Attributes:
-        checksum: SHA-256 of the files of the folder.
+        checksum: SHA-256 of what the folder keeps of it.
     """
 
     def __init__(self, place: str) -> None:
         """Read the model, onto the CPU; needs the extra `tats-exp[clip]`.
 
         Args:
-            place: `local-dir:` and a folder with what open_clip keeps of a model: `open_clip_config.json`, weights and,
-                where it is not CLIP's own, a tokenizer.
+            place: `local-dir:` and a folder with what open_clip keeps of a model whose text tower is its own:
+                `open_clip_config.json` and weights. Nothing is fetched.
 
         Raises:
-            UserError: open_clip is not installed, or the model cannot be read; one line.
+            UserError: open_clip is not installed, the model cannot be read, or weights are not finite; one line.
         """
         super().__init__()
         folder = Path(place.removeprefix(PREFIX))
         if not place.startswith(PREFIX) or not folder.is_dir():
             raise UserError(f"{place}: no such folder; allowed: {PREFIX}FOLDER, with a model as open_clip keeps it")
+        _check_config(place, folder / CONFIG)
         library = _library()
         try:
             self.model, self._prepared = library.create_model_from_pretrained(place, device="cpu")
@@ -50,6 +56,8 @@ class CLIP(nn.Module):
         except Exception as error:  # whatever a damaged file leads to
             raise UserError(f"{place}: open_clip cannot read it: {_first_line(error)}") from error
         self.model.eval()
+        if not all(bool(weight.isfinite().all()) for weight in self.model.state_dict().values()):
+            raise UserError(f"{place}: has weights that are not finite")
         self.checksum = _checksum(folder)
 
     @torch.inference_mode()
@@ -92,12 +100,24 @@ def _library() -> Any:
         raise UserError(f"open_clip cannot be imported: {_first_line(error)}") from error
 
 
+def _check_config(place: str, path: Path) -> None:
+    """Refuse what open_clip would read from elsewhere."""
+    try:
+        text = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
+    except OSError as error:
+        raise UserError(f"{place}: {CONFIG}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{place}: {CONFIG} is not that of a model of open_clip") from error
+    if foreign := [key for key in FETCHED if key in text]:
+        raise UserError(f"{place}: {CONFIG} has text_cfg.{foreign[0]}; allowed: a text tower of open_clip's own")
+
+
 def _checksum(folder: Path) -> str:
-    """SHA-256 of the names and contents of all files."""
+    """SHA-256 of the names and contents of the files that a model may be read from."""
     found = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in FILES):
         with path.open("rb") as file:
-            found.update(f"{path.relative_to(folder)} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+            found.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return found.hexdigest()
 
 

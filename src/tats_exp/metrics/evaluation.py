@@ -157,7 +157,6 @@ def make_protocol(
     seed: int,
     reference: str,
     given_frames: int = 0,
-    clip: str = "",
 ) -> Protocol:
     """How videos were measured.
 
@@ -172,7 +171,6 @@ def make_protocol(
         seed: of the draw of real windows.
         reference: what distances without a reference in their name, or to rebuilt windows, were taken to.
         given_frames: real frames that each generated video went on from.
-        clip: checksum of the one that read what videos were asked for; empty: none did.
     """
     height, width = size
     return Protocol(
@@ -198,5 +196,4 @@ def make_protocol(
         data=real.fingerprint(),
         seed=seed,
         given_frames=given_frames,
-        clip=clip,
     )

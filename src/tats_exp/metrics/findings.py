@@ -180,6 +180,7 @@ class TextFindings:
     """Videos and texts in the space of a CLIP, as `CLIP.frames` and `CLIP.texts` give them.
 
     Attributes:
+        checksum: of the CLIP.
         asked: what each generated video was asked for.
         windows: of all R n generated videos; None where it did not look.
         captions: of real windows of the floor.
@@ -187,6 +188,7 @@ class TextFindings:
         rebuilt: the same, rebuilt by the VQGAN.
     """
 
+    checksum: str
     asked: Float[Tensor, "videos D"]
     windows: Sequence[Float[Tensor, "videos D"] | None]
     captions: Float[Tensor, "n D"]

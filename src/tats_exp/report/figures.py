@@ -22,7 +22,7 @@ from tats_exp.report.masks import masks
 from tats_exp.report.panel import add_legend, name_axes
 from tats_exp.report.pictures import pictures_of
 from tats_exp.report.runs import Group
-from tats_exp.report.style import DARK, LIGHT, Ink, panels, save
+from tats_exp.report.style import DARK, LIGHT, Ink, lay_out_as, panels, save
 
 LOSS_PANELS = 12
 ENDPOINT, NARROW = "endpoint", "endpoint_narrow"
@@ -60,12 +60,15 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
     drawn = {}
     for name, draw in drawings.items():
         paths = folder / f"{name}.png", folder / f"{name}_dark.png"
+        light = None
         for path, ink in zip(paths, (LIGHT, DARK), strict=True):
             with ink.apply():
                 figure = draw(groups, ink)
                 if figure is not None:
+                    if light is not None:
+                        lay_out_as(figure, light)
                     save(figure, path)
-                    drawn[name] = paths
+                    light, drawn[name] = figure, paths
     return drawn
 
 

@@ -13,6 +13,8 @@ from tats_exp.report.pictures import Picture
 from tats_exp.report.style import Ink, panels
 
 ACROSS = 3
+WIDTH, NARROWEST = 10.0, 5.0
+"""Inches of the figure; less where few frames would be shown larger than an inch."""
 
 
 def frames_figure(pictures: list[Picture], ink: Ink) -> Figure | None:
@@ -26,8 +28,9 @@ def frames_figure(pictures: list[Picture], ink: Ink) -> Figure | None:
     if not shown:
         return None
     across = min(ACROSS, len(shown))
-    height = 10.0 / across * max(picture.rows / picture.columns for picture in shown)
-    figure, axes = panels(len(shown), across, height=height + 0.6)  # for titles and numbers
+    width = min(WIDTH, max(NARROWEST, 1.0 * across * max(picture.columns for picture in shown)))
+    height = width / across * max(picture.rows / picture.columns for picture in shown)
+    figure, axes = panels(len(shown), across, height + 0.6, width)  # for titles and numbers
     for axis, picture in zip(axes, shown, strict=True):
         with Image.open(io.BytesIO(base64.b64decode(picture.data))) as image:
             pixels = np.asarray(image.convert("RGB"))

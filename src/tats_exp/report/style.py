@@ -122,6 +122,13 @@ def panels(count: int, columns: int, height: float, width: float = 10.0) -> tupl
     return figure, [figure.add_subplot(place) for place in places[:count]]
 
 
+def lay_out_as(figure: Figure, other: Figure) -> None:
+    """Give panels the places that they have in a drawn figure of the same panels: to find them is half the work."""
+    figure.set_layout_engine("none")
+    for panel, there in zip(figure.axes, other.axes, strict=True):
+        panel.set_position(there.get_position())
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG sharp enough for screens with two dots per pixel."""
     figure.savefig(path, dpi=160)

@@ -10,7 +10,6 @@ import torch
 from tats_exp import UserError
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.endpoints import check_columns
-from tats_exp.config.measures import build_measures
 from tats_exp.config.networks import classifier, clip_of, feature_network
 from tats_exp.config.schema import Config
 from tats_exp.features.clip import CLIP
@@ -18,6 +17,7 @@ from tats_exp.features.video_network import VideoClassifier, VideoNetwork
 from tats_exp.metrics.networks import Networks
 from tats_exp.run.cost import cost_line, seconds_per_clip
 from tats_exp.stages.context import RunContext
+from tats_exp.stages.metrics import measures_of, reads_texts
 from tats_exp.stages.samples import SPEED_COLUMN
 
 
@@ -60,7 +60,8 @@ def check_networks(configs: list[Config]) -> list[Alike]:
         with _gathered(faults):
             judge = classifier(run.config.metrics.classifier, run.device)
         with _gathered(faults):
-            clip = clip_of(run.config.metrics.clip, run.device)
+            reads = any(reads_texts(RunContext(config)) for config in group)
+            clip = clip_of(run.config.metrics.clip, run.device) if reads else None
         with _gathered(faults):
             network = feature_network(run.config.metrics.network, run.device)
             found.append(Alike(group, network, judge or network, clip, run.device))
@@ -71,9 +72,9 @@ def check_networks(configs: list[Config]) -> list[Alike]:
 
 def check_endpoints(alike: Alike) -> None:
     """Refuse endpoints that the measures of runs do not know."""
-    measures = build_measures(alike.configs[0].metrics.measures).values()
-    columns = [*(column for measure in measures for column in measure.columns), SPEED_COLUMN]
     for config in alike.configs:
+        measures = measures_of(RunContext(config)).values()
+        columns = [*(column for measure in measures for column in measure.columns), SPEED_COLUMN]
         check_columns(config, columns, alike.network.name, alike.judge.name)
 
 
@@ -109,7 +110,8 @@ def costs_of(networks: list[Alike]) -> list[str]:
         looks = Networks(network, None, alike.device).statistics
         told = [cost_line(network.name, clips, seconds_per_clip(looks, *size))]
         if (clip := alike.clip) is not None:
-            clips = len(alike.configs) * config.sampled_videos * (looked + 2)  # and real windows, and these rebuilt
+            reading = sum(reads_texts(RunContext(config)) for config in alike.configs)
+            clips = reading * config.sampled_videos * (looked + 2)  # and real windows, and these rebuilt
             seconds = seconds_per_clip(clip.frames, *size)
             told.append(cost_line("the CLIP", clips, seconds))
         lines += [line for line in told if line]

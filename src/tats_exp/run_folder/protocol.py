@@ -37,7 +37,6 @@ class Protocol:
         data: Fingerprint of the data.
         seed: Seed the reference was drawn with.
         given_frames: Real frames that each generated video went on from; they are not measured. 0: none.
-        clip: SHA-256 of the CLIP that read what videos were asked for; empty where none did.
     """
 
     features: str
@@ -62,7 +61,6 @@ class Protocol:
     data: str
     seed: int
     given_frames: int = 0
-    clip: str = ""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Protocol":
@@ -84,8 +82,8 @@ class Protocol:
             raise UserError(f"protocol.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
     def as_dict(self) -> dict[str, str | int]:
-        """The fields by name, flat, ready for JSON, without a CLIP where none looked; `from_dict` reads them back."""
-        return {name: value for name, value in asdict(self).items() if name != "clip" or value}
+        """The fields by name, flat, ready for JSON; `from_dict` reads them back."""
+        return asdict(self)
 
     def differences(self, other: "Protocol") -> list[str]:
         """Names of the fields in which two protocols differ, in the order of the class."""

@@ -18,8 +18,8 @@ from tats_exp.vqgan import VQGAN
 from tats_exp.vqgan.receptive_field import decoder_margin
 
 PIXELS_AT_ONCE = 2**17
-"""Pixels of frames that a CPU decodes together, of one video at least: outputs of layers that leave the cache cost more
-than they save."""
+"""Pixels of frames that a CPU decodes together, more or less, of one video at least: outputs of layers that leave the
+cache cost more than they save."""
 
 
 def decode_stream(
@@ -125,9 +125,11 @@ class ChunkDecoder:
 
     @torch.no_grad()
     def _decode(self, codes: Int64[Tensor, "B n h w"]) -> Float[Tensor, "B C frames H W"]:
-        """Frames of codes; on a CPU of a few videos at a time."""
+        """Frames of codes; on a CPU of a few videos at a time, which is the same to rounding."""
         pixels = codes.numel() * prod(self._vqgan.downsample)
         parts = max(1, ceil(pixels / PIXELS_AT_ONCE)) if codes.device.type == "cpu" else 1
+        if parts == 1:
+            return self._vqgan.decode(codes)
         return torch.cat([self._vqgan.decode(part) for part in codes.chunk(parts)])
 
     def _piece(self, start: int) -> tuple[Int64[Tensor, " n"], int, int]:

@@ -3,7 +3,7 @@
 Axes: N videos, t h w latent grid.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tats_exp.metrics import Findings, Networks, ReferenceWindows
 from tats_exp.metrics.evaluation import Counts, Origin, count_notes, evaluate, make_protocol
 from tats_exp.metrics.findings import GapFindings, JointFindings, LabelFindings, Rebuilt, UnseenReal
 from tats_exp.metrics.gaps import gap_frames
+from tats_exp.metrics.measure import Measure
 from tats_exp.metrics.networks import statistics_along, windows_looked_at
 from tats_exp.metrics.window_statistics import WindowStatistics
 from tats_exp.run_folder import CODE_HISTOGRAM, CURVES, VIDEOS, Metrics, Protocol, Told, write_metrics, write_table
@@ -41,11 +42,12 @@ from tats_exp.stages.likelihood import (
     likelihoods_of_windows,
     write_mask,
 )
+from tats_exp.stages.prompts import Prompts
 from tats_exp.stages.reading import TextOnTheWay
 from tats_exp.stages.rebuilt import REBUILT_STAGE
 from tats_exp.stages.reconstructions import Reconstructor, held_out_windows, reconstruction_errors
 from tats_exp.stages.reference import REFERENCE_STAGE
-from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples, moved_along
+from tats_exp.stages.samples import SAMPLES_STAGE, SPEED_COLUMN, Samples, moved_along, prompts_of
 from tats_exp.stages.sounding import SoundOnTheWay, sound_from
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
@@ -91,6 +93,7 @@ class MetricsInputs:
         batch_size: videos looked at side by side.
         decode_chunk: latent frames decoded at a time.
         sounding: the videos whose sound the samples have, which hang on the same; None: they have none.
+        prompts: say what the codes of a text say; the samples hang on the same.
         clip: reads what the videos were asked for; None: none does, or they were asked for nothing that stays.
     """
 
@@ -124,6 +127,7 @@ class MetricsInputs:
     batch_size: NoMeaning[int]
     decode_chunk: NoMeaning[int]
     sounding: NoMeaning[Videos | None] = None
+    prompts: NoMeaning[Prompts | None] = None
     clip: IfAny[Chosen[CLIP] | None] = None
 
 
@@ -146,7 +150,7 @@ def _inputs(run: RunContext) -> MetricsInputs:
         reference_seed=run.reference_seed,
         split=metrics.split,
         networks=run.networks,
-        measures=tuple(_asked(run)),
+        measures=tuple((name, metrics.measures[name]) for name in measures_of(run)),
         frames=config.frames,
         sampled_frames=config.sampled_frames,
         given_frames=given,
@@ -160,20 +164,21 @@ def _inputs(run: RunContext) -> MetricsInputs:
         batch_size=metrics.batch_size,
         decode_chunk=config.sampling.decode_chunk,
         sounding=moved_along(run),
-        clip=run.clip if _reads(run) else None,
+        prompts=prompts_of(run),
+        clip=run.clip if reads_texts(run) else None,
     )
 
 
-def _reads(run: RunContext) -> bool:
+def reads_texts(run: RunContext) -> bool:
     """Whether a CLIP reads what the videos are asked for."""
     return run.config.metrics.clip is not None and run.condition.takes_text and not run.config.sampling.story
 
 
-def _asked(run: RunContext) -> Iterator[tuple[str, Node]]:
+def measures_of(run: RunContext) -> dict[str, Measure]:
     """The measures that may say something of a run: what says nothing of it leaves no trace in its key."""
-    for name, measure in build_measures(run.config.metrics.measures).items():
-        if (run.condition.moves or not measure.of_sound) and (_reads(run) or not measure.of_text):
-            yield name, run.config.metrics.measures[name]
+    reads, moves = reads_texts(run), run.condition.moves
+    measures = build_measures(run.config.metrics.measures)
+    return {n: one for n, one in measures.items() if (moves or not one.of_sound) and (reads or not one.of_text)}
 
 
 def _make(inputs: MetricsInputs, work: Work) -> None:
@@ -199,7 +204,8 @@ def _make(inputs: MetricsInputs, work: Work) -> None:
     texts = None
     if inputs.clip is not None:
         looked_at = windows_looked_at(inputs.windows, inputs.sampled_frames // inputs.frames)
-        texts = TextOnTheWay(inputs.clip.object, samples.asked, looked_at)
+        assert inputs.prompts is not None
+        texts = TextOnTheWay(inputs.clip.object, inputs.prompts, samples.asked, looked_at)
     windows, joints, gaps = _along_samples(inputs, decoder, samples, progress(len(places)), sound, texts)
     real_codes = inputs.codes.read()
     learned = real_codes if inputs.learned.key == inputs.codes.key else inputs.learned.read()
@@ -316,7 +322,6 @@ def _protocol(inputs: MetricsInputs, real: ReferenceWindows) -> Protocol:
         seed=inputs.reference_seed,
         reference="rebuilt by the VQGAN of the run",
         given_frames=inputs.given_frames,
-        clip="" if inputs.clip is None else inputs.clip.object.checksum,
     )
 
 

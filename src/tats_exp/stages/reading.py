@@ -13,8 +13,8 @@ from tats_exp.data.videos import Videos
 from tats_exp.data.windows import Window
 from tats_exp.features.clip import CLIP
 from tats_exp.metrics.findings import TextFindings
+from tats_exp.stages.prompts import Prompts
 from tats_exp.stages.reconstructions import Reconstructor
-from tats_exp.stages.text_condition import caption_of
 
 
 class TextOnTheWay:
@@ -22,12 +22,13 @@ class TextOnTheWay:
 
     Args:
         clip: looks and reads.
+        prompts: say what the codes of a text say: of real captions it reads what a transformer was told of them, too.
         asked: what each video was asked for.
         looked_at: numbers of the windows that it looks at.
     """
 
-    def __init__(self, clip: CLIP, asked: Sequence[str], looked_at: Container[int]) -> None:
-        self.clip, self.asked, self.looked_at = clip, asked, looked_at
+    def __init__(self, clip: CLIP, prompts: Prompts, asked: Sequence[str], looked_at: Container[int]) -> None:
+        self.clip, self.prompts, self.asked, self.looked_at = clip, prompts, asked, looked_at
         self._batches: list[list[Float[Tensor, "_ D"] | None]] = []
 
     def watch(
@@ -46,20 +47,19 @@ class TextOnTheWay:
         Args:
             reconstruct: rebuilds these.
             real: where they lie.
-            places: the windows; those of videos without a caption are left out.
+            places: the windows.
             progress: receives how many windows are begun.
         """
-        told = [place for place in places if real.captions[place.video]]
-        pairs = [(self.clip.frames(one), self.clip.frames(other)) for one, other in reconstruct(real, told, progress)]
-        asked = self.clip.texts(self.asked)
-        nothing = asked[:0]
+        pairs = [(self.clip.frames(one), self.clip.frames(other)) for one, other in reconstruct(real, places, progress)]
+        told = self.prompts.words(self.prompts.condition.codes(real, places, self.prompts.made))
         by_window = zip(*self._batches, strict=True)
         return TextFindings(
-            asked=asked,
+            checksum=self.clip.checksum,
+            asked=self.clip.texts(self.asked),
             windows=[None if parts[0] is None else torch.cat(parts) for parts in by_window],
-            captions=self.clip.texts([caption_of(real, place) for place in told]) if told else nothing,
-            real=torch.cat([one for one, _ in pairs]) if told else nothing,
-            rebuilt=torch.cat([other for _, other in pairs]) if told else nothing,
+            captions=self.clip.texts(told),
+            real=torch.cat([one for one, _ in pairs]),
+            rebuilt=torch.cat([other for _, other in pairs]),
         )
 
     def _watched(
