@@ -179,9 +179,10 @@ def _tidy(folder: Path) -> None:
 
 
 def _report(folder: Path, seconds: float) -> int:
+    from tats_exp.cores import usable_cores
     from tats_exp.report import make_report
 
-    print(f"\n{make_report(folder).text()}\n\n{seconds / 60:.1f} minutes")
+    print(f"\n{make_report(folder, side_by_side=usable_cores() > 1).text()}\n\n{seconds / 60:.1f} minutes")
     return 0
 
 

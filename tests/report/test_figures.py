@@ -209,3 +209,12 @@ def test_a_long_path_among_the_choices_leaves_room_for_what_is_drawn(tmp_path: P
         assert {"curves", "distances"} <= set(figures.draw_figures(groups, tmp_path))
     assert figures._brief("padding=zero norm=batch") == "padding=zero norm=batch"
     assert figures._brief(f"{long}b seed=1").endswith("_long_nameb seed=1")
+
+
+def test_two_processes_draw_what_one_draws(tmp_path: Path) -> None:
+    """Which also says that panels laid out by a light figure lie where a dark one would have put them."""
+    groups = [group(name, [[2.0, 3.0]], [3.0]) for name in "ab"]
+    one, two = (figures.draw_figures(groups, tmp_path / str(both), side_by_side=both) for both in (False, True))
+    assert list(one) == list(two) and one
+    for name, paths in one.items():
+        assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in two[name]], name

@@ -10,7 +10,7 @@ import pytest
 from tats_exp.report.columns import MOST
 from tats_exp.report.runs import group_runs, load_runs
 from tats_exp.report.table_formats import TEXT_WIDTH, to_csv, to_markdown, to_text
-from tats_exp.report.tables import Table, make_other_table, make_table, side_by_side
+from tats_exp.report.tables import Table, beside, make_other_table, make_table
 from tests.report.made_runs import DIFFERENCE
 from tests.report.sweep import PROTOCOL, write_run
 
@@ -154,7 +154,7 @@ def test_both_tables_together_hold_every_value_once(tmp_path: Path) -> None:
     groups = group_runs(load_runs(tmp_path))
     one, other = make_table(groups), make_other_table(groups)
     assert [column.key for column in one.columns] == [FVD]
-    rows = rows_of(side_by_side(one, other))
+    rows = rows_of(beside(one, other))
     assert [row["kind"] for row in rows] == ["seed", "seed", "mean", "floor", "floor"]
     keys = [FVD, "codes/unchanged", "codes/usage/train"]
     assert [rows[0][key] for key in keys] == ["4.0", "0.5", "0.25"] and "fvd/shapes_cnn/slope" not in rows[0]

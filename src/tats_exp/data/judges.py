@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tats_exp.cores import usable_cores
 from tats_exp.data.limits import Limits
 
 PATIENCE = 60.0
@@ -31,8 +32,7 @@ def judge_side_by_side(paths: list[Path], limits: Limits) -> Iterable[dict[str, 
         return
     idle: queue.SimpleQueue[Judge] = queue.SimpleQueue()
     children: list[Judge] = []
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for _ in range(min(len(paths), cores)):
+    for _ in range(min(len(paths), usable_cores())):
         children.append(Judge())
         idle.put(children[-1])
 

@@ -12,6 +12,7 @@ from tats_exp import UserError
 from tats_exp.cli import path_of
 from tats_exp.config.command import command, read_config
 from tats_exp.config.overrides import folder_name
+from tats_exp.cores import usable_cores
 from tats_exp.evaluate.config import EvaluateConfig
 from tats_exp.run.folders import writable
 
@@ -52,7 +53,7 @@ def run(overrides: list[str]) -> None:
                 wrong.append(f"generated: {folder}: {error}")
     finally:  # what was measured before something went wrong has its report all the same
         if done:
-            print(f"\n{make_report(out).text()}")
+            print(f"\n{make_report(out, side_by_side=usable_cores() > 1).text()}")
     if wrong:
         raise UserError(several(wrong))
 

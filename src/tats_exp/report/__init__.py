@@ -12,7 +12,7 @@ from tats_exp.report.columns import endpoints
 from tats_exp.report.protocols import Alike, measured_alike, not_alike
 from tats_exp.report.runs import Run, group_runs, load_runs
 from tats_exp.report.table_formats import comparisons_csv, curves_csv, to_csv, to_markdown, to_text
-from tats_exp.report.tables import make_other_table, make_table, side_by_side
+from tats_exp.report.tables import beside, make_other_table, make_table
 from tats_exp.report.verdict import compared, make_verdict
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Report:
         return "\n".join([*lines, *left_out, "", f"  {self.page}"])
 
 
-def make_report(folder: Path) -> Report:
+def make_report(folder: Path, side_by_side: bool = False) -> Report:
     """Report on every run below a folder, into `<folder>/report`.
 
     Writes `index.html` (self-contained), `table.csv`, `curves.csv`, `table.md`, `verdict.txt`, `figures/*.png` and,
@@ -61,6 +61,7 @@ def make_report(folder: Path) -> Report:
 
     Args:
         folder: a run folder, a sweep folder, or anything above them.
+        side_by_side: draw in two processes; the module that was started must then be safe to import.
 
     Raises:
         UserError: no such folder, or no runs in it.
@@ -76,7 +77,7 @@ def make_report(folder: Path) -> Report:
     for number, one in enumerate(alike, start=1):
         heading = f"Table {number} of {len(alike)}: {one.protocol}" if one.protocol else ""
         place = output / f"protocol_{number}" if heading else output
-        parts.append(_make_part(one, heading, place, left_out if number == 1 else []))
+        parts.append(_make_part(one, heading, place, left_out if number == 1 else [], side_by_side))
     differs = not_alike(alike)
     title = " and ".join(dict.fromkeys(run.experiment for run in runs if run.experiment)) or folder.resolve().name
     page = output / "index.html"
@@ -85,17 +86,17 @@ def make_report(folder: Path) -> Report:
     return Report(parts, differs, [f"{run.label} ({run.state}): {run.reason}" for run in left_out], page)
 
 
-def _make_part(alike: Alike, heading: str, folder: Path, left_out: list[Run]) -> Part:
+def _make_part(alike: Alike, heading: str, folder: Path, left_out: list[Run], side_by_side: bool) -> Part:
     """Table, verdict and figures of runs that were measured alike, and their files."""
     from tats_exp.report.figures import draw_figures, draw_frames
     from tats_exp.report.page import Part
 
     groups = group_runs(alike.runs)
     table, others, verdict = make_table(groups), make_other_table(groups), make_verdict(groups)
-    figures = draw_figures(groups, folder / "figures")
+    figures = draw_figures(groups, folder / "figures", side_by_side)
     draw_frames(groups, folder / "figures")
     texts = {
-        "table.csv": to_csv(side_by_side(table, others), left_out),
+        "table.csv": to_csv(beside(table, others), left_out),
         "curves.csv": curves_csv(groups),
         "table.md": to_markdown(table),
         "verdict.txt": "".join(f"{sentence.text}\n" for sentence in verdict),

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -32,17 +34,30 @@ LETTERS = 40
 """Letters of one choice that fit into a figure."""
 
 
-def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Path]]:
+def draw_figures(groups: list[Group], folder: Path, side_by_side: bool = False) -> dict[str, tuple[Path, Path]]:
     """Draw every figure the runs allow, on paper (`name.png`) and for dark screens (`name_dark.png`).
 
     Args:
         groups: finished runs by combination of choices.
         folder: where the PNGs go; made if need be.
+        side_by_side: draw the dark ones in a process of their own, which takes a while to start.
 
     Returns:
         Name -> (light PNG, dark PNG), in reading order.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if side_by_side:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            dark = pool.submit(_draw, groups, folder, (DARK,))
+            names = _draw(groups, folder, (LIGHT,))
+            dark.result()
+    else:
+        names = _draw(groups, folder, (LIGHT, DARK))
+    return {name: (LIGHT.path(folder, name), DARK.path(folder, name)) for name in names}
+
+
+def _draw(groups: list[Group], folder: Path, inks: tuple[Ink, ...]) -> list[str]:
+    """Draw all figures with some inks; returns their names, in reading order."""
     groups = [replace(group, label=_brief(group.label), short=_brief(group.short)) for group in groups]
     strips, beginnings, rebuilt = read_strips(groups), read_strips(groups, step=2), read_reconstructions(groups)
     drawings: dict[str, Callable[[list[Group], Ink], Figure | None]] = {
@@ -57,18 +72,20 @@ def draw_figures(groups: list[Group], folder: Path) -> dict[str, tuple[Path, Pat
         "code_histogram": code_histogram,
         "losses": losses,
     }
-    drawn = {}
+    drawn = []
     for name, draw in drawings.items():
-        paths = folder / f"{name}.png", folder / f"{name}_dark.png"
-        light = None
-        for path, ink in zip(paths, (LIGHT, DARK), strict=True):
+        first = None
+        for ink in inks:
             with ink.apply():
                 figure = draw(groups, ink)
-                if figure is not None:
-                    if light is not None:
-                        lay_out_as(figure, light)
-                    save(figure, path)
-                    light, drawn[name] = figure, paths
+                if figure is None:
+                    break
+                if first is not None:
+                    lay_out_as(figure, first)
+                save(figure, ink.path(folder, name))
+                first = figure
+        if first is not None:
+            drawn.append(name)
     return drawn
 
 

@@ -36,6 +36,10 @@ class Ink:
     floor: str
     colours: tuple[str, ...]
 
+    def path(self, folder: Path, figure: str) -> Path:
+        """File of a figure in this look."""
+        return folder / f"{figure}{'_' * bool(self.name)}{self.name}.png"
+
     def colour(self, place: int) -> str:
         """Colour of the choice at a place; after the last one the palette starts again (dashes then differ)."""
         return self.colours[place % len(self.colours)]

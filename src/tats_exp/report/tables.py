@@ -115,7 +115,7 @@ def make_other_table(groups: list[Group]) -> Table:
     return _table(other_columns([run for group in groups for run in group.runs]), groups)
 
 
-def side_by_side(one: Table, other: Table) -> Table:
+def beside(one: Table, other: Table) -> Table:
     """One table of the columns of two over the same groups; a floor that only one of them has keeps its row."""
     floors = {row.label: row for row in [*one.rows, *other.rows] if row.kind == "floor"}
     rows = []

@@ -5,7 +5,6 @@ nothing which changes a result can be left out of the key by hand.
 """
 
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -20,6 +19,7 @@ from tats_exp.config.models import condition_of
 from tats_exp.config.networks import classifier, clip_of, feature_network, identities
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import identity
+from tats_exp.cores import usable_cores
 from tats_exp.data.joined import JoinedVideos
 from tats_exp.data.mirrored import MirroredVideos
 from tats_exp.data.videos import Videos, VideoSource
@@ -260,8 +260,5 @@ def spare_cores(device: torch.device, threads: int | None, processes: int) -> in
     """
     if device.type == "cpu":
         return 0
-    try:
-        cores = len(os.sched_getaffinity(0))  # those that this process may use, of a cluster's node say
-    except AttributeError:  # not every system tells
-        cores = os.cpu_count() or 1
+    cores = usable_cores()
     return max(0, min(MOST_WORKERS, min(threads or cores, cores) // processes - 1))
