@@ -366,6 +366,9 @@ def test_conditions_and_samplers_that_cannot_are_one_line(tmp_path: Path, capsys
 
 
 def test_texts_are_taken_as_they_are_typed(tmp_path: Path) -> None:
+    for text in ("'tis a disc", '"red" disc', "'red' and 'blue'", "'", '"', "it's", r"a \' b"):
+        read = read_config("sample", ["run=x", "out=y", "frames=1", as_typed(f"text={text}")], SampleConfig)
+        assert read.text == text
     assert [as_typed(line) for line in ("text=a red, big disc", "text=null", "text='a'", "frames=Inf", "seed=1")] == [
         *("text='a red, big disc'", "text=null", "text='a'", "frames='Inf'", "seed=1")
     ]

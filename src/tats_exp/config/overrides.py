@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from tats_exp import UserError
 
 PATHS = {"checkpoint", "weights", "heads", "path", "root", "real", "generated", "clips", "run", "out", "store", "list"}
-PATHS |= {"given"}
+PATHS |= {"given", "clip"}
 """Last names of the keys that take paths, of all commands."""
 LISTS = {"generated"}
 """Those among them that take a list."""

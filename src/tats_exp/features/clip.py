@@ -45,14 +45,14 @@ class CLIP(nn.Module):
             UserError: open_clip is not installed, the model cannot be read, or weights are not finite; one line.
         """
         super().__init__()
-        folder = Path(place.removeprefix(PREFIX))
+        folder = Path(place.removeprefix(PREFIX)).expanduser()
         if not place.startswith(PREFIX) or not folder.is_dir():
             raise UserError(f"{place}: no such folder; allowed: {PREFIX}FOLDER, with a model as open_clip keeps it")
         _check_config(place, folder / CONFIG)
         library = _library()
         try:
-            self.model, self._prepared = library.create_model_from_pretrained(place, device="cpu")
-            self._tokenizer = library.get_tokenizer(place)
+            self.model, self._prepared = library.create_model_from_pretrained(f"{PREFIX}{folder}", device="cpu")
+            self._tokenizer = library.get_tokenizer(f"{PREFIX}{folder}")
         except Exception as error:  # whatever a damaged file leads to
             raise UserError(f"{place}: open_clip cannot read it: {_first_line(error)}") from error
         self.model.eval()

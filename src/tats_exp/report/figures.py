@@ -6,8 +6,8 @@ Each function draws one figure from the finished runs and returns None where the
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -47,13 +47,21 @@ def draw_figures(groups: list[Group], folder: Path, side_by_side: bool = False) 
     """
     folder.mkdir(parents=True, exist_ok=True)
     if side_by_side:
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            dark = pool.submit(_draw, groups, folder, (DARK,))
-            names = _draw(groups, folder, (LIGHT,))
-            dark.result()
+        dark = get_context("spawn").Process(target=_draw_dark, args=(groups, folder), daemon=True)
+        dark.start()
+        names = _draw(groups, folder, (LIGHT,))
+        dark.join()
+        if dark.exitcode:
+            raise OSError(f"the process that draws the dark figures ended with {dark.exitcode}")
     else:
         names = _draw(groups, folder, (LIGHT, DARK))
     return {name: (LIGHT.path(folder, name), DARK.path(folder, name)) for name in names}
+
+
+def _draw_dark(groups: list[Group], folder: Path) -> None:
+    """Draw the dark figures in a process of their own; who stops the command stops the process that waits for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _draw(groups, folder, (DARK,))
 
 
 def _draw(groups: list[Group], folder: Path, inks: tuple[Ink, ...]) -> list[str]:

@@ -1,5 +1,6 @@
 """What the command may be asked for; imports no torch, so that a typo is told at once."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -59,10 +60,14 @@ class SampleConfig(Section):
             raise UserError(f"{key}: of no video; allowed with given=VIDEO")
 
 
+QUOTED = re.compile(r"""(['"])(?:(?!\1)[^\\]|\\.)*\1""", re.DOTALL)
+"""A text that is in quotes as a whole, and not one that begins or ends with a quotation."""
+
+
 def as_typed(line: str) -> str:
     """An override that Hydra reads as it was typed: a text with commas in it is one, and inf is no number."""
     key, _, value = line.partition("=")
-    if key == "text" and value != "null" and value[:1] not in "'\"":
+    if key == "text" and value != "null" and not QUOTED.fullmatch(value):
         return assigned(key, value.replace("${", r"\${"))  # which OmegaConf would fill in
     return assigned(key, value) if key == "frames" and value.lower() == ENDLESS else line
 
