@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from tats_exp.report.bars import bar_figures, bars
 from tats_exp.report.curves import curves, endpoint_curve
-from tats_exp.report.film_strip import film_strip, read_reconstructions, read_strips
+from tats_exp.report.film_strip import Strip, film_strip, read_reconstructions, read_strips
 from tats_exp.report.frames_figure import frames_figure
 from tats_exp.report.masks import masks
 from tats_exp.report.panel import add_legend, name_axes
@@ -46,32 +46,33 @@ def draw_figures(groups: list[Group], folder: Path, side_by_side: bool = False) 
         Name -> (light PNG, dark PNG), in reading order.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    groups = [replace(group, label=_brief(group.label), short=_brief(group.short)) for group in groups]
+    strips = (*read_strips(groups, steps=(None, 2)), read_reconstructions(groups))
     if side_by_side:
-        dark = get_context("spawn").Process(target=_draw_dark, args=(groups, folder), daemon=True)
+        dark = get_context("spawn").Process(target=_draw_dark, args=(groups, strips, folder), daemon=True)
         dark.start()
-        names = _draw(groups, folder, (LIGHT,))
+        names = _draw(groups, strips, folder, (LIGHT,))
         dark.join()
         if dark.exitcode:
             raise OSError(f"the process that draws the dark figures ended with {dark.exitcode}")
     else:
-        names = _draw(groups, folder, (LIGHT, DARK))
+        names = _draw(groups, strips, folder, (LIGHT, DARK))
     return {name: (LIGHT.path(folder, name), DARK.path(folder, name)) for name in names}
 
 
-def _draw_dark(groups: list[Group], folder: Path) -> None:
+def _draw_dark(groups: list[Group], strips: Sequence[list[Strip]], folder: Path) -> None:
     """Draw the dark figures in a process of their own; who stops the command stops the process that waits for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _draw(groups, folder, (DARK,))
+    _draw(groups, strips, folder, (DARK,))
 
 
-def _draw(groups: list[Group], folder: Path, inks: tuple[Ink, ...]) -> list[str]:
+def _draw(groups: list[Group], strips: Sequence[list[Strip]], folder: Path, inks: tuple[Ink, ...]) -> list[str]:
     """Draw all figures with some inks; returns their names, in reading order."""
-    groups = [replace(group, label=_brief(group.label), short=_brief(group.short)) for group in groups]
-    strips, beginnings, rebuilt = read_strips(groups), read_strips(groups, step=2), read_reconstructions(groups)
+    whole, beginnings, rebuilt = strips
     drawings: dict[str, Callable[[list[Group], Ink], Figure | None]] = {
         ENDPOINT: endpoint_curve,
         NARROW: partial(endpoint_curve, width=NARROW_WIDTH),
-        "film_strip": lambda _, ink: film_strip(strips, ink),
+        "film_strip": lambda _, ink: film_strip(whole, ink),
         "first_frames": lambda _, ink: film_strip(beginnings, ink),
         "curves": curves,
         "rebuilt_strip": lambda _, ink: film_strip(rebuilt, ink),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,25 +34,29 @@ class Strip:
     frames: list[np.ndarray]
 
 
-def read_strips(groups: list[Group], step: int | None = None) -> list[Strip]:
-    """Frames of the data, then of every choice (its first seed with a readable video); [] if no choice has any.
+def read_strips(groups: list[Group], steps: Sequence[int | None] = (None,)) -> list[list[Strip]]:
+    """Frames of the data, then of every choice (its first seed with a readable video), once for each step.
 
     Args:
         groups: finished runs by combination of choices.
-        step: from one frame to the next, from the first on; None spreads them over the whole video.
+        steps: from one frame to the next, from the first on; None spreads them over the whole video.
+
+    Returns:
+        For each step its strips; [] if no choice has any.
     """
-    samples = [_strip(group.label, place, group.runs, "samples", step=step) for place, group in enumerate(groups)]
-    data = _strip("data", None, [run for group in groups for run in group.runs], "real", step=step)
-    strips = [strip for strip in samples if strip is not None]
-    return [data, *strips] if strips and data is not None else strips
+    samples = [_strips(group.label, place, group.runs, "samples", steps=steps) for place, group in enumerate(groups)]
+    data = _strips("data", None, [run for group in groups for run in group.runs], "real", steps=steps)
+    there = [strips for strips in samples if strips]
+    read = [data, *there] if there and data else there
+    return [[strips[number] for strips in read] for number in range(len(steps))]
 
 
 def read_reconstructions(groups: list[Group]) -> list[Strip]:
     """Frames of a held-out window, then of what every choice made of it; [] if no choice shows any."""
-    rebuilt = [_strip(group.label, place, group.runs, "reconstruction", row=1) for place, group in enumerate(groups)]
-    data = _strip("data", None, [run for group in groups for run in group.runs], "reconstruction", row=0)
-    strips = [strip for strip in rebuilt if strip is not None]
-    return [data, *strips] if strips and data is not None else []
+    rebuilt = [_strips(group.label, place, group.runs, "reconstruction", row=1) for place, group in enumerate(groups)]
+    data = _strips("data", None, [run for group in groups for run in group.runs], "reconstruction", row=0)
+    strips = [strip for strips in rebuilt for strip in strips]
+    return [*data, *strips] if strips and data else []
 
 
 def film_strip(strips: list[Strip], ink: Ink) -> Figure | None:
@@ -86,16 +91,21 @@ def _broken(label: str) -> str:
     return "\n".join(choice.replace("=", "=\n") if len(choice) > LETTERS else choice for choice in label.split(" "))
 
 
-def _strip(
-    label: str, group: int | None, runs: list[Run], video: str, row: int | None = None, step: int | None = None
-) -> Strip | None:
-    """The leftmost video in the first readable file of that name; None if there is none.
+def _strips(
+    label: str,
+    group: int | None,
+    runs: list[Run],
+    video: str,
+    row: int | None = None,
+    steps: Sequence[int | None] = (None,),
+) -> list[Strip]:
+    """The leftmost video in the first readable file of that name, for each step; [] if there is none.
 
     Of a file that shows two rows of videos, `row` chooses one.
     """
     paths = [path for run in runs if (path := run.video(video)) is not None]
     if not paths:
-        return None
+        return []
     # Not before it is needed: torch comes with it, and a report of runs without videos does without.
     from tats_exp.data.video_writer import read_video
 
@@ -105,8 +115,9 @@ def _strip(
         except (OSError, ValueError):
             continue
         spread = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int).tolist()
-        numbers = list(range(0, len(frames), step))[:FRAMES] if step else spread
         side = frames.shape[1] if row is None else frames.shape[1] // 2
         top = side * (row or 0)
-        return Strip(label, group, numbers, [frames[number, top : top + side, :side] for number in numbers])
-    return None
+        shown = [list(range(0, len(frames), step))[:FRAMES] if step else spread for step in steps]
+        places = ((numbers, [frames[number, top : top + side, :side] for number in numbers]) for numbers in shown)
+        return [Strip(label, group, numbers, pictures) for numbers, pictures in places]
+    return []
