@@ -408,6 +408,10 @@ def test_options_of_a_user_work_like_ours(tmp_path: Path, monkeypatch: pytest.Mo
     assert make_plan([given, "scale=smoke", "+experiment=mine"]).name == "mine"
     assert "allowed: broken, hierarchical, long_window, mine, short" in refusal(given, "sampler=mien")
     assert "allowed: broken, hierarchical, long_window, mine, short" in refusal("-m", given, "sampler=mien,mine")
+    assert "with --config-dir=DIR also DIR/experiment/NAME.yaml" in refusal(given, "+experiment=mien")
+    (conf / "experiment" / "headless.yaml").write_text("name: headless\n")
+    with pytest.raises(UserError, match="first line must be `# @package _global_`"):
+        make_plan([given, "scale=smoke", "+experiment=headless"])
     assert "sampler.contxt: unknown key; did you mean 'context'?" in refusal(given, "sampler=mine", "sampler.contxt=3")
     assert len(composed("-m", given, "sampler=glob(*,exclude=h*)").jobs) == 5
     with pytest.raises(UserError, match=r"^sampler\.context=4 must be below"):

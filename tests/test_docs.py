@@ -1,11 +1,13 @@
 """What the documents name is there, and what there is they name."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from tats_exp.config.schema import conf_dir
+from tats_exp.run.plan import make_plan
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("*.md", "docs/**/*.md", "*/README.md", "experiments/*/*.md")
@@ -30,3 +32,11 @@ def test_every_page_of_docs_is_linked_from_the_readme() -> None:
     text = (ROOT / "README.md").read_text()
     pages = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md")]
     assert pages and [page for page in pages if f"({page})" not in text] == []
+
+
+def test_the_experiment_that_the_docs_show_composes(tmp_path: Path) -> None:
+    shown = (ROOT / "docs" / "adding.md").read_text().partition("## An experiment\n\n")[2].partition("\n\n")[0]
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "loop_or_reflect.yaml").write_text(textwrap.dedent(shown))
+    plan = make_plan([f"hydra.searchpath=['{tmp_path}']", "+experiment=loop_or_reflect"])
+    assert (plan.name, plan.jobs, plan.configs[0].endpoint) == ("loop_or_reflect", 4, "layout/growth")

@@ -93,7 +93,9 @@ def test_a_secondary_endpoint_is_told_with_its_adjusted_p():
         "With padding=zero, quantity b (higher is better) is 9.17 times [5.41, 15.6] as high as with"
     )
     assert (
-        "(p < 0.001)" in told and "1 holds after Holm's adjustment" in how_much and "unit: a training, 4 a" in how_much
+        "(adjusted p < 0.001)" in told
+        and "1 holds after Holm's adjustment" in how_much
+        and "unit: a training, 4 a" in how_much
     )
 
 

@@ -118,7 +118,8 @@ def _one_line(error: Exception, root: str, overrides: list[str]) -> str:
     )
     if missing_option:
         group, option, options = missing_option.groups()
-        return f"{group}={option}: no such option; {allowed(option, options.split())}"
+        line = f"{group}={option}: no such option; {allowed(option, options.split())}"
+        return f"{line}; with --config-dir=DIR also DIR/experiment/NAME.yaml" if group == "experiment" else line
     unknown_key = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
     if unknown_key:
         path = unknown_key.group(1) or getattr(error.__cause__, "full_key", None) or unknown_key.group(2)

@@ -375,6 +375,8 @@ def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
     """The first finding of pydantic as one line that names the key and what is allowed."""
     finding = error.errors()[0]
     path = ".".join(str(part) for part in finding["loc"])
+    if path == "experiment" and finding["type"] == "extra_forbidden":
+        return "experiment: its YAML has keys of the root config; its first line must be `# @package _global_`"
     if finding["type"] == "extra_forbidden":
         for part in finding["loc"][:-1]:
             model = typing.cast(type[BaseModel], model.model_fields[str(part)].annotation)

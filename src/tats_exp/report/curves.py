@@ -86,7 +86,7 @@ def _series(group: Group, key: str) -> list[list[float]]:
 
 
 def _curve(axis: Axes, series: list[list[float]], by_ratio: bool, place: int, ink: Ink, label: str) -> None:
-    """The trainings of one choice: each, their mean, and its 95 % interval."""
+    """The trainings of one choice: each, their mean, and from three on its 95 % interval."""
     if not series:
         return
     values = _cut(series)
@@ -96,6 +96,7 @@ def _curve(axis: Axes, series: list[list[float]], by_ratio: bool, place: int, in
         for line in values:
             there = np.isfinite(line)
             axis.plot(windows[there], line[there], color=colour, linewidth=0.8, alpha=0.6)
+    if len(series) > 2:  # the interval of two trainings is wider than the panel
         low, high = back(_intervals(scaled))
         axis.fill_between(windows, low, high, color=colour, alpha=0.1, linewidth=0)
     seen = np.isfinite(bold)  # where the networks looked at the ends only

@@ -92,12 +92,13 @@ def interval(one: Comparison) -> str:
     if one.column.ratio:
         return f"{number(value)} times [{number(low)}, {number(high)}]"
     decimals = max(0, 1 - math.floor(math.log10((high - low) / 2)))  # two digits of what it may be off by
-    texts = [f"{each:,.{decimals}f}".replace("-", "−") for each in (value, low, high)]
+    texts = [f"{each:z,.{decimals}f}".replace("-", "−") for each in (value, low, high)]  # z: no minus before zeros
     return f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 
 def _p(one: Comparison) -> str:
-    return "p < 0.001" if one.p < 0.001 else f"p = {one.p:.2g}"
+    """Of a secondary endpoint, after Holm's adjustment; intervals are not adjusted."""
+    return "adjusted p < 0.001" if one.p < 0.001 else f"adjusted p = {one.p:.2g}"
 
 
 def _side(one: Comparison) -> str:

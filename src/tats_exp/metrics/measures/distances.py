@@ -155,7 +155,7 @@ def _of_ends(column: Column, name: str) -> Iterator[Column]:
     for end, where in WHERE.items():
         why = f"{column.explanation} to {where}."
         title = column.title[0]
-        yield replace(column, key=column.key + end, title=(title, short(end)), explanation=why, is_curve=True)
+        yield replace(column, key=column.key + end, title=(f"{title}{short(end)}", ""), explanation=why, is_curve=True)
         for key, window in (("window_0", "window 0"), ("last", "last window")):
             yield replace(
                 column,

@@ -81,7 +81,7 @@ class LayoutDrift(Measure):
             ("layout", Column("", ("layout", ""), distance, "layout distance", "lower", ratio=True, protocol=True)),
             ("diversity", Column("", ("diversity", ""), share, "ratio", "one", ratio=True, protocol=True)),
         ):
-            yield replace(column, key=f"{key}{end}", title=(key.capitalize(), short(end)), is_curve=True)
+            yield replace(column, key=f"{key}{end}", title=(f"{key.capitalize()}{short(end)}", ""), is_curve=True)
             for place, window in (("window_0", "window 0"), ("last", "last window")):
                 phrase = f"{column.unit if key == 'layout' else key} of {'the ' if place == 'last' else ''}{window}"
                 yield replace(column, key=f"{key}/{place}{end}", title=(key, window + short(end)), phrase=phrase)
