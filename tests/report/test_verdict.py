@@ -92,11 +92,8 @@ def test_a_secondary_endpoint_is_told_with_its_adjusted_p():
     assert told.startswith(
         "With padding=zero, quantity b (higher is better) is 9.17 times [5.41, 15.6] as high as with"
     )
-    assert (
-        "(adjusted p < 0.001)" in told
-        and "1 holds after Holm's adjustment" in how_much
-        and "unit: a training, 4 a" in how_much
-    )
+    assert "(adjusted p < 0.001)" in told
+    assert "1 holds after Holm's adjustment" in how_much and "unit: a training, 4 a" in how_much
 
 
 def test_one_training_a_choice_is_said_once():
