@@ -189,3 +189,11 @@ def test_what_a_reader_has_to_know_is_told_once():
     noted = [replace(each, runs=[replace(run, notes=("few videos",)) for run in each.runs]) for each in groups]
     for some in (noted, noted[:1]):
         assert said(some, "note").count("A grain of salt: few videos.") == 1
+
+
+@pytest.mark.parametrize("apart, low", [(0.293, "−0.002"), (0.297, "0.002"), (0.31, "0.01")])
+def test_an_end_that_is_almost_0_shows_its_side(apart: float, low: str):
+    steps = (-0.2, 0.0, 0.1, 0.2)
+    groups = [group(name, [1 + level + step for step in steps]) for name, level in {"zero": apart, "real": 0}.items()]
+    (answer,) = said(groups, "answer")
+    assert f"[{low}, 0." in answer

@@ -13,8 +13,8 @@ CAPTIONS = {
     ),
     "curves": (
         "Window by window",
-        "Thin lines are trainings, bold ones their mean, the band is its 95 % interval; dashed: real video through the "
-        "VQGAN, without a transformer.",
+        "Thin lines are trainings, bold ones their mean, the band its 95 % interval (of three trainings or more); "
+        "dashed: real video through the VQGAN, without a transformer.",
     ),
     "rebuilt_strip": (
         "What the VQGAN gives back",

@@ -122,7 +122,7 @@ def _curve_caption(runs: list[Run]) -> tuple[str, str]:
     dashes = "; dashed: real video through the VQGAN, without a transformer" if truth_of(column, runs) else ""
     several = len({run.seed for run in runs}) > 1
     lines = (
-        "Thin lines are trainings, bold ones their mean, the band is its 95 % interval"
+        "Thin lines are trainings, bold ones their mean, the band its 95 % interval (of three trainings or more)"
         if several
         else "A training each"
     )

@@ -92,7 +92,9 @@ def interval(one: Comparison) -> str:
     if one.column.ratio:
         return f"{number(value)} times [{number(low)}, {number(high)}]"
     decimals = max(0, 1 - math.floor(math.log10((high - low) / 2)))  # two digits of what it may be off by
-    texts = [f"{each:z,.{decimals}f}".replace("-", "−") for each in (value, low, high)]  # z: no minus before zeros
+    rounded = ((each, f"{each:,.{decimals}f}") for each in (value, low, high))
+    # An end that is 0 when it is rounded would hide on which side of 0 it lies.
+    texts = [(text if each == 0 or text.strip("-0.") else f"{each:.1g}").replace("-", "−") for each, text in rounded]
     return f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 
