@@ -7,7 +7,7 @@ import math
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, ScalarFormatter
 
 from tats_exp.report.columns import curve_columns, curve_of, endpoints, truth_of
 from tats_exp.report.panel import add_legend, draw_floors, name_axes
@@ -17,6 +17,8 @@ from tats_exp.report.style import Ink, panels
 from tats_exp.run_folder.columns import Column
 
 TRUTH_DASHES = (0, (5, 3))
+LITTLE, DECADES = 5, 500
+"""Ratios of the ends of a logarithmic axis: below one ticks are as on a plain axis, below the other at 1, 2 and 5."""
 MANY_WINDOWS = 128
 """From so many on they lie on a logarithmic axis, the first of them beside window 1: what is lost is lost early."""
 
@@ -69,9 +71,9 @@ def _panel(axis: Axes, column: Column, groups: list[Group], ink: Ink) -> None:
         axis.axhline(1, color=ink.floor, linewidth=1, zorder=1)
     if by_ratio:
         axis.set_yscale("log")
-        axis.yaxis.set_major_formatter(ScalarFormatter())
-        axis.yaxis.set_minor_formatter("")
     _see_lines(axis)
+    if by_ratio:
+        _number_ratios(axis)
     name_axes(axis, " ".join(column.title).strip(), _window_axis(runs), column.unit)
     if max(len(run.curves.get(column.key, ())) for run in runs) < MANY_WINDOWS:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -79,6 +81,17 @@ def _panel(axis: Axes, column: Column, groups: list[Group], ink: Ink) -> None:
         axis.set_xscale("symlog", linthresh=1)
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.set_xlim(left=0)
+
+
+def _number_ratios(axis: Axes) -> None:
+    """Numbers on a logarithmic axis, two or more however little of it is seen."""
+    low, high = axis.get_ylim()
+    if high < LITTLE * low:
+        axis.yaxis.set_major_locator(MaxNLocator(4))
+    else:
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < DECADES * low else (1,)))
+    axis.yaxis.set_major_formatter(ScalarFormatter())
+    axis.yaxis.set_minor_formatter("")
 
 
 def _series(group: Group, key: str) -> list[list[float]]:

@@ -20,8 +20,8 @@ FLOOR_DASHES = {
     "real": (0, (4, 2)),
     "rebuilt": (0, (2, 2)),
     "reconstruction": (0, (1, 1.5)),
-    "chance": (0, (4, 2)),
-    "ceiling": (0, (2, 2)),
+    "chance": (0, (6, 1.5, 1.5, 1.5)),
+    "ceiling": (0, (8, 2)),
 }
 
 
