@@ -20,7 +20,6 @@ from tats_exp.run.room import NoRoomError
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.rebuilt import long_windows
 
-
 CROWDED = 1.15
 """How much longer a run takes beside others than alone, as units of work are timed: sweeps with two runs at a time took
 1.15 to 1.25 times what was told of them without it."""
