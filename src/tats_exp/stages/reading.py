@@ -3,7 +3,7 @@
 Axes: N videos, T H W C pixels, D dimensions of its space.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import torch
 from jaxtyping import Float, UInt8
@@ -15,9 +15,10 @@ from tats_exp.features.clip import CLIP
 from tats_exp.metrics.findings import TextFindings
 from tats_exp.stages.prompts import Prompts
 from tats_exp.stages.reconstructions import Reconstructor
+from tats_exp.stages.windows import WindowsOnTheWay
 
 
-class TextOnTheWay:
+class TextOnTheWay(WindowsOnTheWay):
     """Looks at windows of sampled videos on their way to another reader.
 
     Args:
@@ -28,16 +29,12 @@ class TextOnTheWay:
     """
 
     def __init__(self, clip: CLIP, prompts: Prompts, asked: Sequence[str], looked_at: Container[int]) -> None:
+        super().__init__()
         self.clip, self.prompts, self.asked, self.looked_at = clip, prompts, asked, looked_at
-        self._batches: list[list[Float[Tensor, "_ D"] | None]] = []
 
-    def watch(
-        self, batches: Iterable[Iterable[UInt8[Tensor, "_ T H W C"]]]
-    ) -> Iterator[Iterator[UInt8[Tensor, "_ T H W C"]]]:
-        """The same windows of the same batches of videos."""
-        for batch in batches:
-            self._batches.append([])
-            yield self._watched(batch, self._batches[-1])
+    def look(self, number: int, window: UInt8[Tensor, "n T H W C"]) -> Float[Tensor, "n D"] | None:
+        """What the CLIP sees of a window that it looks at."""
+        return self.clip.frames(window) if number in self.looked_at else None
 
     def findings(
         self, reconstruct: Reconstructor, real: Videos, places: list[Window], progress: Callable[[int], None]
@@ -52,19 +49,11 @@ class TextOnTheWay:
         """
         pairs = [(self.clip.frames(one), self.clip.frames(other)) for one, other in reconstruct(real, places, progress)]
         told = self.prompts.words(self.prompts.condition.codes(real, places, self.prompts.made))
-        by_window = zip(*self._batches, strict=True)
         return TextFindings(
             checksum=self.clip.checksum,
             asked=self.clip.texts(self.asked),
-            windows=[None if parts[0] is None else torch.cat(parts) for parts in by_window],
+            windows=self.joined(),
             captions=self.clip.texts(told),
             real=torch.cat([one for one, _ in pairs]),
             rebuilt=torch.cat([other for _, other in pairs]),
         )
-
-    def _watched(
-        self, batch: Iterable[UInt8[Tensor, "_ T H W C"]], seen: list[Float[Tensor, "_ D"] | None]
-    ) -> Iterator[UInt8[Tensor, "_ T H W C"]]:
-        for number, window in enumerate(batch):
-            seen.append(self.clip.frames(window) if number in self.looked_at else None)
-            yield window

@@ -3,6 +3,7 @@
 Axes: N videos, H W C pixels, t h w latent grid, P frames of a period.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -58,16 +59,15 @@ def without_given(chunks: Iterable[UInt8[Tensor, "N _ H W C"]], given: int) -> I
             yield chunk[:, dropped:]
 
 
-class GapsOnTheWay:
-    """Gathers the layouts of frames between key frames of videos whose windows pass by on their way to another reader.
+class WindowsOnTheWay(ABC):
+    """Gathers what is seen of windows of videos that pass by on their way to another reader."""
 
-    Args:
-        frames: which latent frames of each window these are.
-    """
+    def __init__(self) -> None:
+        self._batches: list[list[Float[Tensor, "_ D"] | None]] = []
 
-    def __init__(self, frames: Bool[Tensor, "windows t"]) -> None:
-        self.frames = frames
-        self._batches: list[list[Float[Tensor, "_ 48"] | None]] = []
+    @abstractmethod
+    def look(self, number: int, window: UInt8[Tensor, "n T H W C"]) -> Float[Tensor, "n D"] | None:
+        """What is kept of the window with a number, of a few videos; None: nothing, of none of the videos."""
 
     def watch(
         self, batches: Iterable[Iterable[UInt8[Tensor, "_ T H W C"]]]
@@ -77,19 +77,40 @@ class GapsOnTheWay:
             self._batches.append([])
             yield self._watched(batch, self._batches[-1])
 
-    def findings(self) -> GapFindings:
-        """What was gathered, once all windows were read."""
+    def joined(self) -> list[Float[Tensor, "N D"] | None]:
+        """What was kept of all videos, window by window, once all were read."""
         by_window = zip(*self._batches, strict=True)
-        joined = [None if parts[0] is None else torch.cat(parts) for parts in by_window]
-        return GapFindings(self.frames, joined)
+        return [None if parts[0] is None else torch.cat(parts) for parts in by_window]
 
     def _watched(
-        self, batch: Iterable[UInt8[Tensor, "_ T H W C"]], layouts: list[Float[Tensor, "_ 48"] | None]
+        self, batch: Iterable[UInt8[Tensor, "_ T H W C"]], kept: list[Float[Tensor, "_ D"] | None]
     ) -> Iterator[UInt8[Tensor, "_ T H W C"]]:
-        for frames, window in zip(self.frames, batch, strict=True):
-            chosen = latent_layouts(window, len(frames))[:, frames].mean(dim=1) if frames.any() else None
-            layouts.append(chosen)
+        for number, window in enumerate(batch):
+            kept.append(self.look(number, window))
             yield window
+
+
+class GapsOnTheWay(WindowsOnTheWay):
+    """Gathers the layouts of frames between key frames of videos whose windows pass by on their way to another reader.
+
+    Args:
+        frames: which latent frames of each window these are.
+    """
+
+    def __init__(self, frames: Bool[Tensor, "windows t"]) -> None:
+        super().__init__()
+        self.frames = frames
+
+    def look(self, number: int, window: UInt8[Tensor, "n T H W C"]) -> Float[Tensor, "n 48"] | None:
+        """Mean layout of the frames between key frames; None where the window has none."""
+        frames = self.frames[number]
+        return latent_layouts(window, len(frames))[:, frames].mean(dim=1) if frames.any() else None
+
+    def findings(self) -> GapFindings:
+        """What was gathered, once all windows were read."""
+        layouts = self.joined()
+        assert len(layouts) == len(self.frames), "all windows were to be read"
+        return GapFindings(self.frames, layouts)
 
 
 class MotionOnTheWay:
