@@ -2,9 +2,9 @@ import av
 import numpy as np
 import pytest
 
+from tats_exp.data.decoder import read_video
 from tats_exp.data.judging import judged
 from tats_exp.data.video_decoding import VideoFileReader
-from tats_exp.data.video_writer import read_video
 from tests.data.made_videos import frames_of, write_lossless, write_video
 
 

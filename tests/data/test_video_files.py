@@ -12,12 +12,12 @@ from torch.utils.data import DataLoader
 from tats_exp import UserError
 from tats_exp.data import file_videos
 from tats_exp.data.clips import Clips
-from tats_exp.data.decoder import DECODER
+from tats_exp.data.decoder import DECODER, read_video
 from tats_exp.data.resizing import CROP_AND_RESIZE, VERSION
 from tats_exp.data.shapes import Shapes
 from tats_exp.data.step_sampler import StepSampler
 from tats_exp.data.video_files import VideoFiles
-from tats_exp.data.video_writer import VideoWriter, read_video
+from tats_exp.data.video_writer import VideoWriter
 from tests.data.made_videos import frames_of, write_images, write_video
 
 clips_folder = pytest.mark.skipif(

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from tats_exp.data.audio import RATE, read_audio
+from tats_exp.data.decoder import read_video
 from tats_exp.data.shapes import Shapes
-from tats_exp.data.video_writer import Track, VideoWriter, read_video
+from tats_exp.data.video_writer import Track, VideoWriter
 
 
 def frames(count=20, resolution=16):

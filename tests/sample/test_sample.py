@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from tats_exp import UserError, load_run
 from tats_exp.config.command import read_config
 from tats_exp.data.audio import read_audio
+from tats_exp.data.decoder import read_video
 from tats_exp.data.shapes import Shapes
-from tats_exp.data.video_writer import VideoWriter, read_video
+from tats_exp.data.video_writer import VideoWriter
 from tats_exp.data.windows import Window
 from tats_exp.files import read_tensors, save_tensors
 from tats_exp.run.beginnings import Asked

@@ -70,3 +70,27 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
             raise UserError(f"{path}: holds no video that can be decoded")
         stream.codec_context.thread_count = 1  # several files are decoded side by side
         yield container, cast(av.VideoStream, stream)
+
+
+def read_video(path: str | Path) -> NDArray[np.uint8]:
+    """Decode a whole video.
+
+    Args:
+        path: of any video file.
+
+    Returns:
+        (T, H, W, 3) uint8.
+
+    Raises:
+        UserError: there is no such file, or it is no video.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such video")
+    try:
+        with opened(Path(path)) as (container, stream):
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+    except av.error.FFmpegError as error:
+        raise UserError(f"{path}: cannot be read as a video") from error
+    if not frames:
+        raise UserError(f"{path}: cannot be read as a video")
+    return np.stack(frames)

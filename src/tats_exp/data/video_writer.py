@@ -1,4 +1,4 @@
-"""Write videos piece by piece, as H.264 that browsers play, and read them back.
+"""Write videos piece by piece, as H.264 that browsers play.
 
 Axes: T frames, H W pixels, C = 3 colour channels.
 """
@@ -19,7 +19,6 @@ from torch import Tensor
 
 from tats_exp import UserError
 from tats_exp.data.audio import RATE
-from tats_exp.data.decoder import opened
 
 FPS = 12
 SHOWN_HEIGHT = 96
@@ -192,27 +191,3 @@ def write_row(path: Path, chunks: Iterable[UInt8[Tensor, "n f H W C"]], track: T
             if writer is None:
                 writer = stack.enter_context(VideoWriter(path, fps, max(1, SHOWN_HEIGHT // chunk.shape[2]), track))
             writer.write(rearrange(chunk, "n f h w c -> f h (n w) c").numpy())
-
-
-def read_video(path: str | Path) -> NDArray[np.uint8]:
-    """Decode a whole video.
-
-    Args:
-        path: of any video file.
-
-    Returns:
-        (T, H, W, 3) uint8.
-
-    Raises:
-        UserError: there is no such file, or it is no video.
-    """
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such video")
-    try:
-        with opened(Path(path)) as (container, stream):
-            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
-    except av.error.FFmpegError as error:
-        raise UserError(f"{path}: cannot be read as a video") from error
-    if not frames:
-        raise UserError(f"{path}: cannot be read as a video")
-    return np.stack(frames)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from tats_exp.report.pictures import pictures_of
 from tats_exp.report.runs import Group
 from tats_exp.report.style import DARK, LIGHT, Ink, lay_out_as, panels, save
 
+Draw = Callable[[list[Group], Ink], Figure | None]
 LOSS_PANELS = 12
 ENDPOINT, NARROW = "endpoint", "endpoint_narrow"
 """The figure that follows the answer, and how a phone shows it."""
@@ -39,63 +41,90 @@ def draw_figures(groups: list[Group], folder: Path, side_by_side: bool = False) 
 
     Args:
         groups: finished runs by combination of choices.
-        folder: where the PNGs go; made if need be.
-        side_by_side: draw the dark ones in a process of their own, which takes a while to start.
+        folder: where the PNGs go; made if need be. Earlier ones of the same names are replaced.
+        side_by_side: draw in a second process, too, which takes a while to start.
 
     Returns:
         Name -> (light PNG, dark PNG), in reading order.
     """
     folder.mkdir(parents=True, exist_ok=True)
     groups = [replace(group, label=_brief(group.label), short=_brief(group.short)) for group in groups]
-    strips = (*read_strips(groups, steps=(None, 2)), read_reconstructions(groups))
+    files = {name: (LIGHT.path(folder, name), DARK.path(folder, name)) for name in _in_reading_order(groups)}
+    for path in [path for both in files.values() for path in both]:
+        path.unlink(missing_ok=True)
+    taken = get_context("spawn").Value("i", 0)
+    other = get_context("spawn").Process(target=_draw_deaf, args=(groups, folder, taken), daemon=True)
     if side_by_side:
-        dark = get_context("spawn").Process(target=_draw_dark, args=(groups, strips, folder), daemon=True)
-        dark.start()
-        names = _draw(groups, strips, folder, (LIGHT,))
-        dark.join()
-        if dark.exitcode:
-            raise OSError(f"the process that draws the dark figures ended with {dark.exitcode}")
-    else:
-        names = _draw(groups, strips, folder, (LIGHT, DARK))
-    return {name: (LIGHT.path(folder, name), DARK.path(folder, name)) for name in names}
+        other.start()
+    for name, draw in _strips(groups).items():
+        _draw(name, draw, groups, folder)
+    _draw_plots(groups, folder, taken)
+    if side_by_side:
+        other.join()
+        if other.exitcode:
+            raise OSError(f"the process that draws half of the figures ended with {other.exitcode}")
+    return {name: both for name, both in files.items() if both[0].is_file()}
 
 
-def _draw_dark(groups: list[Group], strips: Sequence[list[Strip]], folder: Path) -> None:
-    """Draw the dark figures in a process of their own; who stops the command stops the process that waits for it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _draw(groups, strips, folder, (DARK,))
+def _in_reading_order(groups: list[Group]) -> list[str]:
+    """Names of all figures that there may be."""
+    first = [ENDPOINT, NARROW, "film_strip", "first_frames", "curves", "rebuilt_strip"]
+    return [*first, *bar_figures(groups), "masks", "code_histogram", "losses"]
 
 
-def _draw(groups: list[Group], strips: Sequence[list[Strip]], folder: Path, inks: tuple[Ink, ...]) -> list[str]:
-    """Draw all figures with some inks; returns their names, in reading order."""
-    whole, beginnings, rebuilt = strips
-    drawings: dict[str, Callable[[list[Group], Ink], Figure | None]] = {
+def _strips(groups: list[Group]) -> dict[str, Draw]:
+    """Figures that show frames of videos."""
+    strips = dict(zip(("film_strip", "first_frames"), read_strips(groups, steps=(None, 2)), strict=True))
+    strips["rebuilt_strip"] = read_reconstructions(groups)
+    return {name: partial(_film_strip, shown) for name, shown in strips.items()}
+
+
+def _film_strip(strips: list[Strip], groups: list[Group], ink: Ink) -> Figure | None:
+    return film_strip(strips, ink)
+
+
+def _plots(groups: list[Group]) -> dict[str, Draw]:
+    """Figures of numbers, those that take longest first."""
+    return {
+        "curves": curves,
+        "losses": losses,
+        **{name: partial(bars, name=name) for name in bar_figures(groups)},
+        "code_histogram": code_histogram,
+        "masks": masks,
         ENDPOINT: endpoint_curve,
         NARROW: partial(endpoint_curve, width=NARROW_WIDTH),
-        "film_strip": lambda _, ink: film_strip(whole, ink),
-        "first_frames": lambda _, ink: film_strip(beginnings, ink),
-        "curves": curves,
-        "rebuilt_strip": lambda _, ink: film_strip(rebuilt, ink),
-        **{name: partial(bars, name=name) for name in bar_figures(groups)},
-        "masks": masks,
-        "code_histogram": code_histogram,
-        "losses": losses,
     }
-    drawn = []
-    for name, draw in drawings.items():
-        first = None
-        for ink in inks:
-            with ink.apply():
-                figure = draw(groups, ink)
-                if figure is None:
-                    break
-                if first is not None:
-                    lay_out_as(figure, first)
-                save(figure, ink.path(folder, name))
-                first = figure
-        if first is not None:
-            drawn.append(name)
-    return drawn
+
+
+def _draw_deaf(groups: list[Group], folder: Path, taken: Synchronized[int]) -> None:
+    """Draw in a process of its own; who stops the command stops the process that waits for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _draw_plots(groups, folder, taken)
+
+
+def _draw_plots(groups: list[Group], folder: Path, taken: Synchronized[int]) -> None:
+    """Draw figures of numbers, one after the other, that no other process has taken before."""
+    plots = list(_plots(groups).items())
+    while True:
+        with taken.get_lock():
+            number, taken.value = taken.value, taken.value + 1
+        if number >= len(plots):
+            return
+        _draw(*plots[number], groups, folder)
+
+
+def _draw(name: str, draw: Draw, groups: list[Group], folder: Path) -> None:
+    """Draw one figure with both inks, if there is anything to draw; the dark one has the places of the light one."""
+    first = None
+    for ink in (LIGHT, DARK):
+        with ink.apply():
+            figure = draw(groups, ink)
+            if figure is None:
+                return
+            if first is not None:
+                lay_out_as(figure, first)
+            save(figure, ink.path(folder, name))
+            first = figure
 
 
 def draw_frames(groups: list[Group], folder: Path) -> None:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
+from tats_exp.data.decoder import read_video
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.style import Ink
 
@@ -71,19 +74,27 @@ def film_strip(strips: list[Strip], ink: Ink) -> Figure | None:
     cell = (WIDTH - LABEL_WIDTH) / FRAMES
     height = len(strips) * (cell + 0.16) + 0.3
     figure = Figure(figsize=(WIDTH, height))
+    axis = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, height))  # in inches
+    axis.set_axis_off()
     for row, strip in enumerate(strips):
         bottom = height - 0.05 - (row + 1) * (cell + 0.16)
-        middle = (bottom + cell / 2) / height
-        name = figure.text(LABEL_WIDTH / WIDTH - 0.012, middle, _broken(strip.label), ha="right", va="center")
-        name.set(color=ink.text if strip.group is None else ink.colour(strip.group), weight="bold")
+        colour = ink.text if strip.group is None else ink.colour(strip.group)
+        name = axis.text(LABEL_WIDTH - 0.12, bottom + cell / 2, _broken(strip.label), ha="right", va="center")
+        name.set(color=colour, weight="bold")
         for column, (number, frame) in enumerate(zip(strip.numbers, strip.frames, strict=True)):
-            left = LABEL_WIDTH + column * cell
-            axis = figure.add_axes((left / WIDTH, bottom / height, 0.94 * cell / WIDTH, 0.94 * cell / height))
-            axis.imshow(frame, interpolation="nearest")
-            axis.set_axis_off()
-            axis.set_title(f"{number:,}", loc="left", fontsize=7.5, weight="normal", pad=1.5)
-    figure.text(LABEL_WIDTH / WIDTH, 0.08 / height, "Small numbers: frame.", fontsize=8, color=ink.floor)
+            left, side = LABEL_WIDTH + column * cell, 0.94 * cell
+            place = (left, left + side, bottom, bottom + side)
+            axis.add_image(_still(axis, frame, place))
+            axis.text(left, bottom + side + 0.02, f"{number:,}", fontsize=7.5)
+    axis.text(LABEL_WIDTH, 0.08, "Small numbers: frame.", fontsize=8, color=ink.floor)
     return figure
+
+
+def _still(axis: Axes, frame: np.ndarray, extent: tuple[float, float, float, float]) -> AxesImage:
+    """A frame as it is, pixel by pixel, at a place."""
+    image = AxesImage(axis, interpolation="nearest", extent=extent, origin="upper")
+    image.set_data(frame)
+    return image
 
 
 def _broken(label: str) -> str:
@@ -106,9 +117,6 @@ def _strips(
     paths = [path for run in runs if (path := run.video(video)) is not None]
     if not paths:
         return []
-    # Not before it is needed: torch comes with it, and a report of runs without videos does without.
-    from tats_exp.data.video_writer import read_video
-
     for path in paths:
         try:
             frames = read_video(path)
