@@ -51,6 +51,15 @@ def test_a_run_leaves_what_the_report_reads(untouched: Path) -> None:
     assert (run.parent / "report" / "index.html").is_file()
 
 
+def test_a_warning_on_the_terminal_says_of_which_run(tmp_path: Path) -> None:
+    few = ("vqgan.model.codebook.size=512", "vqgan.training.batch_size=1", "vqgan.training.steps=2")
+    result = tats_exp(tmp_path, *QUICK, *few)
+    lines = [line for line in result.stdout.splitlines() if "noisy copies" in line]
+    assert lines[0].startswith("padding=replicate,seed=0,") and ": WARNING: vqgan: 512 codes begin" in lines[0]
+    (log,) = tmp_path.rglob("tats_exp.log")
+    assert "][WARNING] - vqgan: 512 codes begin" in log.read_text()
+
+
 @pytest.mark.parametrize("stage", ["vqgan", "transformer"])
 def test_killed_in_training_and_started_again_is_never_killed(untouched: Path, tmp_path: Path, stage: str) -> None:
     assert killed(tmp_path, f"*/{stage}/*.partial/last.ckpt", *QUICK, *LONGER).returncode == -signal.SIGKILL

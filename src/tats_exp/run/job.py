@@ -118,6 +118,7 @@ def run_job(cfg: DictConfig) -> None:
     warnings.filterwarnings("ignore", module="lightning.*")
     choices = chosen(config, sweep.swept)
     name = ",".join(f"{key}={value}" for key, value in choices.items()) or config.name
+    say_of(name)
     status = Status(
         state="running",
         experiment=config.name,
@@ -139,6 +140,13 @@ def run_job(cfg: DictConfig) -> None:
             if (left := Status.read(folder)).state == "running":
                 left.model_copy(update={"state": "stopped"}).write(folder)
             raise
+
+
+def say_of(name: str) -> None:
+    """Have what is said on the terminal begin with the name of the run, as its progress does; its file keeps times."""
+    for handler in logging.getLogger().handlers:
+        if handler.name == "console":
+            handler.setFormatter(logging.Formatter(f"{name.replace('%', '%%')}: %(levelname)s: %(message)s"))
 
 
 def _work(config: Config, folder: Path, name: str, status: Status, redo_before: float) -> None:
