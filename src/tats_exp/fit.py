@@ -5,9 +5,8 @@ import hashlib
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +19,24 @@ from torch.utils.data import DataLoader, Dataset
 from tats_exp import NotFiniteError, UserError
 from tats_exp.data.step_sampler import EpochSampler, StepSampler
 from tats_exp.files import atomic
+from tats_exp.training import (
+    CHECKPOINT,
+    DAMAGED,
+    LOSSES,
+    Budget,
+    Scalars,
+    Steps,
+    by_step,
+    diverged,
+    not_finite,
+    read_losses,
+)
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT = "last.ckpt"
-DAMAGED = "damaged.ckpt"
 SUMMED = b"SHA-256 "
 SUM_BYTES = len(SUMMED) + 32
 BLOCK = 2**20
-LOSSES = "losses.csv"
-
-Scalars = Callable[[int, dict[str, float]], None]
-"""Takes a step and its named values."""
-Steps = Callable[[int, int], None]
-"""Takes the steps done and the steps in all."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long and how a stage trains; `steps` are optimiser steps, a batch is that of all processes together."""
-
-    steps: int
-    batch_size: int
-    accumulate: int = 1
-    gradient_clip: float = 0.0
-    log_every: int = 10
-    checkpoint_every: int = 100
-    workers: int = 0
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -112,32 +102,6 @@ def step_of(checkpoint: Path) -> int:
             checkpoint.replace(checkpoint.with_name(DAMAGED))
         logger.warning("%s; put aside as %s, the training starts from its start", error, DAMAGED)
         return 0
-
-
-def not_finite(tensors: Iterable[tuple[str, torch.Tensor]]) -> str | None:
-    """The first name whose tensor holds a number that is not finite; None where all are finite.
-
-    A device is waited for once, whatever the number of tensors, and once more where one of them is not finite.
-    """
-    floating = [(name, value.detach()) for name, value in tensors if value.is_floating_point()]
-    if not floating:
-        return None
-    finite = torch.stack([value.isfinite().all() for _, value in floating])
-    return None if finite.all() else floating[finite.tolist().index(False)][0]
-
-
-def diverged(what: str, step: int, kept: int) -> NotFiniteError:
-    """What is said of a training with a number in it that is not finite.
-
-    Args:
-        what: is not finite.
-        step: at which it was seen.
-        kept: step of the last good checkpoint, 0 without one.
-    """
-    good = f"the checkpoint of step {kept} is kept" if kept else "it has no good checkpoint yet"
-    return NotFiniteError(
-        f"{what} at step {step}: the training diverged, {good}; a lower learning rate or gradient_clip may help"
-    )
 
 
 class KeepCheckpoint(L.Callback):
@@ -242,30 +206,6 @@ def mean_over_processes(logged: Mapping[str, torch.Tensor]) -> dict[str, float]:
         dist.all_reduce(values)
         values /= dist.get_world_size()
     return dict(zip(names, values.tolist(), strict=True))
-
-
-def read_losses(path: Path) -> Iterator[tuple[int, str, float]]:
-    """Rows (step, key, value) of a loss log; a last line cut short by a killed process is passed over."""
-    with path.open(newline="") as file:
-        for row in csv.reader(file):
-            if len(row) == 3 and row[0].isdecimal():
-                yield int(row[0]), row[1], float(row[2])
-
-
-def by_step(rows: Iterable[tuple[int, str, float]]) -> dict[int, dict[str, float]]:
-    """Gather rows (step, key, value) into the values of each step."""
-    steps: dict[int, dict[str, float]] = {}
-    for step, key, value in rows:
-        steps.setdefault(step, {})[key] = value
-    return steps
-
-
-def keep_float32() -> None:
-    """Keep cuDNN from rounding float32 to TF32 in this process, which it does unless told.
-
-    `precision=32-true` says float32, and the codes of a window must not hang on the device. In bf16 it changes nothing.
-    """
-    torch.backends.cudnn.allow_tf32 = False
 
 
 def fit(

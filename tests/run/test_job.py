@@ -118,6 +118,19 @@ def test_everything_is_reused_and_one_stage_can_be_redone(untouched: Path) -> No
     assert metrics(untouched) == before
 
 
+def test_what_only_reads_the_store_loads_nothing_to_train_or_measure_with(untouched: Path) -> None:
+    told = """
+import atexit, runpy, sys
+sys.argv = ["tats_exp", *sys.argv[1:]]
+atexit.register(lambda: print("loaded", *sorted({"lightning", "torchmetrics", "scipy.signal"} & set(sys.modules))))
+runpy.run_module("tats_exp", run_name="__main__", alter_sys=True)
+"""
+    command = [sys.executable, "-c", told, *QUICK, *LONGER, "name=found"]
+    result = subprocess.run(command, cwd=untouched, capture_output=True, text=True, timeout=HANGS)
+    assert result.returncode == 0 and result.stdout.splitlines()[-1] == "loaded", result.stdout
+    assert len(json.loads((run_folders(untouched)[-1] / "status.json").read_text())["reused"]) == 7
+
+
 def test_wandb_changes_no_number_and_leaves_a_readable_run(untouched: Path, tmp_path: Path) -> None:
     result = tats_exp(tmp_path, "scale=smoke", "trainer=cpu", "threads=1", *LONGER)
     assert result.returncode == 0, result.stderr

@@ -6,7 +6,6 @@ Sections without `_target_` are the models of `schema.py`; those with one are he
 from typing import Literal
 
 import torch
-from lightning.pytorch import Trainer
 from omegaconf import DictConfig
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -22,6 +21,7 @@ from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, Metrics, allowed, validated
 from tats_exp.config.sections import Node, Training
 from tats_exp.config.targets import INSTANTIATE_KEYS, check_target
+from tats_exp.config.trainer import trains_on_cpu
 from tats_exp.config.transformer_checkpoint import filled_from_checkpoint as filled_transformer
 from tats_exp.config.vqgan_checkpoint import filled_from_checkpoint as filled_vqgan
 from tats_exp.data.videos import VideoSource
@@ -112,7 +112,10 @@ def check_targets(config: Config) -> None:
     check_target("interpolation.model", config.interpolation.model, Transformer, COMPUTED - {"mask"})
     check_target("sampler", config.sampler, Sampler)
     check_metrics(config.metrics)
-    check_target("trainer", config.trainer, Trainer, partial=True)
+    if not trains_on_cpu(config.trainer):
+        from lightning.pytorch import Trainer
+
+        check_target("trainer", config.trainer, Trainer, partial=True)
     check_target("vqgan.training.reconstruction", config.vqgan.training.reconstruction, PixelLoss)
     for kind, node in config.vqgan.training.discriminators.nodes().items():
         check_target(f"vqgan.training.discriminators.{kind}", node, PatchGAN)
@@ -237,6 +240,8 @@ def _check_trainer(trainer: Node) -> None:
     devices, by = trainer["devices"], str(trainer.get("strategy", "auto"))
     if not isinstance(devices, int) or devices < 1 or (devices > 1) != by.startswith("ddp"):
         raise UserError(f"trainer.devices={devices} with strategy={by}: allowed: 1, or a number with trainer=ddp")
+    if trains_on_cpu(trainer):
+        return
     make_trainer = build(trainer, "trainer")
     with blamed_on("trainer", trainer):  # Lightning has an error class of its own, and raises others, too
         make_trainer(logger=False, enable_model_summary=False, enable_checkpointing=False)

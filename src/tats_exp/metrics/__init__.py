@@ -1,5 +1,7 @@
 """What is measured: pure functions of features, codes and frames. They know nothing of training, config or logging."""
 
+from typing import TYPE_CHECKING
+
 from tats_exp.metrics.causality import Leak, hidden_nll, leak
 from tats_exp.metrics.coherence import ccs, ics, inception_score, kappa, label_chance, label_coherence, opinion_js
 from tats_exp.metrics.drift import (
@@ -33,10 +35,12 @@ from tats_exp.metrics.trend import (
     slope,
     slope_interval,
 )
-from tats_exp.metrics.video_distance import FrechetVideoDistance, KernelVideoDistance
 from tats_exp.metrics.window_statistics import WindowStatistics, pixel_statistics
 from tats_exp.metrics.windows import windows
 from tats_exp.run_folder import Protocol, same_protocol
+
+if TYPE_CHECKING:
+    from tats_exp.metrics.video_distance import FrechetVideoDistance, KernelVideoDistance
 
 __all__ = [
     "Findings",
@@ -93,3 +97,12 @@ __all__ = [
     "slope_interval",
     "windows",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """The metrics of torchmetrics, which takes a second to be imported, when they are asked for."""
+    if name not in ("FrechetVideoDistance", "KernelVideoDistance"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tats_exp.metrics import video_distance
+
+    return getattr(video_distance, name)

@@ -9,7 +9,6 @@ import torch
 from einops import rearrange
 from jaxtyping import Float64, UInt8
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from tats_exp.metrics.pixels import gradient
 
@@ -46,6 +45,9 @@ class ReconstructionErrors:
         if min(real.shape[2:4]) < SSIM_WINDOW:
             self._ssim = None
         if self._ssim is not None:
+            # Here, because torchmetrics takes a second to be imported and few need it.
+            from torchmetrics.functional.image import structural_similarity_index_measure
+
             target, made = (rearrange(side, "n t h w c -> (n t) c h w").float() for side in (real, rebuilt))
             similarity = structural_similarity_index_measure(made, target, data_range=_GREY_LEVELS)
             assert isinstance(similarity, Tensor)

@@ -10,7 +10,6 @@ from statistics import fmean
 import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 from torch import Tensor
 
 Times = NDArray[np.float64]
@@ -45,7 +44,7 @@ def beginnings(sound: NDArray[np.float32], rate: int) -> Times:
     level = np.concatenate([[QUIET] * 2, np.maximum(10 * np.log10(np.maximum(power, 1e-12)), QUIET)])
     rise = level[2:] - np.minimum(level[1:-1], level[:-2])
     # A rise at the very beginning or end is a peak, too.
-    peaks, _ = find_peaks(np.concatenate([[0.0], rise, [0.0]]), height=RISE, distance=APART)
+    peaks = _peaks(np.concatenate([[0.0], rise, [0.0]]), height=RISE, distance=APART)
     times: Times = (peaks - 1) * HOP / rate
     return times
 
@@ -77,8 +76,15 @@ class Path:
         if not self._places:
             return np.zeros(0)
         places = np.concatenate(self._places)
-        found = [find_peaks(sign * places[:, axis], prominence=TURN)[0] for axis in (0, 1) for sign in (-1, 1)]
+        found = [_peaks(sign * places[:, axis], prominence=TURN) for axis in (0, 1) for sign in (-1, 1)]
         return np.sort(np.concatenate(found)).astype(np.float64)
+
+
+def _peaks(values: NDArray[np.float64], **conditions: float) -> NDArray[np.int64]:
+    """Places of the peaks of a curve that meet the conditions of `scipy.signal.find_peaks`."""
+    from scipy.signal import find_peaks  # here, because it takes a second to be imported and few need it
+
+    return find_peaks(values, **conditions)[0]
 
 
 def offsets(heard: Times, seen: Times) -> Times:

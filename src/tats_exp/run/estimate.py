@@ -11,7 +11,6 @@ import torch
 
 from tats_exp.cli import error_line
 from tats_exp.config.schema import Config
-from tats_exp.fit import keep_float32
 from tats_exp.run.amounts import Seen, amounts_of, sampled_windows
 from tats_exp.run.disk import bytes_of_sweep, check_disk
 from tats_exp.run.meter import Meter
@@ -19,6 +18,7 @@ from tats_exp.run.planned import Planned, planned_stages
 from tats_exp.run.room import NoRoomError
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.rebuilt import long_windows
+from tats_exp.training import keep_float32
 
 CROWDED = 1.15
 """How much longer a run takes beside others than alone, as units of work are timed: sweeps with two runs at a time took

@@ -23,7 +23,6 @@ from tats_exp.config.check import check
 from tats_exp.config.overrides import unquoted
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, conf_dir
-from tats_exp.fit import LOSSES, by_step, keep_float32, read_losses
 from tats_exp.progress import Progress
 from tats_exp.run.log import GuardedLog, RunLog
 from tats_exp.run.stage_record import read_record
@@ -45,6 +44,7 @@ from tats_exp.run_folder import (
 from tats_exp.stages.context import RunContext
 from tats_exp.stages.order import stages_of
 from tats_exp.stages.samples import SPEED, read_samples
+from tats_exp.training import LOSSES, by_step, keep_float32, read_losses
 
 logger = logging.getLogger(__name__)
 

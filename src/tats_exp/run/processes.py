@@ -18,9 +18,9 @@ from tats_exp import UserError
 from tats_exp.cli import disk_is_full, end_with
 from tats_exp.config.schema import Config
 from tats_exp.files import Stage
-from tats_exp.fit import Scalars, keep_float32
 from tats_exp.progress import Progress
 from tats_exp.stages.context import Left, RunContext
+from tats_exp.training import Scalars, keep_float32
 
 
 def make_together(stage: Stage[Any, Any], run: RunContext, folder: Path, progress: Progress, scalars: Scalars) -> None:

@@ -25,12 +25,11 @@ from tats_exp.data.spectrogram import Spans, Spectrogram
 from tats_exp.data.videos import Videos
 from tats_exp.data.windows import Window
 from tats_exp.files import Stage
-from tats_exp.fit import Budget, fit
 from tats_exp.stages.context import Chosen, RunContext, Work
 from tats_exp.stages.trained import MODEL, was_trained, with_weights, write_model
+from tats_exp.training import Budget
 from tats_exp.transformer.conditions import Condition, Prompt
 from tats_exp.vqgan.codebook import EMACodebook
-from tats_exp.vqgan.spectrogram_training import SpectrogramTraining
 from tats_exp.vqgan.spectrogram_vqgan import SpectrogramVQGAN, picture_to_float
 
 LOG_EVERY, CHECKPOINT_EVERY, CLIP = 10, 50, 1.0
@@ -200,6 +199,9 @@ def _make(inputs: AudioVQGANInputs, work: Work) -> None:
     """Leaves the weights of the VQGAN and its losses."""
     if was_trained(work.folder):
         return
+    from tats_exp.fit import fit  # Lightning comes with these
+    from tats_exp.vqgan.spectrogram_training import SpectrogramTraining
+
     condition = inputs.condition.object
     spans = Spans(inputs.train.videos, inputs.frames, condition.spectrogram)
     torch.manual_seed(inputs.seed)

@@ -11,7 +11,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
-import lightning.pytorch as L
 import torch
 
 from tats_exp.config.build import build
@@ -19,6 +18,7 @@ from tats_exp.config.models import condition_of
 from tats_exp.config.networks import classifier, clip_of, feature_network, identities
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import identity
+from tats_exp.config.trainer import trains_on_cpu
 from tats_exp.cores import usable_cores
 from tats_exp.data.joined import JoinedVideos
 from tats_exp.data.mirrored import MirroredVideos
@@ -26,8 +26,8 @@ from tats_exp.data.videos import Videos, VideoSource
 from tats_exp.features.clip import CLIP
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.files import Stage
-from tats_exp.fit import Scalars, Steps
 from tats_exp.metrics.networks import Networks
+from tats_exp.training import Scalars, Steps
 from tats_exp.transformer.conditions import Condition
 
 # Lightning announces hardware and products at every trainer it makes; errors still come through.
@@ -91,7 +91,7 @@ class Work:
 
     folder: Path
     device: torch.device
-    make_trainer: Callable[..., L.Trainer]
+    make_trainer: Callable[..., Any]
     processes: int
     workers: int
     compile: bool
@@ -234,20 +234,26 @@ class RunContext:
         return Chosen(network, identity(node, network.checksum))
 
     @cached_property
-    def make_trainer(self) -> Callable[..., L.Trainer]:
+    def make_trainer(self) -> Callable[..., Any]:
         """A partial of the Lightning trainer."""
         return build(self.config.trainer, "trainer")
 
     @cached_property
     def device(self) -> torch.device:
         """Where the trainer trains; everything else runs there, too."""
+        if trains_on_cpu(self.config.trainer):
+            return torch.device("cpu")
         return self.make_trainer(logger=False, enable_model_summary=False).strategy.root_device
 
     def work(self, folder: Path, progress: Steps, losses: Scalars) -> Work:
         """How a stage works in a folder."""
         config, processes = self.config, int(self.config.trainer["devices"])
         workers = spare_cores(self.device, config.threads, processes) if config.workers is None else config.workers
-        return Work(folder, self.device, self.make_trainer, processes, workers, config.compile, progress, losses)
+
+        def make_trainer(**arguments: Any) -> Any:  # only what trains has Lightning imported
+            return self.make_trainer(**arguments)
+
+        return Work(folder, self.device, make_trainer, processes, workers, config.compile, progress, losses)
 
 
 def spare_cores(device: torch.device, threads: int | None, processes: int) -> int:

@@ -20,7 +20,6 @@ from tats_exp.config.sections import Node
 from tats_exp.data.videos import Videos
 from tats_exp.data.windows import Window
 from tats_exp.files import Stage, load_tensors, load_with_sum, save_tensors, save_with_sum, write_json
-from tats_exp.fit import Steps
 from tats_exp.run_folder import Column
 from tats_exp.sampling.sampler import Progress, Sampler
 from tats_exp.sampling.story import Moving, OverTime
@@ -29,6 +28,7 @@ from tats_exp.stages.context import Chosen, Earlier, IfAny, NoMeaning, RunContex
 from tats_exp.stages.prompts import Chapters, Prompts, sampled_chapters
 from tats_exp.stages.transformers import INTERPOLATION_STAGE, TRANSFORMER_STAGE, learned_from
 from tats_exp.stages.vqgan import VQGAN_STAGE
+from tats_exp.training import Steps
 from tats_exp.transformer.conditions import Condition
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.vqgan import VQGAN

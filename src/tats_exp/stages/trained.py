@@ -1,12 +1,12 @@
 """What the stages that train a model share: its budget, its weights on disk, and models that a file brings instead."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from hydra.utils import instantiate
-from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save
 
 from tats_exp import NotFiniteError
@@ -14,9 +14,8 @@ from tats_exp.config.checkpoints import checksum
 from tats_exp.config.schema import Config, ModelName
 from tats_exp.config.sections import Training
 from tats_exp.files import atomic, read_tensors
-from tats_exp.fit import CHECKPOINT, DAMAGED, Budget, not_finite
 from tats_exp.stages.context import NoMeaning
-from tats_exp.vqgan.training import MakeOptimizer, MakeScheduler
+from tats_exp.training import CHECKPOINT, DAMAGED, Budget, MakeOptimizer, MakeScheduler, not_finite
 
 MODEL = "model.safetensors"
 
@@ -95,23 +94,30 @@ def finite_weights(path: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
-@rank_zero_only
 def write_model(model: torch.nn.Module, folder: Path) -> None:
-    """Write the weights of a trained model, and only then let go of checkpoints."""
+    """Write the weights of a trained model, and only then let go of checkpoints; of several processes the first."""
+    if not _is_first():
+        return
     write_weights(model, folder / MODEL)
     for checkpoint in (CHECKPOINT, DAMAGED):
         (folder / checkpoint).unlink(missing_ok=True)
 
 
-@rank_zero_only
 def write_weights(model: torch.nn.Module, path: Path) -> None:
-    """Write weights and buffers of a module so that the file is whole or absent.
+    """Write weights and buffers of a module so that the file is whole or absent; of several processes the first.
 
     Raises:
         NotFiniteError: one of them is not finite.
     """
+    if not _is_first():
+        return
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     if (name := not_finite(weights.items())) is not None:
         raise NotFiniteError(f"{path.name} is not written: its weight {name} is not finite")
     with atomic(path) as temporary:
         temporary.write_bytes(save(weights))
+
+
+def _is_first() -> bool:
+    """Whether this is the only process of a training, or the first of several."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"

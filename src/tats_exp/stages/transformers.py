@@ -15,7 +15,6 @@ from tats_exp.config.schema import Config
 from tats_exp.config.sections import InterpolationSection, TransformerSection
 from tats_exp.config.transformer_checkpoint import read_transformer as read_checkpoint
 from tats_exp.files import Stage
-from tats_exp.fit import fit
 from tats_exp.stages.codes import CODES_STAGE, LONG_CODES_STAGE, CodesInputs, WindowCodes
 from tats_exp.stages.context import Earlier, IfAny, RunContext, Work
 from tats_exp.stages.trained import (
@@ -28,7 +27,6 @@ from tats_exp.stages.trained import (
     was_trained,
     write_model,
 )
-from tats_exp.transformer.training import CodeWindows, TransformerTraining
 from tats_exp.transformer.transformer import Transformer, tokens_read
 
 Name = Literal["transformer", "interpolation"]
@@ -100,6 +98,9 @@ def _make(inputs: TransformerInputs | TransformerFile, work: Work, name: Name) -
         return write_model(read_checkpoint(name, inputs.path, inputs.window), work.folder)
     if was_trained(work.folder):
         return
+    from tats_exp.fit import fit  # Lightning comes with these
+    from tats_exp.transformer.training import CodeWindows, TransformerTraining
+
     codes = inputs.codes.read()
     torch.manual_seed(inputs.seed)
     section = inputs.section

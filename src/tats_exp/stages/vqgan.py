@@ -15,7 +15,6 @@ from tats_exp.data.clips import Clips
 from tats_exp.data.videos import Videos
 from tats_exp.features.perceptual import Perceptual
 from tats_exp.files import Stage
-from tats_exp.fit import fit
 from tats_exp.stages.context import Chosen, RunContext, Work
 from tats_exp.stages.trained import (
     MODEL,
@@ -28,10 +27,8 @@ from tats_exp.stages.trained import (
     write_model,
     write_weights,
 )
-from tats_exp.vqgan.adversaries import Adversaries
 from tats_exp.vqgan.alarms import warn_once
 from tats_exp.vqgan.codebook import EMACodebook
-from tats_exp.vqgan.training import VQGANTraining
 from tats_exp.vqgan.vqgan import VQGAN
 
 logger = logging.getLogger(__name__)
@@ -87,24 +84,18 @@ def _make(inputs: VQGANInputs | FromFile, work: Work) -> None:
         return _copy(read_checkpoint(inputs.path), work.folder)
     if was_trained(work.folder):
         return
+    from tats_exp.fit import fit  # Lightning comes with these
+    from tats_exp.vqgan.training import VQGANTraining
+
     torch.manual_seed(inputs.seed)
     vqgan = build_vqgan(inputs.model, inputs.halves)
-    adversaries = build_adversaries(inputs.training)
+    training = inputs.training
+    adversaries = build_adversaries(training)
     clips = Clips(inputs.train, inputs.frames, vqgan.training_margin, inputs.reserve)
-    _warn_of_few_latents(vqgan, inputs.training.batch_size // work.processes, clips)
+    _warn_of_few_latents(vqgan, training.batch_size // work.processes, clips)
     if work.compile:
         vqgan.compile()
-    module = _module(inputs, vqgan, adversaries)
-    time = budget(inputs.training, work.workers)
-    fit(module, clips, time, work.folder, work.make_trainer, inputs.seed, warn_once(work.losses), work.progress)
-    if adversaries is not None:
-        write_weights(adversaries.discriminators, work.folder / DISCRIMINATORS)
-    write_model(module.result, work.folder)
-
-
-def _module(inputs: VQGANInputs, vqgan: VQGAN, adversaries: Adversaries | None) -> VQGANTraining:
-    training = inputs.training
-    return VQGANTraining(
+    module = VQGANTraining(
         vqgan,
         *optimization(training),
         pixel_loss=build_pixel_loss(training),
@@ -116,6 +107,11 @@ def _module(inputs: VQGANInputs, vqgan: VQGAN, adversaries: Adversaries | None) 
         usage_window=training.usage_window,
         seed=inputs.seed,
     )
+    time = budget(training, work.workers)
+    fit(module, clips, time, work.folder, work.make_trainer, inputs.seed, warn_once(work.losses), work.progress)
+    if adversaries is not None:
+        write_weights(adversaries.discriminators, work.folder / DISCRIMINATORS)
+    write_model(module.result, work.folder)
 
 
 def _copy(vqgan: VQGAN, folder: Path) -> None:

@@ -15,10 +15,11 @@ from torch.utils.data import Dataset
 from tats_exp.data.code_shards import CodeShards
 from tats_exp.data.codes import gaps as cut_gaps
 from tats_exp.data.codes import key_frames
+from tats_exp.training import MakeOptimizer, MakeScheduler
 from tats_exp.transformer.losses import code_nll
 from tats_exp.transformer.transformer import Transformer
 from tats_exp.vqgan.adversaries import random_frames
-from tats_exp.vqgan.training import MakeOptimizer, MakeScheduler, optimizer_and_scheduler
+from tats_exp.vqgan.training import optimizer_and_scheduler
 
 DRAWS = 2**24
 """Numbers of which one is drawn to decide whether a condition is dropped."""

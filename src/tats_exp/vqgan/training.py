@@ -5,7 +5,6 @@ losses reach disjoint weights (see adversaries.py), Adam steps every weight by i
 by network. Accumulation, mixed precision, resumption and the count of steps stay what they are without discriminators.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as L
@@ -17,6 +16,7 @@ from torch import Tensor
 from tats_exp.data.clips import ClipItem
 from tats_exp.data.pixels import to_float
 from tats_exp.features.perceptual import Perceptual
+from tats_exp.training import MakeOptimizer, MakeScheduler
 from tats_exp.vqgan.adversaries import Adversaries, random_frames
 from tats_exp.vqgan.alarms import PREFIX, Alarms, CodeUsage
 from tats_exp.vqgan.averaging import moving_average
@@ -24,9 +24,6 @@ from tats_exp.vqgan.discriminators import pick_frames
 from tats_exp.vqgan.losses import vqgan_losses
 from tats_exp.vqgan.reconstruction import PixelLoss
 from tats_exp.vqgan.vqgan import VQGAN
-
-MakeOptimizer = Callable[..., torch.optim.Optimizer]
-MakeScheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
 
 
 def optimizer_and_scheduler(optimizer: torch.optim.Optimizer, scheduler: MakeScheduler | None) -> OptimizerLRScheduler:
