@@ -80,7 +80,7 @@ class Path:
         return np.sort(np.concatenate(found)).astype(np.float64)
 
 
-def _peaks(values: NDArray[np.float64], **conditions: float) -> NDArray[np.int64]:
+def _peaks(values: NDArray[np.float64], **conditions: int | float) -> NDArray[np.int64]:
     """Places of the peaks of a curve that meet the conditions of `scipy.signal.find_peaks`."""
     from scipy.signal import find_peaks  # here, because it takes a second to be imported and few need it
 
