@@ -32,6 +32,7 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("untouched")
     result = tats_exp(folder, *QUICK, *LONGER)
     assert result.returncode == 0, result.stderr
+    assert all("% " in line for line in result.stderr.splitlines()), result.stderr  # how far it is, and nothing else
     return folder
 
 

@@ -1,5 +1,6 @@
 """Sound as codes: each latent frame has those of its own time, whatever is around it and wherever it is asked for."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -172,6 +173,18 @@ def test_stopped_and_started_again_is_never_stopped_to_the_bit(tmp_path: Path, m
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()
     rows = (tmp_path / "whole/losses.csv").read_text()
     assert "7,train/audio_vqgan/reconstruction," in rows and "7,train/audio_vqgan/code_usage," in rows
+
+
+@pytest.mark.parametrize("loud", [0.0, 1.0])
+def test_a_codebook_that_tells_no_sounds_apart_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, loud: float
+) -> None:
+    heard = ShapesVideos.audio
+    monkeypatch.setattr(ShapesVideos, "audio", lambda *arguments: loud * heard(*arguments))
+    run = run_of(tmp_path, "audio.steps=40")
+    with caplog.at_level(logging.WARNING):
+        make(run, AUDIO_VQGAN_STAGE, tmp_path / AUDIO_VQGAN_STAGE.name)
+    assert ["all sound has one code" in record.message for record in caplog.records] == [True] * (loud == 0)
 
 
 def inputs_of_codes(run: RunContext, stage: Stage) -> tuple[CodesInputs, WindowCodes]:

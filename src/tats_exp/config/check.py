@@ -21,7 +21,7 @@ from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, Metrics, allowed, validated
 from tats_exp.config.sections import Node, Training
 from tats_exp.config.targets import INSTANTIATE_KEYS, check_target
-from tats_exp.config.trainer import trains_on_cpu
+from tats_exp.config.trainer import lightning_trainer, trains_on_cpu
 from tats_exp.config.transformer_checkpoint import filled_from_checkpoint as filled_transformer
 from tats_exp.config.vqgan_checkpoint import filled_from_checkpoint as filled_vqgan
 from tats_exp.data.videos import VideoSource
@@ -113,9 +113,7 @@ def check_targets(config: Config) -> None:
     check_target("sampler", config.sampler, Sampler)
     check_metrics(config.metrics)
     if not trains_on_cpu(config.trainer):
-        from lightning.pytorch import Trainer
-
-        check_target("trainer", config.trainer, Trainer, partial=True)
+        check_target("trainer", config.trainer, lightning_trainer(), partial=True)
     check_target("vqgan.training.reconstruction", config.vqgan.training.reconstruction, PixelLoss)
     for kind, node in config.vqgan.training.discriminators.nodes().items():
         check_target(f"vqgan.training.discriminators.{kind}", node, PatchGAN)

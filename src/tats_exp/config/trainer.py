@@ -1,4 +1,6 @@
-"""The trainer section, where it is so plain that Lightning, which takes a second to be imported, need not be asked."""
+"""The trainer section. Lightning takes a second to be imported, and need not be asked about a plain one."""
+
+import logging
 
 import torch
 
@@ -22,3 +24,12 @@ def trains_on_cpu(trainer: Node) -> bool:
     if trainer.keys() != _PLAIN.keys() or (torch.accelerator.is_available() and trainer["accelerator"] != "cpu"):
         return False
     return all(type(trainer[key]) is type(values[0]) and trainer[key] in values for key, values in _PLAIN.items())
+
+
+def lightning_trainer() -> type:
+    """Lightning's trainer, which announces hardware and products whenever one is made; only errors come through."""
+    from lightning.pytorch import Trainer
+
+    for name in ("lightning.pytorch", "lightning.fabric"):  # the import sets their levels
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return Trainer

@@ -8,6 +8,7 @@ Axes: N windows, c condition codes, M frequencies, F short-time frames of a pict
 """
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +33,14 @@ from tats_exp.transformer.conditions import Condition, Prompt
 from tats_exp.vqgan.codebook import EMACodebook
 from tats_exp.vqgan.spectrogram_vqgan import SpectrogramVQGAN, picture_to_float
 
+logger = logging.getLogger(__name__)
+
 LOG_EVERY, CHECKPOINT_EVERY, CLIP = 10, 50, 1.0
 """Steps from one log of the losses to the next, and from one checkpoint; the largest norm of a gradient."""
 LOOKED_AT = 256
 """Videos that are asked for sound before a run begins, at most: each may be a file to be opened."""
+ONE_CODE = 1.1
+"""Perplexity of the codes of a batch below which one of them stands for nearly all sound; 6 to 20 at toy scale."""
 AT_ONCE = 64
 """Pictures encoded side by side: always as many, so that codes do not hang on what else is encoded."""
 
@@ -209,6 +214,12 @@ def _make(inputs: AudioVQGANInputs, work: Work) -> None:
     module = SpectrogramTraining(vqgan, AUDIO_VQGAN_STAGE.name, condition.learning_rate, condition.steps)
     budget = Budget(condition.steps, condition.batch_size, 1, CLIP, LOG_EVERY, CHECKPOINT_EVERY, work.workers)
     fit(module, spans, budget, work.folder, work.make_trainer, inputs.seed, work.losses, work.progress)
+    perplexity = module.logged.get(f"train/{AUDIO_VQGAN_STAGE.name}/code_perplexity")
+    if perplexity is not None and float(perplexity) < ONE_CODE:  # use tells nothing: idle codes are restarted
+        logger.warning(
+            "audio_vqgan: at the end all sound has one code, so nothing of it is told apart; is it silent? more "
+            "condition.steps may help",
+        )
     write_model(vqgan, work.folder)
 
 

@@ -4,7 +4,6 @@ A stage declares its inputs as a dataclass. `meaning` makes of it what the key o
 nothing which changes a result can be left out of the key by hand.
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -18,7 +17,7 @@ from tats_exp.config.models import condition_of
 from tats_exp.config.networks import classifier, clip_of, feature_network, identities
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import identity
-from tats_exp.config.trainer import trains_on_cpu
+from tats_exp.config.trainer import lightning_trainer, trains_on_cpu
 from tats_exp.cores import usable_cores
 from tats_exp.data.joined import JoinedVideos
 from tats_exp.data.mirrored import MirroredVideos
@@ -29,10 +28,6 @@ from tats_exp.files import Stage
 from tats_exp.metrics.networks import Networks
 from tats_exp.training import Scalars, Steps
 from tats_exp.transformer.conditions import Condition
-
-# Lightning announces hardware and products at every trainer it makes; errors still come through.
-for _name in ("lightning.pytorch", "lightning.fabric"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
 
 Result = TypeVar("Result")
 Object = TypeVar("Object")
@@ -236,6 +231,7 @@ class RunContext:
     @cached_property
     def make_trainer(self) -> Callable[..., Any]:
         """A partial of the Lightning trainer."""
+        lightning_trainer()
         return build(self.config.trainer, "trainer")
 
     @cached_property
