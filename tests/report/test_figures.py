@@ -1,3 +1,5 @@
+import os
+import signal
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +10,7 @@ from scipy import stats
 
 from tats_exp.report import figures
 from tats_exp.report.runs import Group, Run
-from tats_exp.report.style import DARK, LIGHT, panels
+from tats_exp.report.style import DARK, LIGHT, panels, save
 from tats_exp.run_folder import Column, Protocol
 from tests.report.declared import columns_of
 from tests.report.sweep import PROTOCOL
@@ -212,9 +214,39 @@ def test_a_long_path_among_the_choices_leaves_room_for_what_is_drawn(tmp_path: P
 
 
 def test_two_processes_draw_what_one_draws(tmp_path: Path) -> None:
-    """Which also says that panels laid out by a light figure lie where a dark one would have put them."""
     groups = [group(name, [[2.0, 3.0]], [3.0]) for name in "ab"]
     one, two = (figures.draw_figures(groups, tmp_path / str(both), side_by_side=both) for both in (False, True))
     assert list(one) == list(two) and one
     for name, paths in one.items():
         assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in two[name]], name
+
+
+def test_a_dark_figure_is_laid_out_as_it_would_be_by_itself(tmp_path: Path) -> None:
+    groups = [group(name, [[2.0, 3.0]], [3.0]) for name in "ab"]
+    drawn = figures.draw_figures(groups, tmp_path)
+    with DARK.apply():
+        alone = figures.curves(groups, DARK)
+        assert alone is not None
+        save(alone, tmp_path / "alone.png")
+    assert (tmp_path / "alone.png").read_bytes() == drawn["curves"][1].read_bytes()
+
+
+def killed(*_: object) -> None:
+    """What a process does that is killed before it has drawn anything."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_process_has_not_drawn_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = [group(name, [[2.0, 3.0]], [3.0]) for name in "ab"]
+    whole = figures.draw_figures(groups, tmp_path)
+    monkeypatch.setattr(figures, "_draw_deaf", killed)
+    assert list(figures.draw_figures(groups, tmp_path / "again", side_by_side=True)) == list(whole)
+    assert (tmp_path / "again/curves_dark.png").read_bytes() == whole["curves"][1].read_bytes()
+
+
+def test_no_earlier_figure_is_left(tmp_path: Path) -> None:
+    groups = [group(name, [[2.0, 3.0]], [3.0]) for name in "ab"]
+    for name in ("masks.png", "curves_dark.png"):
+        (tmp_path / name).write_text("earlier")
+    assert "masks" not in figures.draw_figures(groups, tmp_path)
+    assert not (tmp_path / "masks.png").exists() and (tmp_path / "curves_dark.png").stat().st_size > 7

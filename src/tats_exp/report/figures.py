@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from matplotlib.figure import Figure
 
 from tats_exp.report.bars import bar_figures, bars
 from tats_exp.report.curves import curves, endpoint_curve
-from tats_exp.report.film_strip import Strip, film_strip, read_reconstructions, read_strips
+from tats_exp.report.film_strip import film_strip, read_reconstructions, read_strips
 from tats_exp.report.frames_figure import frames_figure
 from tats_exp.report.masks import masks
 from tats_exp.report.panel import add_legend, name_axes
@@ -32,6 +31,12 @@ LOSS_PANELS = 12
 ENDPOINT, NARROW = "endpoint", "endpoint_narrow"
 """The figure that follows the answer, and how a phone shows it."""
 NARROW_WIDTH = 4.4
+CURVES: dict[str, Draw] = {
+    "curves": curves,
+    ENDPOINT: endpoint_curve,
+    NARROW: partial(endpoint_curve, width=NARROW_WIDTH),
+}
+"""Figures of what is measured window by window: half of the work of most reports."""
 LETTERS = 40
 """Letters of one choice that fit into a figure."""
 
@@ -42,89 +47,70 @@ def draw_figures(groups: list[Group], folder: Path, side_by_side: bool = False) 
     Args:
         groups: finished runs by combination of choices.
         folder: where the PNGs go; made if need be. Earlier ones of the same names are replaced.
-        side_by_side: draw in a second process, too, which takes a while to start.
+        side_by_side: draw the curves in a process of their own, which takes a while to start. What it does not do, as
+            where it is killed, is done here.
 
     Returns:
         Name -> (light PNG, dark PNG), in reading order.
     """
     folder.mkdir(parents=True, exist_ok=True)
     groups = [replace(group, label=_brief(group.label), short=_brief(group.short)) for group in groups]
-    files = {name: (LIGHT.path(folder, name), DARK.path(folder, name)) for name in _in_reading_order(groups)}
-    for path in [path for both in files.values() for path in both]:
-        path.unlink(missing_ok=True)
-    taken = get_context("spawn").Value("i", 0)
-    other = get_context("spawn").Process(target=_draw_deaf, args=(groups, folder, taken), daemon=True)
+    other = get_context("spawn").Process(target=_draw_deaf, args=(CURVES, groups, folder), daemon=True)
     if side_by_side:
         other.start()
-    for name, draw in _strips(groups).items():
-        _draw(name, draw, groups, folder)
-    _draw_plots(groups, folder, taken)
+    drawings = _drawings(groups)
+    drawn = _draw({name: draw for name, draw in drawings.items() if name not in CURVES}, groups, folder)
     if side_by_side:
         other.join()
-        if other.exitcode:
-            raise OSError(f"the process that draws half of the figures ended with {other.exitcode}")
-    return {name: both for name, both in files.items() if both[0].is_file()}
+    if side_by_side and not other.exitcode:
+        drawn |= {name for name in CURVES if DARK.path(folder, name).is_file()}
+    else:
+        drawn |= _draw(CURVES, groups, folder)
+    return {name: (LIGHT.path(folder, name), DARK.path(folder, name)) for name in drawings if name in drawn}
 
 
-def _in_reading_order(groups: list[Group]) -> list[str]:
-    """Names of all figures that there may be."""
-    first = [ENDPOINT, NARROW, "film_strip", "first_frames", "curves", "rebuilt_strip"]
-    return [*first, *bar_figures(groups), "masks", "code_histogram", "losses"]
-
-
-def _strips(groups: list[Group]) -> dict[str, Draw]:
-    """Figures that show frames of videos."""
-    strips = dict(zip(("film_strip", "first_frames"), read_strips(groups, steps=(None, 2)), strict=True))
-    strips["rebuilt_strip"] = read_reconstructions(groups)
-    return {name: partial(_film_strip, shown) for name, shown in strips.items()}
-
-
-def _film_strip(strips: list[Strip], groups: list[Group], ink: Ink) -> Figure | None:
-    return film_strip(strips, ink)
-
-
-def _plots(groups: list[Group]) -> dict[str, Draw]:
-    """Figures of numbers, those that take longest first."""
+def _drawings(groups: list[Group]) -> dict[str, Draw]:
+    """All figures that there may be, in reading order."""
+    whole, beginnings = read_strips(groups, steps=(None, 2))
+    rebuilt = read_reconstructions(groups)
     return {
-        "curves": curves,
-        "losses": losses,
+        ENDPOINT: CURVES[ENDPOINT],
+        NARROW: CURVES[NARROW],
+        "film_strip": lambda _, ink: film_strip(whole, ink),
+        "first_frames": lambda _, ink: film_strip(beginnings, ink),
+        "curves": CURVES["curves"],
+        "rebuilt_strip": lambda _, ink: film_strip(rebuilt, ink),
         **{name: partial(bars, name=name) for name in bar_figures(groups)},
-        "code_histogram": code_histogram,
         "masks": masks,
-        ENDPOINT: endpoint_curve,
-        NARROW: partial(endpoint_curve, width=NARROW_WIDTH),
+        "code_histogram": code_histogram,
+        "losses": losses,
     }
 
 
-def _draw_deaf(groups: list[Group], folder: Path, taken: Synchronized[int]) -> None:
+def _draw_deaf(drawings: dict[str, Draw], groups: list[Group], folder: Path) -> None:
     """Draw in a process of its own; who stops the command stops the process that waits for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _draw_plots(groups, folder, taken)
+    _draw(drawings, groups, folder)
 
 
-def _draw_plots(groups: list[Group], folder: Path, taken: Synchronized[int]) -> None:
-    """Draw figures of numbers, one after the other, that no other process has taken before."""
-    plots = list(_plots(groups).items())
-    while True:
-        with taken.get_lock():
-            number, taken.value = taken.value, taken.value + 1
-        if number >= len(plots):
-            return
-        _draw(*plots[number], groups, folder)
-
-
-def _draw(name: str, draw: Draw, groups: list[Group], folder: Path) -> None:
-    """Draw one figure with both inks, if there is anything to draw; the dark one has the places of the light one."""
-    first = None
-    for ink in (LIGHT, DARK):
-        with ink.apply():
-            figure = draw(groups, ink)
-            if figure is None:
-                return
-            if first is not None:
-                lay_out_as(figure, first)
-            save(figure, ink.path(folder, name))
-            first = figure
+def _draw(drawings: dict[str, Draw], groups: list[Group], folder: Path) -> set[str]:
+    """Draw figures with both inks, the dark ones laid out as the light ones; returns the names of those drawn."""
+    drawn = set()
+    for name, draw in drawings.items():
+        first = None
+        for ink in (LIGHT, DARK):
+            ink.path(folder, name).unlink(missing_ok=True)
+            with ink.apply():
+                figure = draw(groups, ink)
+                if figure is None:
+                    continue
+                if first is not None:
+                    lay_out_as(figure, first)
+                save(figure, ink.path(folder, name))
+                first = figure
+        if first is not None:
+            drawn.add(name)
+    return drawn
 
 
 def draw_frames(groups: list[Group], folder: Path) -> None:

@@ -55,6 +55,8 @@ PADDINGS = {"padding", "padding.encoder", "padding.decoder"}
 """Overrides that the names of the paddings tell already; those of arguments are choices."""
 
 
+HYDRAS_FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
+"""Of a line on the terminal, unless the user says otherwise."""
 COMMAND = "TATS_EXP_COMMAND"
 """Environment variable with the number of the process that has started this one; set by the command itself."""
 
@@ -143,9 +145,12 @@ def run_job(cfg: DictConfig) -> None:
 
 
 def say_of(name: str) -> None:
-    """Have what is said on the terminal begin with the name of the run, as its progress does; its file keeps times."""
+    """Have what this process says on the terminal begin with the name of the run, as its progress does.
+
+    Its file has times instead, and a format that the user chose stays.
+    """
     for handler in logging.getLogger().handlers:
-        if handler.name == "console":
+        if handler.name == "console" and handler.formatter is not None and handler.formatter._fmt == HYDRAS_FORMAT:
             handler.setFormatter(logging.Formatter(f"{name.replace('%', '%%')}: %(levelname)s: %(message)s"))
 
 

@@ -20,6 +20,7 @@ from tats_exp.config.schema import Config
 from tats_exp.files import Stage
 from tats_exp.progress import Progress
 from tats_exp.stages.context import Left, RunContext
+from tats_exp.stages.trained import RANK
 from tats_exp.training import Scalars, keep_float32
 
 
@@ -87,7 +88,7 @@ def _work(
 ) -> None:
     """One of the processes: Lightning learns from the environment that it need not start them."""
     end_with(parent)
-    os.environ |= {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {RANK: str(rank), "LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # the process that started this one holds the store
     torch.set_num_threads(max(1, (config.threads or os.cpu_count() or 1) // int(config.trainer["devices"])))
     keep_float32()

@@ -27,7 +27,7 @@ from tats_exp.data.videos import Videos
 from tats_exp.data.windows import Window
 from tats_exp.files import Stage
 from tats_exp.stages.context import Chosen, RunContext, Work
-from tats_exp.stages.trained import MODEL, was_trained, with_weights, write_model
+from tats_exp.stages.trained import MODEL, is_first, was_trained, with_weights, write_model
 from tats_exp.training import Budget
 from tats_exp.transformer.conditions import Condition, Prompt
 from tats_exp.vqgan.codebook import EMACodebook
@@ -39,8 +39,8 @@ LOG_EVERY, CHECKPOINT_EVERY, CLIP = 10, 50, 1.0
 """Steps from one log of the losses to the next, and from one checkpoint; the largest norm of a gradient."""
 LOOKED_AT = 256
 """Videos that are asked for sound before a run begins, at most: each may be a file to be opened."""
-ONE_CODE = 1.1
-"""Perplexity of the codes of a batch below which one of them stands for nearly all sound; 6 to 20 at toy scale."""
+ONE_CODE = 0.995
+"""Share of the codes of some sound that may be one and the same."""
 AT_ONCE = 64
 """Pictures encoded side by side: always as many, so that codes do not hang on what else is encoded."""
 
@@ -214,13 +214,21 @@ def _make(inputs: AudioVQGANInputs, work: Work) -> None:
     module = SpectrogramTraining(vqgan, AUDIO_VQGAN_STAGE.name, condition.learning_rate, condition.steps)
     budget = Budget(condition.steps, condition.batch_size, 1, CLIP, LOG_EVERY, CHECKPOINT_EVERY, work.workers)
     fit(module, spans, budget, work.folder, work.make_trainer, inputs.seed, work.losses, work.progress)
-    perplexity = module.logged.get(f"train/{AUDIO_VQGAN_STAGE.name}/code_perplexity")
-    if perplexity is not None and float(perplexity) < ONE_CODE:  # use tells nothing: idle codes are restarted
-        logger.warning(
-            "audio_vqgan: at the end all sound has one code, so nothing of it is told apart; is it silent? more "
-            "condition.steps may help",
-        )
     write_model(vqgan, work.folder)
+    _warn_of_one_code(vqgan, spans)
+
+
+def _warn_of_one_code(vqgan: SpectrogramVQGAN, spans: Spans) -> None:
+    """Say where nearly all sound has one code; that few codes are idle would not tell, since those are restarted."""
+    some = range(0, len(spans), -(-len(spans) // LOOKED_AT))
+    codes = encoded(copy.deepcopy(vqgan).eval().cpu(), [spans[number]["picture"][0].numpy() for number in some])
+    share = float(codes.flatten().bincount().max()) / codes.numel()
+    if is_first() and share > ONE_CODE:
+        logger.warning(
+            "audio_vqgan: %.1f %% of the sound has one code, so hardly anything of it is told apart; is it silent? "
+            "more condition.steps may help",
+            100 * share,
+        )
 
 
 def read_audio_vqgan(condition: Audio, folder: Path) -> SpectrogramVQGAN:

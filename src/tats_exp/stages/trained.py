@@ -18,6 +18,8 @@ from tats_exp.stages.context import NoMeaning
 from tats_exp.training import CHECKPOINT, DAMAGED, Budget, MakeOptimizer, MakeScheduler, not_finite
 
 MODEL = "model.safetensors"
+RANK = "TATS_EXP_RANK"
+"""Environment variable with the number of a process among those that train together; set by who starts them."""
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 
@@ -96,7 +98,7 @@ def finite_weights(path: Path) -> dict[str, torch.Tensor]:
 
 def write_model(model: torch.nn.Module, folder: Path) -> None:
     """Write the weights of a trained model, and only then let go of checkpoints; of several processes the first."""
-    if not _is_first():
+    if not is_first():
         return
     write_weights(model, folder / MODEL)
     for checkpoint in (CHECKPOINT, DAMAGED):
@@ -109,7 +111,7 @@ def write_weights(model: torch.nn.Module, path: Path) -> None:
     Raises:
         NotFiniteError: one of them is not finite.
     """
-    if not _is_first():
+    if not is_first():
         return
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     if (name := not_finite(weights.items())) is not None:
@@ -118,6 +120,6 @@ def write_weights(model: torch.nn.Module, path: Path) -> None:
         temporary.write_bytes(save(weights))
 
 
-def _is_first() -> bool:
+def is_first() -> bool:
     """Whether this is the only process of a training, or the first of several."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    return os.environ.get(RANK, "0") == "0"
