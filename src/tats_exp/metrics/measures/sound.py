@@ -15,7 +15,8 @@ _OF_WINDOW = Column(
     ("", ""),
     "Mean time from the beginning of a sound to the nearest turn of what moves, found in pixels, at most 8 frames, "
     "without those in the first and last 4 frames of a video. That of real videos with their own sound is the best "
-    "there is; chance is that of videos with one another's sound.",
+    "there is; chance is that of videos with one another's sound. What turns more often is nearer to any sound: hold "
+    "each choice against its own chance.",
     unit="frames",
     better="lower",
     protocol=True,
