@@ -197,3 +197,35 @@ def test_an_end_that_is_almost_0_shows_its_side(apart: float, low: str):
     groups = [group(name, [1 + level + step for step in steps]) for name, level in {"zero": apart, "real": 0}.items()]
     (answer,) = said(groups, "answer")
     assert f"[{low}, 0." in answer
+
+
+def with_chance(name: str, a: list[float], chance: list[float]) -> Group:
+    made = group(name, a)
+    runs = [replace(run, floors={"chance": {"a/last": one}}) for run, one in zip(made.runs, chance, strict=True)]
+    return replace(made, runs=runs)
+
+
+def test_choices_that_differ_as_their_chance_does_are_not_told_from_chance():
+    groups = [with_chance("zero", HIGH, [10.5, 10.5, 10.6, 10.1]), with_chance("real", LOW, [1.2, 1.1, 1.4, 0.9])]
+    (answer,) = said(groups, "answer")
+    assert answer == (
+        "Distance a is not told from chance with any choice: less what chance gives the same videos, it is "
+        "0.00 [−0.66, 0.66] with padding=zero and 0.00 [−0.45, 0.45] with padding=real."
+    )
+    assert "9.28 [8.62, 9.93] higher than" in said(groups, "detail")[0]
+
+
+def test_what_choices_have_beyond_chance_stands_beside_the_answer():
+    groups = [with_chance("zero", HIGH, [4.0, 4.5, 4.6, 4.1]), with_chance("real", LOW, [1.2, 1.1, 1.4, 0.9])]
+    assert "9.28 [8.62, 9.93] higher than" in said(groups, "answer")[0]
+    (beyond,) = said(groups, "detail")
+    assert beyond.startswith(
+        "Less what chance gives the same videos, it is 6.12 [5.71, 6.54] with padding=zero and 0.00"
+    )
+    many = [replace(each, label=f"{each.label} {place}") for place in range(4) for each in groups]
+    assert "it is told from 0 with 4 of 8 choices" in said(many, "detail")[0]
+
+
+def test_without_the_chance_of_every_choice_nothing_is_held_against_it():
+    groups = [with_chance("zero", HIGH, [4.0, 4.5, 4.6, 4.1]), group("real", LOW)]
+    assert not any("chance" in text for text in said(groups, "detail"))

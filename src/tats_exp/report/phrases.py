@@ -91,6 +91,11 @@ def interval(one: Comparison) -> str:
     value, low, high = one.told()
     if one.column.ratio:
         return f"{number(value)} times [{number(low)}, {number(high)}]"
+    return spread(value, low, high)
+
+
+def spread(value: float, low: float, high: float) -> str:
+    """A value and the ends of its interval: `1.9 [1.2, 2.6]`."""
     decimals = max(0, 1 - math.floor(math.log10((high - low) / 2)))  # two digits of what it may be off by
     rounded = ((each, f"{each:,.{decimals}f}") for each in (value, low, high))
     # An end that is 0 when it is rounded would hide on which side of 0 it lies.

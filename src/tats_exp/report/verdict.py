@@ -13,14 +13,17 @@ from typing import Literal
 
 from tats_exp.report.columns import Endpoints, endpoints, table_columns, value_columns
 from tats_exp.report.comparisons import Comparison, compare, compare_all, contrasts_of
-from tats_exp.report.phrases import capital, listed, named, number, sentence
+from tats_exp.report.phrases import capital, listed, named, number, sentence, spread
 from tats_exp.report.runs import Group, Run
+from tats_exp.report.statistics import mean
 from tats_exp.report.tables import FREE, floor_cell, shared
 from tats_exp.run_folder.columns import Column
 
 COLLAPSE = "drift/collapse_window"
 LISTED = 3
 """Choices of which no training came to an event, that are named one by one; more of them are told together."""
+NAMED = 6
+"""Choices that are held against chance one by one; of more of them it is told how many differ."""
 FIRST_OF_FREE = 4
 """Columns that are named of those that a degenerate model gets for nothing."""
 FEW = 4
@@ -164,10 +167,38 @@ def _answer(asked: Endpoints, groups: list[Group], found: list[Comparison]) -> l
     else:
         texts = [sentence(found).removesuffix(".") if found else _without_interval(column, groups)]
         texts.insert(0 if few and not count.startswith("0 ") else 1, count)
+        told, text = _against_chance(column, groups)
+        texts.insert(len(texts) if told else 0, text)
     record = next((run.record for group in groups for run in group.runs if run.record), None)
     if few and record and any(group.values(column.key) for group in groups):
         texts.append(f"few trainings decide little: the record of this question is {record}")
     return [f"{capital(text)}." for text in texts if text]
+
+
+def _against_chance(column: Column, groups: list[Group]) -> tuple[bool, str]:
+    """Whether a choice differs from what chance gives the same videos, and by how much each does; "" without chance.
+
+    Choices can differ in a distance from chance to chance: what turns more often is nearer to any sound.
+    """
+    found = {group.label: mean(_beyond_chance(column.key, group)) for group in groups}
+    known = {label: one for label, one in found.items() if one is not None}
+    if column.ratio or len(known) < len(groups):
+        return True, ""
+    less = "less what chance gives the same videos"
+    each = [f"{spread(one.value, one.low, one.high)} with {label}" for label, one in known.items()]
+    decided = sum(one.decided for one in known.values())
+    if not decided:
+        told = f": {less}, it is {listed(each)}" * (len(each) <= NAMED)
+        return False, f"{named(column)} is not told from chance with any choice{told}"
+    if len(each) > NAMED:
+        return True, f"{less}, it is told from 0 with {decided} of {len(each)} choices"
+    return True, f"{less}, it is {listed(each)}"
+
+
+def _beyond_chance(key: str, group: Group) -> list[float]:
+    """Of each training what it has of a metric less what chance gives its videos, where it has both."""
+    both = [(run.earned(key), run.floor("chance", key)) for run in group.runs]
+    return [value - chance for value, chance in both if value is not None and chance is not None]
 
 
 def _collapsed(groups: list[Group]) -> str:
