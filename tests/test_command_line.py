@@ -250,6 +250,17 @@ def test_a_path_with_a_comma_is_answered_with_the_line_to_copy(line: str, copied
         assert [quoted.text for quoted in parse_overrides([several])[0].value().list] == expected.split(",")
 
 
+def test_a_path_with_a_comma_that_is_there_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "padding=real,seed=0").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for path in (f"{tmp_path}/padding=real,seed=0", "padding=real,seed=0"):
+        for key in ("run", "data.root", "+data.root", "generated"):
+            (read,) = parse_overrides([f"{key}={path}"])
+            assert read.value() == path and not read.is_sweep_override()
+    (read,) = parse_overrides(["data.root=a,b"])
+    assert read.is_sweep_override()
+
+
 @pytest.mark.parametrize(
     "line, said",
     [

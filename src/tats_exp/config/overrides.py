@@ -1,11 +1,12 @@
 """Overrides as Hydra's grammar reads them; a value that it cannot read, of a key that takes a path, is the path itself.
 
 Names of checkpoints hold `=`, folders spaces, brackets and `~`. What the grammar does read keeps its meaning: lists,
-sweeps, null, quotes.
+sweeps, null, quotes. But what is there is meant where a path with commas is: folders of runs have them in their names.
 """
 
 import hashlib
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,8 @@ def _with_comma(line: str) -> str:
 
 def _parsed(parser: OverridesParser, line: str) -> Override:
     key, equals, value = line.partition("=")
+    if "," in value and takes_path(key.lstrip("+~")) and _is_there(at_home(value)):
+        line = assigned(key, at_home(value))
     try:
         return parser.parse_override(line)
     except HydraException as error:
@@ -126,6 +129,12 @@ def _parsed(parser: OverridesParser, line: str) -> Override:
         return parser.parse_override(assigned(key, at_home(value)))
     except HydraException as error:  # it is the key that cannot be read
         raise UserError(f"{line}: {_reason(error, '', '')}") from error
+
+
+def _is_there(path: str) -> bool:
+    with suppress(OSError, ValueError):  # too long for a name, or none at all
+        return Path(path).exists()
+    return False
 
 
 def _reason(error: HydraException, key: str, value: str) -> str:
