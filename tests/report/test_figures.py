@@ -90,6 +90,19 @@ def test_a_share_is_drawn_between_its_ceiling_and_chance() -> None:
     assert lines["ceiling: real video"] == 0.95 and lines["chance"] == 0.25
 
 
+@pytest.mark.parametrize("second, lines", [(0.251, [0.2505]), (0.5, [0.25, 0.5])])
+def test_chance_that_differs_between_choices_is_drawn_for_each(second: float, lines: list[float]) -> None:
+    groups = [group(name, [[0.9, 0.4]]) for name in "ab"]
+    for one, chance in zip(groups, (0.25, second), strict=True):
+        one.runs[0].floors["chance"] = {KEY: chance}
+    (axis,) = [axis for axis in figures.curves(groups, LIGHT).axes if axis.lines]
+    drawn = [line for line in axis.get_lines() if list(line.get_xdata()) == [0, 1] and len(set(line.get_ydata())) == 1]
+    levels = [line.get_ydata()[0] for line in drawn if line.get_ydata()[0] < 0.6]
+    assert levels == pytest.approx(lines)
+    colours = [line.get_color() for line in drawn if line.get_ydata()[0] < 0.6]
+    assert colours == ([LIGHT.floor] if len(lines) == 1 else [LIGHT.colour(0), LIGHT.colour(1)])
+
+
 def test_the_curve_of_the_endpoint_is_drawn_alone_with_real_video_dashed() -> None:
     truth = Column("truth/curve", ("Real", ""), "T.", is_curve=True)
     runs = group("zero", [[2.0, 9.0], [3.0, 8.0]], [9.0, 8.0], endpoint=LAST.key)

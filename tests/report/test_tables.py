@@ -164,6 +164,18 @@ def test_both_tables_together_hold_every_value_once(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("second, labels", [(0.251, ["chance"]), (0.5, ["chance, padding=a", "chance, padding=b"])])
+def test_chance_that_differs_between_choices_has_a_row_for_each(
+    tmp_path: Path, second: float, labels: list[str]
+) -> None:
+    for name, chance in (("a", 0.25), ("b", second)):
+        floors = {"real": {FVD: 1.0}, "chance": {FVD: chance}}
+        write_run(tmp_path / name, {"padding": name, "seed": "0"}, {FVD: 5.0}, floors=floors)
+    rows = {row["choices"]: row[FVD] for row in rows_of(make_table(group_runs(load_runs(tmp_path)))) if not row["seed"]}
+    assert list(rows) == ["floor: real vs other real", *labels]
+    assert [rows[label] for label in labels] == (["0.2505"] if len(labels) == 1 else ["0.25", "0.5"])
+
+
 def test_the_floor_of_a_vqgan_that_choices_share_is_counted_once(tmp_path: Path) -> None:
     for mask in "ab":
         for seed, floor in enumerate((1.0, 2.0, 4.0)):

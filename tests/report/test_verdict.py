@@ -209,7 +209,7 @@ def test_choices_that_differ_as_their_chance_does_are_not_told_from_chance():
     groups = [with_chance("zero", HIGH, [10.5, 10.5, 10.6, 10.1]), with_chance("real", LOW, [1.2, 1.1, 1.4, 0.9])]
     (answer,) = said(groups, "answer")
     assert answer == (
-        "Distance a is not told from chance with any choice: less what chance gives the same videos, it is "
+        "Distance a cannot be told from chance with any choice: less the chance of its own videos, it is "
         "0.00 [−0.66, 0.66] with padding=zero and 0.00 [−0.45, 0.45] with padding=real."
     )
     assert "9.28 [8.62, 9.93] higher than" in said(groups, "detail")[0]
@@ -219,11 +219,21 @@ def test_what_choices_have_beyond_chance_stands_beside_the_answer():
     groups = [with_chance("zero", HIGH, [4.0, 4.5, 4.6, 4.1]), with_chance("real", LOW, [1.2, 1.1, 1.4, 0.9])]
     assert "9.28 [8.62, 9.93] higher than" in said(groups, "answer")[0]
     (beyond,) = said(groups, "detail")
-    assert beyond.startswith(
-        "Less what chance gives the same videos, it is 6.12 [5.71, 6.54] with padding=zero and 0.00"
-    )
+    assert beyond.startswith("Less the chance of its own videos, it is 6.12 [5.71, 6.54] with padding=zero and 0.00")
     many = [replace(each, label=f"{each.label} {place}") for place in range(4) for each in groups]
     assert "it is told from 0 with 4 of 8 choices" in said(many, "detail")[0]
+
+
+def test_few_trainings_are_compared_first():
+    groups = [with_chance("zero", [10.0, 11.0], [3.0, 11.0]), with_chance("real", [1.0, 1.5], [0.0, 1.5])]
+    assert "cannot be told from chance" not in said(groups, "answer")[0]
+    assert "cannot be told from chance" in said(groups, "detail")[0]
+
+
+@pytest.mark.parametrize("chance", [math.inf, math.nan])
+def test_a_chance_that_is_no_number_is_none(chance: float):
+    groups = [with_chance("zero", HIGH, [4.0, 4.5, 4.6, chance]), with_chance("real", LOW, [1.2, 1.1, 1.4, 0.9])]
+    assert not any("chance" in text for text in said(groups, "detail"))
 
 
 def test_without_the_chance_of_every_choice_nothing_is_held_against_it():

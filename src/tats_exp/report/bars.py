@@ -40,7 +40,7 @@ def bars(groups: list[Group], ink: Ink, name: str) -> Figure | None:
             axis.tick_params(axis="x", rotation=40)
             for tick in axis.get_xticklabels():
                 tick.set_horizontalalignment("right")
-        draw_floors(axis, column.key, runs, ink)
+        draw_floors(axis, column.key, groups, ink)
         name_axes(axis, f"{' '.join(column.title)}  {column.arrow}".strip(), "", column.unit)
     add_legend(figure, axes)
     return figure

@@ -66,7 +66,7 @@ def _panel(axis: Axes, column: Column, groups: list[Group], ink: Ink) -> None:
             _truth(axis, _series(group, truth), place, ink)
     if truth is not None:
         axis.plot([], [], color=ink.floor, linestyle=TRUTH_DASHES, linewidth=1.2, label="real video, no transformer")
-    draw_floors(axis, column.key, runs, ink)
+    draw_floors(axis, column.key, groups, ink)
     if column.better == "one":
         axis.axhline(1, color=ink.floor, linewidth=1, zorder=1)
     if by_ratio:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -57,12 +58,13 @@ def draw_figures(groups: list[Group], folder: Path, side_by_side: bool = False) 
     groups = [replace(group, label=_brief(group.label), short=_brief(group.short)) for group in groups]
     other = get_context("spawn").Process(target=_draw_deaf, args=(CURVES, groups, folder), daemon=True)
     if side_by_side:
-        other.start()
+        with suppress(OSError):  # no process is left to be had
+            other.start()
     drawings = _drawings(groups)
     drawn = _draw({name: draw for name, draw in drawings.items() if name not in CURVES}, groups, folder)
-    if side_by_side:
+    if other.pid is not None:
         other.join()
-    if side_by_side and not other.exitcode:
+    if other.exitcode == 0:
         drawn |= {name for name in CURVES if DARK.path(folder, name).is_file()}
     else:
         drawn |= _draw(CURVES, groups, folder)

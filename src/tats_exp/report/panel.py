@@ -5,9 +5,9 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tats_exp.report.runs import Run
+from tats_exp.report.runs import Group
 from tats_exp.report.style import Ink
-from tats_exp.report.tables import floor_cell
+from tats_exp.report.tables import floor_cell, floors_of_choices
 
 FLOOR_NAMES = {
     "real": "floor: real vs real",
@@ -25,11 +25,16 @@ FLOOR_DASHES = {
 }
 
 
-def draw_floors(axis: Axes, key: str, runs: list[Run], ink: Ink) -> None:
-    """A line for every floor that the runs have of a metric."""
+def draw_floors(axis: Axes, key: str, groups: list[Group], ink: Ink) -> None:
+    """A line for every floor that the runs have of a metric; where each choice has one of its own, in their colours."""
+    runs = [run for group in groups for run in group.runs]
     for kind, name in FLOOR_NAMES.items():
-        floor = floor_cell(kind, key, runs).mean
-        if floor is not None:
+        floor, of_choices = floor_cell(kind, key, runs).mean, floors_of_choices(kind, key, groups)
+        if of_choices is not None:
+            axis.plot([], [], color=ink.floor, linestyle=FLOOR_DASHES[kind], linewidth=1.2, label=f"{name}, by choice")
+            for place, one in enumerate(of_choices):
+                axis.axhline(one, color=ink.colour(place), linestyle=FLOOR_DASHES[kind], linewidth=1.2, zorder=1)
+        elif floor is not None:
             axis.axhline(floor, color=ink.floor, linestyle=FLOOR_DASHES[kind], linewidth=1.2, label=name, zorder=1)
 
 

@@ -26,6 +26,8 @@ FLOORS = {
     "chance": "chance",
     "ceiling": "ceiling: real video",
 }
+OF_CHOICE, APART = ("chance", "ceiling"), 0.05
+"""Floors that hang on what a choice made, and the share of the largest by which they must differ to be told apart."""
 
 
 @dataclass(frozen=True)
@@ -144,9 +146,13 @@ def _table(columns: list[Column], groups: list[Group]) -> Table:
         if len(group.runs) > 1:
             rows.append(Row("mean", place, group.label, "", len(group.runs), [_cell(c, group.runs) for c in columns]))
     for kind in dict.fromkeys([*FLOORS, *(kind for run in runs for kind in run.floors)]):
-        cells = [floor_cell(kind, column.key, runs) for column in columns]
-        if any(cell.mean is not None for cell in cells):
-            rows.append(Row("floor", None, FLOORS.get(kind, f"floor: {kind}"), "", len(runs), cells))
+        name = FLOORS.get(kind, f"floor: {kind}")
+        apart = any(floors_of_choices(kind, column.key, groups) for column in columns)
+        of_rows = {f"{name}, {group.label}": group.runs for group in groups} if apart else {name: runs}
+        for label, of_row in of_rows.items():
+            cells = [floor_cell(kind, column.key, of_row) for column in columns]
+            if any(cell.mean is not None for cell in cells):
+                rows.append(Row("floor", None, label, "", len(of_row), cells))
     decimals = [_decimals(column, [row.cells[place] for row in rows]) for place, column in enumerate(columns)]
     return Table(columns, rows, decimals)
 
@@ -167,6 +173,15 @@ def floor_cell(kind: str, key: str, runs: list[Run]) -> Cell:
         return Cell(None)
     same = math.isclose(min(floors), max(floors), rel_tol=1e-9)
     return Cell(statistics.fmean(floors), None if same else statistics.stdev(floors), len(floors))
+
+
+def floors_of_choices(kind: str, key: str, groups: list[Group]) -> list[float] | None:
+    """The floor of every choice, where it is one of its own videos or models and choices differ in it; else None."""
+    means = [floor_cell(kind, key, group.runs).mean for group in groups]
+    known = [mean for mean in means if mean is not None]
+    if kind not in OF_CHOICE or len(known) < len(groups) or max(known) - min(known) <= APART * max(map(abs, known)):
+        return None
+    return known
 
 
 def _check_protocol(column: Column, runs: list[Run]) -> None:

@@ -168,7 +168,7 @@ def _answer(asked: Endpoints, groups: list[Group], found: list[Comparison]) -> l
         texts = [sentence(found).removesuffix(".") if found else _without_interval(column, groups)]
         texts.insert(0 if few and not count.startswith("0 ") else 1, count)
         told, text = _against_chance(column, groups)
-        texts.insert(len(texts) if told else 0, text)
+        texts.insert(len(texts) if told or few else 0, text)
     record = next((run.record for group in groups for run in group.runs if run.record), None)
     if few and record and any(group.values(column.key) for group in groups):
         texts.append(f"few trainings decide little: the record of this question is {record}")
@@ -176,20 +176,21 @@ def _answer(asked: Endpoints, groups: list[Group], found: list[Comparison]) -> l
 
 
 def _against_chance(column: Column, groups: list[Group]) -> tuple[bool, str]:
-    """Whether a choice differs from what chance gives the same videos, and by how much each does; "" without chance.
+    """Whether a choice differs from the chance of its own videos, and by how much each does; "" without intervals.
 
     Choices can differ in a distance from chance to chance: what turns more often is nearer to any sound.
     """
-    found = {group.label: mean(_beyond_chance(column.key, group)) for group in groups}
+    beyond = {group.label: _beyond_chance(column.key, group) for group in groups}
+    found = {label: mean(values) if values else None for label, values in beyond.items()}
     known = {label: one for label, one in found.items() if one is not None}
     if column.ratio or len(known) < len(groups):
         return True, ""
-    less = "less what chance gives the same videos"
+    less = "less the chance of its own videos"
     each = [f"{spread(one.value, one.low, one.high)} with {label}" for label, one in known.items()]
     decided = sum(one.decided for one in known.values())
     if not decided:
         told = f": {less}, it is {listed(each)}" * (len(each) <= NAMED)
-        return False, f"{named(column)} is not told from chance with any choice{told}"
+        return False, f"{named(column)} cannot be told from chance with any choice{told}"
     if len(each) > NAMED:
         return True, f"{less}, it is told from 0 with {decided} of {len(each)} choices"
     return True, f"{less}, it is {listed(each)}"
@@ -198,7 +199,8 @@ def _against_chance(column: Column, groups: list[Group]) -> tuple[bool, str]:
 def _beyond_chance(key: str, group: Group) -> list[float]:
     """Of each training what it has of a metric less what chance gives its videos, where it has both."""
     both = [(run.earned(key), run.floor("chance", key)) for run in group.runs]
-    return [value - chance for value, chance in both if value is not None and chance is not None]
+    beyond = [value - chance for value, chance in both if value is not None and chance is not None]
+    return beyond if all(map(math.isfinite, beyond)) else []
 
 
 def _collapsed(groups: list[Group]) -> str:

@@ -215,7 +215,8 @@ def _make(inputs: AudioVQGANInputs, work: Work) -> None:
     budget = Budget(condition.steps, condition.batch_size, 1, CLIP, LOG_EVERY, CHECKPOINT_EVERY, work.workers)
     fit(module, spans, budget, work.folder, work.make_trainer, inputs.seed, work.losses, work.progress)
     write_model(vqgan, work.folder)
-    _warn_of_one_code(vqgan, spans)
+    if is_first():
+        _warn_of_one_code(vqgan, spans)
 
 
 def _warn_of_one_code(vqgan: SpectrogramVQGAN, spans: Spans) -> None:
@@ -223,7 +224,7 @@ def _warn_of_one_code(vqgan: SpectrogramVQGAN, spans: Spans) -> None:
     some = range(0, len(spans), -(-len(spans) // LOOKED_AT))
     codes = encoded(copy.deepcopy(vqgan).eval().cpu(), [spans[number]["picture"][0].numpy() for number in some])
     share = float(codes.flatten().bincount().max()) / codes.numel()
-    if is_first() and share > ONE_CODE:
+    if share > ONE_CODE:
         logger.warning(
             "audio_vqgan: %.1f %% of the sound has one code, so hardly anything of it is told apart; is it silent? "
             "more condition.steps may help",
