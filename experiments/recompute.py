@@ -2,7 +2,8 @@
 
 Reads `results.csv` and `comparisons.csv` with the standard library and scipy, without tats_exp, and tells the largest
 difference. A pair is `ttest_rel` over the seeds that both have, or Welch's `ttest_ind`; a 2 x 2 is a contrast of four
-means by hand. p-values of secondary endpoints are adjusted (Holm) and are not compared.
+means by hand, after summing trainings of a seed that share their models. p-values of secondary endpoints are adjusted
+(Holm) and are not compared.
 """
 
 import csv
@@ -62,21 +63,27 @@ def interval(told: dict[str, str], rows: list[dict[str, str]]) -> tuple[float, f
             value = stats.tmean([*high.values()]) - stats.tmean([*low.values()])
         ends = test.confidence_interval()
         return value, ends.low, ends.high
-    if told["test"] == "paired":
-        raise NotImplementedError("a 2 x 2 whose choices share trainings")
     parts = {part for row in rows for part in row["choices"].split()}
     over = sorted(part for part in parts if part.startswith(f"{told['over']}="))
     second, factor = (told["effect"].split(" to "), (1.0, -1.0)) if told["effect"] else (over, (0.5, 0.5))
-    cells = [
-        (sign * weight, [*values(side, part).values()])
-        for side, sign in ((told["higher"], 1.0), (told["lower"], -1.0))
-        for part, weight in zip(second, factor, strict=True)
-    ]
-    value = sum(weight * stats.tmean(cell) for weight, cell in cells)
-    variances = [weight**2 * stats.tvar(cell) / len(cell) for weight, cell in cells]
-    freedom = sum(variances) ** 2 / sum(v**2 / (len(c) - 1) for v, (_, c) in zip(variances, cells, strict=True))
+    cells = []
+    for side, sign in ((told["higher"], 1.0), (told["lower"], -1.0)):
+        for part, weight in zip(second, factor, strict=True):
+            cells.append((sign * weight, (side, part), values(side, part)))
+    if told["test"] == "paired":  # trainings of a seed that differ in how they are sampled alone count as one
+        trained = {frozenset(p for p in parts if not p.startswith("sampler")) for _, parts, _ in cells}
+        cells = [(1.0, tuple(one), summed([c for c in cells if one <= set(c[1])])) for one in trained]
+    value = sum(weight * stats.tmean([*cell.values()]) for weight, _, cell in cells)
+    variances = [weight**2 * stats.tvar([*cell.values()]) / len(cell) for weight, _, cell in cells]
+    freedom = sum(variances) ** 2 / sum(v**2 / (len(c) - 1) for v, (*_, c) in zip(variances, cells, strict=True))
     half = stats.t.ppf(0.975, freedom) * math.sqrt(sum(variances))
     return value, value - half, value + half
+
+
+def summed(cells: list[tuple[float, tuple[str, ...], dict[str, float]]]) -> dict[str, float]:
+    """Of every seed the weighted sum of its values."""
+    seeds = set.intersection(*(set(cell) for *_, cell in cells))
+    return {seed: sum(weight * cell[seed] for weight, _, cell in cells) for seed in seeds}
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -13,6 +13,8 @@ from tats_exp.report.pictures import Picture
 from tats_exp.report.style import Ink, panels
 
 ACROSS = 3
+FEW = 8
+"""Frames of a row whose numbers have room whatever they are."""
 WIDTH, NARROWEST = 10.0, 5.0
 """Inches of the figure; less where few frames would be shown larger than an inch."""
 
@@ -37,7 +39,8 @@ def frames_figure(pictures: list[Picture], ink: Ink) -> Figure | None:
         pixels = pixels[: len(pixels) * picture.rows // picture.of_all]
         axis.imshow(pixels, extent=(0, picture.columns, picture.rows, 0), interpolation="nearest", aspect="equal")
         axis.set_title(picture.choice.text, color=ink.colours[picture.choice.colour], fontweight="bold")
-        axis.set_xticks([column + 0.5 for column in range(picture.columns)], map(str, picture.frames))
+        small = 7.5 if picture.columns > FEW and max(picture.frames) >= 1000 else None  # or they run into one another
+        axis.set_xticks([column + 0.5 for column in range(picture.columns)], map(str, picture.frames), fontsize=small)
         axis.set_yticks([])
         axis.xaxis.tick_top()
         for place in range(1, picture.columns):
