@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tats_exp import UserError
-from tats_exp.report import make_report
+from tats_exp.report import index, make_report
 from tats_exp.report.__main__ import main
 from tats_exp.report.index import make_index
 from tats_exp.run_folder import Status
@@ -118,3 +118,9 @@ def test_the_command_says_what_it_made_and_refuses_in_one_line(
         assert (error := capsys.readouterr().err).count("\n") == 1 and said in error
     with pytest.raises(UserError, match="no folder"):
         make_index([tmp_path / "nowhere"], page, VERSIONS)
+
+
+def test_a_long_answer_ends_behind_a_word() -> None:
+    assert index._shortened("short") == "short"
+    long = index._shortened("words " * 200)
+    assert long.endswith("words …") and len(long) <= index.MOST + 2

@@ -145,7 +145,7 @@ def _of_sweep(folder: Path, base: Path, versions: Mapping[str, int]) -> Entry:
     return Entry(
         title=f"{title.replace('_', ' ')}: {folder.name}",
         question=next((run.description for run in runs if run.description), ""),
-        answer=" ".join(said)[:MOST] if finished and endpoints(finished) else "",
+        answer=_shortened(" ".join(said)) if finished and endpoints(finished) else "",
         picture=_picture(folder / "report" / "figures"),
         day=date.fromtimestamp(ended).isoformat(),
         commit=", ".join(dict.fromkeys(status.commit for status in statuses if status.commit)),
@@ -173,8 +173,12 @@ def _older(made: Mapping[str, int], versions: Mapping[str, int]) -> str:
 def _paragraph(text: str, head: str) -> str:
     """The paragraph of a README that begins with a bold word, as plain text."""
     found = re.search(rf"^\*\*{head}[^*]*\*\*(.+?)(?:\n\s*\n|\Z)", text, flags=re.MULTILINE | re.DOTALL)
-    plain = "" if found is None else _plain(found[1])
-    return plain if len(plain) <= MOST else f"{plain[:MOST].rpartition(' ')[0]} …"
+    return "" if found is None else _shortened(_plain(found[1]))
+
+
+def _shortened(text: str) -> str:
+    """A text that is cut off behind a word where it is too long."""
+    return text if len(text) <= MOST else f"{text[:MOST].rpartition(' ')[0]} …"
 
 
 def _plain(markdown: str) -> str:
