@@ -29,7 +29,7 @@ from tats_exp.files import Stage
 from tats_exp.stages.context import Chosen, RunContext, Work
 from tats_exp.stages.trained import MODEL, is_first, was_trained, with_weights, write_model
 from tats_exp.training import Budget
-from tats_exp.transformer.conditions import Condition, Prompt
+from tats_exp.transformer.conditions import Condition
 from tats_exp.vqgan.codebook import EMACodebook
 from tats_exp.vqgan.spectrogram_vqgan import SpectrogramVQGAN, picture_to_float
 
@@ -84,6 +84,7 @@ class Audio(Condition):
     asks_held_out = True
     drop = 0.1
     moves = True
+    unasked = "the run was trained with sound; allowed: the sound of a file (audio=FILE)"
 
     def __init__(
         self,
@@ -170,10 +171,6 @@ class Audio(Condition):
         """Refuse videos of which one has no sound; of many, some are looked at."""
         for video in range(0, len(videos.names), -(-len(videos.names) // LOOKED_AT)):
             videos.audio(video, 0, 1)
-
-    def check_prompt(self, prompt: Prompt, classes: Sequence[str]) -> None:
-        """Refuse texts and classes."""
-        raise UserError(f"{prompt!r}: the run was trained with sound; allowed: the sound of a file (audio=FILE)")
 
 
 @torch.inference_mode()

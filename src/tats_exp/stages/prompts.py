@@ -17,7 +17,7 @@ from tats_exp.config.build import blamed_on
 from tats_exp.config.schema import Config
 from tats_exp.data.videos import Videos
 from tats_exp.sampling.story import Story
-from tats_exp.transformer.conditions import Condition, Prompt
+from tats_exp.transformer.conditions import Condition, Prompt, asked_for
 
 Chapters = tuple[tuple[int, Prompt], ...]
 """From which latent frame on a prompt holds; 0 first."""
@@ -43,8 +43,7 @@ class Prompts:
         Raises:
             UserError: the condition cannot be asked for it.
         """
-        self.condition.check_prompt(prompt, self.classes)
-        return self.condition.prompt_codes(prompt, self.classes, self.made)
+        return asked_for(self.condition, prompt, self.classes).prompt_codes(prompt, self.classes, self.made)
 
     def words(self, codes: Int64[Tensor, "B c"]) -> tuple[str, ...]:
         """What videos are asked for, for people; empty where the condition has no words for it."""
@@ -85,7 +84,7 @@ def chapters_of(
     """
     for _, prompt in story:
         with blamed_on(key):
-            condition.check_prompt(prompt, videos.label_names)
+            asked_for(condition, prompt, videos.label_names)
     rate = videos.frame_rate() if len(story) > 1 else 1.0
     if rate is None:
         raise UserError(f"{key}: the data do not tell how many frames make a second (data.fps of data=frame_folders)")

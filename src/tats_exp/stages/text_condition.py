@@ -20,7 +20,7 @@ from tats_exp.data.videos import Videos
 from tats_exp.data.windows import Window
 from tats_exp.files import Stage, atomic
 from tats_exp.stages.context import RunContext, Work
-from tats_exp.transformer.conditions import Condition, Prompt
+from tats_exp.transformer.conditions import Prompt, Prompted
 
 FILE = "tokenizer.json"
 PAD = "<pad>"
@@ -64,7 +64,7 @@ def caption_of(videos: Videos, window: Window) -> str:
     return texts[window.start % len(texts)]
 
 
-class Text(Condition):
+class Text(Prompted):
     """A caption of the window's video, cut off or padded on the right to a fixed length."""
 
     asks_for_class = True

@@ -38,6 +38,7 @@ class Condition(ABC):
         moves: whether it moves along with the window, as sound does: then each part of a window that is modelled as a
             window of its own, a gap between key frames say, has that of its own time, and so has each window of a
             sampled video.
+        unasked: what is told whoever asks for something; of a `Prompted` it is not.
     """
 
     length: int
@@ -46,6 +47,7 @@ class Condition(ABC):
     takes_text: bool = False
     asks_held_out: bool = False
     moves: bool = False
+    unasked: str = "the run has no condition that can be asked for; allowed: label, text"
 
     def for_windows(self, latents: int, time_stride: int) -> "Condition":
         """The condition of windows of some length; itself unless that changes its codes.
@@ -89,28 +91,6 @@ class Condition(ABC):
         """
         return  # what a condition needs that says nothing is there
 
-    def check_prompt(self, prompt: Prompt, classes: Sequence[str]) -> None:
-        """Refuse what it cannot be asked for; every prompt unless it says otherwise.
-
-        Args:
-            prompt: what a user asks for.
-            classes: names of the classes of the data.
-
-        Raises:
-            UserError: in one line, what was given and what is allowed.
-        """
-        raise UserError(f"{prompt!r}: the run has no condition that can be asked for; allowed: label, text")
-
-    def prompt_codes(self, prompt: Prompt, classes: Sequence[str], made: Mapping[str, Path]) -> Int64[Tensor, " c"]:
-        """Condition codes of a prompt, 0..C-1.
-
-        Args:
-            prompt: that `check_prompt` accepts.
-            classes: names of the classes of the data.
-            made: folders of its own stages by their names.
-        """
-        raise NotImplementedError(f"{type(self).__name__} accepts prompts and makes no codes of them")
-
     def words(self, codes: Int64[Tensor, " c"], classes: Sequence[str], made: Mapping[str, Path]) -> str:
         """What condition codes ask for, for people; nothing unless it says otherwise.
 
@@ -120,6 +100,44 @@ class Condition(ABC):
             made: folders of its own stages by their names.
         """
         return ""
+
+
+class Prompted(Condition):
+    """A condition that users can ask for, by a text or a class."""
+
+    @abstractmethod
+    def check_prompt(self, prompt: Prompt, classes: Sequence[str]) -> None:
+        """Refuse what it cannot be asked for.
+
+        Args:
+            prompt: what a user asks for.
+            classes: names of the classes of the data.
+
+        Raises:
+            UserError: in one line, what was given and what is allowed.
+        """
+
+    @abstractmethod
+    def prompt_codes(self, prompt: Prompt, classes: Sequence[str], made: Mapping[str, Path]) -> Int64[Tensor, " c"]:
+        """Condition codes of a prompt, 0..C-1.
+
+        Args:
+            prompt: that `check_prompt` accepts.
+            classes: names of the classes of the data.
+            made: folders of its own stages by their names.
+        """
+
+
+def asked_for(condition: Condition, prompt: Prompt, classes: Sequence[str]) -> Prompted:
+    """The condition, if it can be asked for a prompt.
+
+    Raises:
+        UserError: it cannot; in one line, what was given and what is allowed.
+    """
+    if not isinstance(condition, Prompted):
+        raise UserError(f"{prompt!r}: {condition.unasked}")
+    condition.check_prompt(prompt, classes)
+    return condition
 
 
 class Unconditional(Condition):
@@ -136,7 +154,7 @@ class Unconditional(Condition):
         return torch.zeros(len(windows), 1, dtype=torch.int64)
 
 
-class Label(Condition):
+class Label(Prompted):
     """The class of the video as one code."""
 
     length = 1
