@@ -165,6 +165,7 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
         ),
         (["+trainer.fast_dev_run=true"], "trainer.fast_dev_run: not to be set here"),
         (["trainer.devices=2"], "trainer.devices=2"),
+        (["trainer.devices=true"], "trainer.devices=True with strategy=auto: allowed: 1"),
         (["trainer.accelerator=abacus"], "trainer: "),
         (["~trainer.precision"], "trainer.precision is missing"),
         (["data.seed=-1"], "data.seed=-1"),

@@ -236,7 +236,7 @@ def _check_trainer(trainer: Node) -> None:
     if trainer["precision"] not in PRECISIONS:
         raise UserError(f"trainer.precision={trainer['precision']}: allowed: {', '.join(PRECISIONS)}")
     devices, by = trainer["devices"], str(trainer.get("strategy", "auto"))
-    if not isinstance(devices, int) or devices < 1 or (devices > 1) != by.startswith("ddp"):
+    if type(devices) is not int or devices < 1 or (devices > 1) != by.startswith("ddp"):
         raise UserError(f"trainer.devices={devices} with strategy={by}: allowed: 1, or a number with trainer=ddp")
     if trains_on_cpu(trainer):
         return
