@@ -82,6 +82,18 @@ print(json.dumps([codes, [name for name in {HEAVY} if name in sys.modules]]))
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_is_made_without_the_compiler() -> None:
+    script = """
+import sys
+from tats_exp.run.plan import make_plan
+for scale in ("smoke", "toy"):
+    make_plan(["-m", "+experiment=mask_ablation", f"scale={scale}"])
+print([name for name in ("torch._dynamo", "sympy", "lightning", "torchmetrics", "wandb") if name in sys.modules])
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.stdout == "[]\n", result.stderr
+
+
 @pytest.mark.parametrize("name", ["evaluate", "sanity", "export"])
 def test_other_commands_answer_without_torch(tmp_path: Path, name: str) -> None:
     script = f"""

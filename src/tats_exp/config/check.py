@@ -5,7 +5,6 @@ Sections without `_target_` are the models of `schema.py`; those with one are he
 
 from typing import Literal
 
-import torch
 from omegaconf import DictConfig
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -15,7 +14,14 @@ from tats_exp.cli import path_of
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.endpoints import check_endpoints
 from tats_exp.config.measures import build_measures
-from tats_exp.config.models import build_adversaries, build_paddings, build_pixel_loss, build_vqgan, transformer_of
+from tats_exp.config.models import (
+    build_adversaries,
+    build_paddings,
+    build_pixel_loss,
+    build_vqgan,
+    transformer_of,
+    without_memory,
+)
 from tats_exp.config.optimizers import check_optimizer
 from tats_exp.config.padding import with_halves
 from tats_exp.config.schema import Config, Metrics, allowed, validated
@@ -158,7 +164,7 @@ def _check_together(config: Config) -> None:
             "one piece; allowed: one of the two"
         )
     build_pixel_loss(training)
-    with torch.device("meta"):
+    with without_memory():
         build_adversaries(config.vqgan.training)
         vqgan = build_vqgan(config.vqgan.model, config.padding.halves)
         with blamed_on(""):  # it names frames and resolution, which lie at the root
@@ -173,7 +179,7 @@ def _check_together(config: Config) -> None:
         check_optimizer(name, section)
     sampler = _checked_sampler(config)
     if config.interpolates:
-        with torch.device("meta"):
+        with without_memory():
             interpolation = transformer_of(config, "interpolation", 2, 1)
         if interpolation.mask == "causal":
             raise UserError("interpolation.model.mask=causal has no anchors; allowed: a, b, c")

@@ -1,6 +1,12 @@
 """The models that a config describes, freshly initialised, on the default device."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.schema import Config, Halves, ModelName
@@ -11,6 +17,27 @@ from tats_exp.vqgan.adversaries import Adversaries, Schedule
 from tats_exp.vqgan.padding import TimePadding
 from tats_exp.vqgan.reconstruction import PixelLoss
 from tats_exp.vqgan.vqgan import VQGAN
+
+
+class _Undrawn(TorchFunctionMode):
+    """What `torch.nn.init.normal_` would fill stays as it is."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is nn.init.normal_:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """A block in which models are built for their shapes alone, on the meta device.
+
+    Normal weights are not drawn: where there is nothing to fill, torch would load its compiler first, for half a second.
+    """
+    with torch.device("meta"), _Undrawn():
+        yield
 
 
 def build_paddings(halves: Halves) -> tuple[TimePadding, TimePadding]:

@@ -1,4 +1,8 @@
-"""Optimisers and schedulers, tried on a weight of no substance before anything is trained with them."""
+"""Optimisers and schedulers, tried on a weight of no substance before anything is trained with them.
+
+The first optimiser that is made has torch load its compiler, most of a second: those in the words of the package's own
+options are known to be sound.
+"""
 
 import torch
 from torch import nn
@@ -8,6 +12,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from tats_exp import UserError
 from tats_exp.config.build import blamed_on, build
 from tats_exp.config.sections import Training
+
+_ADAMS = {"torch.optim.Adam": set(), "torch.optim.AdamW": {"weight_decay"}}
+"""What the package's own options take, and the parameters they set besides those of all."""
+_ONE_CYCLE = "torch.optim.lr_scheduler.OneCycleLR"
+_FEWEST = 10
+"""Steps of one cycle, whose phases may be empty with less."""
 
 
 def check_optimizer(name: str, training: Training) -> None:
@@ -20,6 +30,8 @@ def check_optimizer(name: str, training: Training) -> None:
     Raises:
         UserError: one of them cannot be built or stepped, or a step takes a weight beyond what has a square; one line.
     """
+    if _known(training):
+        return
     # Of a convolution or a matrix, and of a bias: some optimisers take matrices alone. Two groups, the second without
     # weight decay, as the transformers have them.
     shapes = ((2, 2, 1, 1, 1) if name == "vqgan" else (2, 2), (2,))
@@ -57,3 +69,21 @@ def _step(name: str, training: Training, optimizer: Optimizer, weights: list[nn.
     if not all(bool(weight.square().isfinite().all()) for weight in weights):
         given = f"{key}.lr={training.optimizer['lr']}" if "lr" in training.optimizer else key
         raise UserError(f"{given}: a step along a gradient of 1 makes the square of a weight infinite; allowed: less")
+
+
+def _known(training: Training) -> bool:
+    """Whether optimiser and scheduler are those of the package's own options, with numbers that are sound in them."""
+    given = training.optimizer
+    kind = given.get("_target_")
+    if kind not in _ADAMS or given.keys() != {"_target_", "_partial_", "lr", "betas", *_ADAMS[kind]}:
+        return False
+    betas = given["betas"]
+    numbers = (given["lr"], given.get("weight_decay", 0.0), *(betas if isinstance(betas, list) else ()))
+    if given["_partial_"] is not True or len(numbers) != 4 or not all(type(number) is float for number in numbers):
+        return False
+    lr, decay, *averaged = numbers
+    if not (1e-12 <= lr <= 0.1 and 0 <= decay <= 1 and all(0 <= beta <= 0.9999 for beta in averaged)):
+        return False
+    cycle = {"max_lr": lr, "total_steps": training.steps, "cycle_momentum": False}
+    one_cycle = {"_target_": _ONE_CYCLE, "_partial_": True, **cycle}
+    return training.scheduler is None or (training.scheduler == one_cycle and training.steps >= _FEWEST)

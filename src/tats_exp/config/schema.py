@@ -224,9 +224,10 @@ class Config(Section):
     @cached_property
     def codebook_size(self) -> int:
         """Number of codes K; of some quantizers it follows from other values, so one is built, without memory."""
-        import torch  # not before it is needed: a mistake in the config is told without it
+        # Not before it is needed: a mistake in the config is told without torch.
+        from tats_exp.config.models import without_memory
 
-        with torch.device("meta"):
+        with without_memory():
             return int(build(self.vqgan.model["codebook"], "vqgan.model.codebook").size)
 
     @cached_property

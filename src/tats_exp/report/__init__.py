@@ -88,13 +88,12 @@ def make_report(folder: Path, side_by_side: bool = False) -> Report:
 
 def _make_part(alike: Alike, heading: str, folder: Path, left_out: list[Run], side_by_side: bool) -> Part:
     """Table, verdict and figures of runs that were measured alike, and their files."""
-    from tats_exp.report.figures import draw_figures, draw_frames
+    from tats_exp.report.figures import draw_figures
     from tats_exp.report.page import Part
 
     groups = group_runs(alike.runs)
     table, others, verdict = make_table(groups), make_other_table(groups), make_verdict(groups)
     figures = draw_figures(groups, folder / "figures", side_by_side)
-    draw_frames(groups, folder / "figures")
     texts = {
         "table.csv": to_csv(beside(table, others), left_out),
         "curves.csv": curves_csv(groups),

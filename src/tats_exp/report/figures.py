@@ -12,7 +12,9 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -57,11 +59,14 @@ def draw_figures(groups: list[Group], folder: Path, side_by_side: bool = False) 
     folder.mkdir(parents=True, exist_ok=True)
     groups = [replace(group, label=_brief(group.label), short=_brief(group.short)) for group in groups]
     other = get_context("spawn").Process(target=_draw_deaf, args=(CURVES, groups, folder), daemon=True)
+    starting = Thread(target=_start, args=(other,))  # what it is given waits until it has imported what that takes
     if side_by_side:
-        with suppress(OSError):  # no process is left to be had
-            other.start()
+        starting.start()
     drawings = _drawings(groups)
     drawn = _draw({name: draw for name, draw in drawings.items() if name not in CURVES}, groups, folder)
+    draw_frames(groups, folder)
+    if side_by_side:
+        starting.join()
     if other.pid is not None:
         other.join()
     if other.exitcode == 0:
@@ -87,6 +92,12 @@ def _drawings(groups: list[Group]) -> dict[str, Draw]:
         "code_histogram": code_histogram,
         "losses": losses,
     }
+
+
+def _start(process: BaseProcess) -> None:
+    """Start a process, or not where none is left to be had."""
+    with suppress(OSError):
+        process.start()
 
 
 def _draw_deaf(drawings: dict[str, Draw], groups: list[Group], folder: Path) -> None:

@@ -57,6 +57,7 @@ class Ink:
                 "axes.titleweight": "bold",
                 "axes.titlelocation": "left",
                 "axes.titlepad": 8,
+                "axes.titley": 1.0,
                 "axes.labelsize": 9,
                 "axes.spines.top": False,
                 "axes.spines.right": False,

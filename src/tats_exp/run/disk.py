@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tats_exp.config.models import build_adversaries, build_vqgan, condition_codes, transformer_of
+from tats_exp.config.models import build_adversaries, build_vqgan, condition_codes, transformer_of, without_memory
 from tats_exp.config.schema import Config
 from tats_exp.config.sections import Training
 from tats_exp.data.video_writer import SHOWN_HEIGHT
@@ -126,7 +126,7 @@ def weight_bytes(*modules: nn.Module | None) -> int:
 
 def _models(run: RunContext, name: str) -> int:
     config = run.config
-    with torch.device("meta"):  # their sizes alone
+    with without_memory():  # their sizes alone
         if name == "vqgan":
             adversaries = build_adversaries(config.vqgan.training)
             vqgan = build_vqgan(config.vqgan.model, config.padding.halves)

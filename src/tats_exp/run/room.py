@@ -14,7 +14,14 @@ import torch
 from torch import nn
 
 from tats_exp import UserError
-from tats_exp.config.models import build_adversaries, build_vqgan, condition_codes, condition_of, transformer_of
+from tats_exp.config.models import (
+    build_adversaries,
+    build_vqgan,
+    condition_codes,
+    condition_of,
+    transformer_of,
+    without_memory,
+)
 from tats_exp.config.schema import Config, ModelName
 from tats_exp.config.sections import Training
 from tats_exp.metrics.layout import NUMBERS
@@ -169,7 +176,7 @@ def _needs(config: Config) -> Iterator[Need]:
 def _vqgan(config: Config) -> Iterator[Need]:
     """Weights with their gradients, and clips with their reconstructions."""
     training, sizes = config.vqgan.training, config.vqgan.sizes
-    with torch.device("meta"):
+    with without_memory():
         vqgan = build_vqgan(config.vqgan.model, config.padding.halves)
         adversaries = build_adversaries(training)
     codebook = _bytes(vqgan.codebook)
@@ -189,7 +196,7 @@ def _transformer(config: Config, name: ModelName) -> Iterator[Need]:
     training: Training = getattr(config, name).training
     condition: Condition = condition_of(config)
     conditioned = (max(1, condition_codes(config, name, condition, classes=1)), condition.length)
-    with torch.device("meta"):
+    with without_memory():
         model: Transformer = transformer_of(config, name, *conditioned)
     width = Grows(f"{name}.model.width", model.head.in_features, step=model.heads)
     embedded = _bytes(model.tok_emb) + _bytes(model.head)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from tats_exp import UserError
 from tats_exp.config.build import build
+from tats_exp.config.models import without_memory
 from tats_exp.config.schema import Config
 from tats_exp.data.spectrogram import Spans, Spectrogram
 from tats_exp.data.videos import Videos
@@ -128,7 +129,7 @@ class Audio(Condition):
         self.restart_below, self.n_hiddens, self.learning_rate = restart_below, n_hiddens, learning_rate
         self.steps, self.batch_size = steps, batch_size
         self.latents, self.time_stride = 1, 1
-        with torch.device("meta"):
+        with without_memory():
             self.per_latent = self.model().codes_per_picture
         self.length = self.per_latent
 
@@ -235,7 +236,7 @@ def read_audio_vqgan(condition: Audio, folder: Path) -> SpectrogramVQGAN:
     Raises:
         UserError: the file is damaged.
     """
-    with torch.device("meta"):
+    with without_memory():
         vqgan = condition.model()
     return with_weights(vqgan.to_empty(device="cpu"), folder / MODEL)
 

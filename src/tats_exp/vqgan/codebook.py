@@ -12,7 +12,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 from tats_exp.vqgan.quantizer import Quantized, Quantizer
 
@@ -67,7 +67,7 @@ class EMACodebook(Quantizer):
             raise ValueError(f"codebook commitment={commitment}; allowed: 0 or more")
         self.size, self.dim = size, dim
         self.decay, self.commitment, self.restart_below, self.seed = decay, commitment, restart_below, seed
-        self.register_buffer("embeddings", torch.randn(size, dim))
+        self.register_buffer("embeddings", nn.init.normal_(torch.empty(size, dim)))
         self.register_buffer("N", torch.ones(size))
         self.register_buffer("z_avg", self.embeddings.clone())
         self.register_buffer("initialised", torch.tensor(False))
