@@ -34,7 +34,7 @@ class _Undrawn(TorchFunctionMode):
 def without_memory() -> Iterator[None]:
     """A block in which models are built for their shapes alone, on the meta device.
 
-    Normal weights are not drawn: where there is nothing to fill, torch would load its compiler first, for half a second.
+    Normal weights are not drawn: where there is nothing to fill, torch would load its compiler first, half a second.
     """
     with torch.device("meta"), _Undrawn():
         yield
