@@ -142,3 +142,13 @@ def test_the_parts_take_less_than_nine_minutes() -> None:
 def test_cudnn_stays_on_where_it_may_search() -> None:
     program = "import paper_steps, torch\nwith paper_steps.searched('bf16'): print(torch.backends.cudnn.enabled)"
     assert benchmark("-c", program) == "True\n"
+
+
+def test_two_checkouts_are_compared_in_turn() -> None:
+    row = "K 128, top-p .92, 4 x 128, batch 1: a window of 64"
+    here = str(BENCHMARKS.parent)
+    lines = benchmark("before_after.py", here, here, row, "--help", "pairs=2").splitlines()[2:]
+    assert [line.split(" | ")[0] for line in lines] == [f"| {row}", "| --help"]
+    assert lines[0].endswith("| yes |") and lines[1].endswith("|  |")
+    ratio, low, high = map(float, re.findall(r"([\d.]+) \[([\d.]+), ([\d.]+)\]", lines[0])[0])
+    assert low <= ratio <= high
