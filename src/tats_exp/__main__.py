@@ -179,10 +179,11 @@ def _tidy(folder: Path) -> None:
 
 
 def _report(folder: Path, seconds: float) -> int:
-    from tats_exp.cores import usable_cores
-    from tats_exp.report import make_report
+    from tats_exp.report import print_report
 
-    print(f"\n{make_report(folder, side_by_side=usable_cores() > 1).text()}\n\n{seconds / 60:.1f} minutes")
+    print()
+    print_report(folder)
+    print(f"\n{seconds / 60:.1f} minutes")
     return 0
 
 

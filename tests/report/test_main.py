@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,23 @@ def test_table_verdict_and_page_are_printed(tmp_path: Path, capsys: pytest.Captu
     assert "is not decided between padding=zero and padding=real (2.12 times [" in out
     assert "padding=loop seed=0 (failed): disk full" in out
     assert str(tmp_path / "report" / "index.html") in out.splitlines()[-1]
+
+
+def test_the_answer_is_said_before_a_figure_is_drawn(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"padding": "zero", "seed": "0"}, {FVD: 2.0})
+    code = f"""
+import sys
+from pathlib import Path
+from tats_exp.report import make_report
+said = []
+def say(answer):
+    assert "matplotlib" not in sys.modules and not list(Path({str(tmp_path)!r}).rglob("*.png"))
+    said.append(answer)
+report = make_report(Path({str(tmp_path)!r}), say=say)
+assert len(said) == 1 and "padding=zero" in said[0] and report.page.is_file()
+assert report.text() == said[0] + f"\\n\\n  {{report.page}}"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_making_the_report_prints_nothing_and_again_changes_nothing(

@@ -12,7 +12,6 @@ from tats_exp import UserError
 from tats_exp.cli import path_of
 from tats_exp.config.command import command, read_config
 from tats_exp.config.overrides import folder_name
-from tats_exp.cores import usable_cores
 from tats_exp.evaluate.config import EvaluateConfig
 from tats_exp.run.folders import writable
 
@@ -28,7 +27,7 @@ def run(overrides: list[str]) -> None:
     from tats_exp.config.check import check_metrics  # torch comes with these
     from tats_exp.evaluate.evaluator import Evaluator
     from tats_exp.evaluate.folders import several
-    from tats_exp.report import make_report
+    from tats_exp.report import print_report
 
     check_metrics(config.metrics)
     out = Path(config.out or f"runs/evaluate/{datetime.now():%Y-%m-%d_%H-%M-%S}")
@@ -53,7 +52,8 @@ def run(overrides: list[str]) -> None:
                 wrong.append(f"generated: {folder}: {error}")
     finally:  # what was measured before something went wrong has its report all the same
         if done:
-            print(f"\n{make_report(out, side_by_side=usable_cores() > 1).text()}")
+            print()
+            print_report(out)
     if wrong:
         raise UserError(several(wrong))
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from tats_exp.cores import usable_cores
 from tats_exp.files import atomic
 from tats_exp.report.columns import endpoints
+from tats_exp.report.part import Part
 from tats_exp.report.protocols import Alike, measured_alike, not_alike
 from tats_exp.report.runs import Run, group_runs, load_runs
 from tats_exp.report.table_formats import comparisons_csv, curves_csv, to_csv, to_markdown, to_text
 from tats_exp.report.tables import beside, make_other_table, make_table
 from tats_exp.report.verdict import compared, make_verdict
-
-if TYPE_CHECKING:
-    from tats_exp.report.page import Part
 
 
 @dataclass(frozen=True)
@@ -40,19 +39,22 @@ class Report:
         """The sentences of all parts."""
         return [sentence.text for part in self.parts for sentence in part.verdict]
 
-    def text(self) -> str:
-        """Everything a terminal should show: tables, verdicts, what does not count, where the page is."""
+    def answer(self) -> str:
+        """What is known before a figure is drawn: tables, verdicts, what does not count."""
         lines = [self.differs, ""] if self.differs else []
         for part in self.parts:
             lines += [part.heading] if part.heading else []
             lines += [to_text(part.table) if part.table.rows else ""]
             lines += [f"  {sentence.text}" for sentence in part.verdict]
             lines += [""] if part.heading else []
-        left_out = [f"  not counted: {line}" for line in self.left_out]
-        return "\n".join([*lines, *left_out, "", f"  {self.page}"])
+        return "\n".join([*lines, *(f"  not counted: {line}" for line in self.left_out)])
+
+    def text(self) -> str:
+        """Everything a terminal should show: the answer, and where the page is."""
+        return f"{self.answer()}\n\n  {self.page}"
 
 
-def make_report(folder: Path, side_by_side: bool = False) -> Report:
+def make_report(folder: Path, side_by_side: bool = False, say: Callable[[str], object] | None = None) -> Report:
     """Report on every run below a folder, into `<folder>/report`.
 
     Writes `index.html` (self-contained), `table.csv`, `curves.csv`, `table.md`, `verdict.txt`, `figures/*.png` and,
@@ -62,50 +64,69 @@ def make_report(folder: Path, side_by_side: bool = False) -> Report:
     Args:
         folder: a run folder, a sweep folder, or anything above them.
         side_by_side: draw in two processes; the module that was started must then be safe to import.
+        say: told the answer as soon as it is known, seconds before the figures are drawn.
 
     Raises:
         UserError: no such folder, or no runs in it.
     """
     runs = load_runs(folder)
-    from tats_exp.report.page import make_page  # matplotlib comes with it: a wrong folder is answered without
-
     left_out = [run for run in runs if run.state != "finished"]
     output = folder / "report"
     _clear(output)
     alike = measured_alike(runs)
-    parts = []
-    for number, one in enumerate(alike, start=1):
-        heading = f"Table {number} of {len(alike)}: {one.protocol}" if one.protocol else ""
-        place = output / f"protocol_{number}" if heading else output
-        parts.append(_make_part(one, heading, place, left_out if number == 1 else [], side_by_side))
-    differs = not_alike(alike)
-    title = " and ".join(dict.fromkeys(run.experiment for run in runs if run.experiment)) or folder.resolve().name
+    headings = [f"Table {n} of {len(alike)}: {one.protocol}" if one.protocol else "" for n, one in enumerate(alike, 1)]
+    parts = [_answered(one, heading) for one, heading in zip(alike, headings, strict=True)]
     page = output / "index.html"
+    lines = [f"{run.label} ({run.state}): {run.reason}" for run in left_out]
+    report = Report(parts, not_alike(alike), lines, page)
+    if say is not None:
+        say(report.answer())
+    from tats_exp.report.figures import draw_figures  # matplotlib comes with them: the answer is there without
+    from tats_exp.report.page import make_page
+
+    drawn = []
+    for number, part in enumerate(parts, start=1):
+        place = output / f"protocol_{number}" if part.heading else output
+        drawn.append(replace(part, figures=draw_figures(part.groups, place / "figures", side_by_side)))
+        _write_tables(part, place, left_out if number == 1 else [])
+    report = replace(report, parts=drawn)
+    title = " and ".join(dict.fromkeys(run.experiment for run in runs if run.experiment)) or folder.resolve().name
     with atomic(page) as temporary:
-        temporary.write_text(make_page(runs, parts, differs, title.replace("_", " ")), encoding="utf-8")
-    return Report(parts, differs, [f"{run.label} ({run.state}): {run.reason}" for run in left_out], page)
+        html = make_page(runs, drawn, report.differs, title.replace("_", " "))
+        temporary.write_text(html, encoding="utf-8")
+    return report
 
 
-def _make_part(alike: Alike, heading: str, folder: Path, left_out: list[Run], side_by_side: bool) -> Part:
-    """Table, verdict and figures of runs that were measured alike, and their files."""
-    from tats_exp.report.figures import draw_figures
-    from tats_exp.report.page import Part
+def print_report(folder: Path) -> None:
+    """Report on every run below a folder, on all cores; what is known is printed before the figures are drawn.
 
+    Args:
+        folder: as in `make_report`, as are the errors.
+    """
+    report = make_report(folder, usable_cores() > 1, say=lambda answer: print(answer, flush=True))
+    print(f"\n  {report.page}")
+
+
+def _answered(alike: Alike, heading: str) -> Part:
+    """Table and verdict of runs that were measured alike."""
     groups = group_runs(alike.runs)
-    table, others, verdict = make_table(groups), make_other_table(groups), make_verdict(groups)
-    figures = draw_figures(groups, folder / "figures", side_by_side)
+    return Part(heading, groups, make_table(groups), make_other_table(groups), make_verdict(groups), figures={})
+
+
+def _write_tables(part: Part, folder: Path, left_out: list[Run]) -> None:
+    """The files of a table and its verdict."""
     texts = {
-        "table.csv": to_csv(beside(table, others), left_out),
-        "curves.csv": curves_csv(groups),
-        "table.md": to_markdown(table),
-        "verdict.txt": "".join(f"{sentence.text}\n" for sentence in verdict),
+        "table.csv": to_csv(beside(part.table, part.others), left_out),
+        "curves.csv": curves_csv(part.groups),
+        "table.md": to_markdown(part.table),
+        "verdict.txt": "".join(f"{sentence.text}\n" for sentence in part.verdict),
     }
-    if (asked := endpoints(alike.runs)) is not None:
-        texts["comparisons.csv"] = comparisons_csv(*compared(asked, groups))
+    runs = [run for group in part.groups for run in group.runs]
+    if (asked := endpoints(runs)) is not None:
+        texts["comparisons.csv"] = comparisons_csv(*compared(asked, part.groups))
     for name, text in texts.items():
         with atomic(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    return Part(heading, groups, table, others, verdict, figures)
 
 
 def _clear(output: Path) -> None:

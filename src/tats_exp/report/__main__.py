@@ -9,8 +9,7 @@ from pathlib import Path
 
 from tats_exp import UserError
 from tats_exp.cli import guarded, path_of
-from tats_exp.cores import usable_cores
-from tats_exp.report import make_report
+from tats_exp.report import print_report
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
             return _index(given.folders, given.out)
         if len(given.folders) > 1:
             raise UserError(f"report: {len(given.folders)} folders; allowed: one, or several with --index")
-        print(make_report(given.folders[0], side_by_side=usable_cores() > 1).text())
+        print_report(given.folders[0])
         return 0
 
     return guarded("tats_exp.report", report)

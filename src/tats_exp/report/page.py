@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,34 +16,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tats_exp.report.captions import caption_of
 from tats_exp.report.columns import curve_of, endpoints, truth_of
 from tats_exp.report.figures import ENDPOINT, NARROW
+from tats_exp.report.part import Part
 from tats_exp.report.phrases import sentence
 from tats_exp.report.pictures import pictures_of
-from tats_exp.report.runs import Group, Run
+from tats_exp.report.runs import Run
 from tats_exp.report.style import DARK, LIGHT, Chip, Ink, chips
-from tats_exp.report.tables import Table
-from tats_exp.report.verdict import Sentence, compared
+from tats_exp.report.verdict import compared
 from tats_exp.report.videos import EMBED_BYTES, films_of
-
-
-@dataclass(frozen=True)
-class Part:
-    """What is shown of runs that were measured alike.
-
-    Attributes:
-        heading: which of several parts this is, "" where there is one.
-        groups: the finished runs by combination of choices.
-        table: from `make_table`.
-        others: from `make_other_table`.
-        verdict: from `make_verdict`.
-        figures: name -> (light PNG, dark PNG).
-    """
-
-    heading: str
-    groups: list[Group]
-    table: Table
-    others: Table
-    verdict: list[Sentence]
-    figures: dict[str, tuple[Path, Path]]
 
 
 def make_page(runs: list[Run], parts: list[Part], differs: str, title: str) -> str:
