@@ -6,7 +6,7 @@ from threading import Barrier, Thread
 import pytest
 import torch
 
-from tats_exp.features.clip_batches import in_parts, side_by_side, split_clips
+from tats_exp.features.clip_batches import in_parts, shared_out, side_by_side, split_clips
 
 THREADS = 3
 
@@ -35,6 +35,26 @@ def test_parts_join_to_the_whole_and_no_clip_is_left_alone(count: int, frames: i
     assert size == 1 or count == 1 or all(len(part) > 1 for part in parts)
 
 
+@pytest.mark.parametrize("frames, limit", [(16, 32), (16, 48), (40, 32), (10, 32)])
+@pytest.mark.parametrize("count", [*range(1, 20), 63, 100, 128])
+def test_parts_are_shared_out_evenly(count: int, frames: int, limit: int) -> None:
+    video = clips(count, frames)
+    parts = shared_out(video, limit)
+    sizes = [len(part) for part in parts]
+    assert torch.equal(torch.cat(parts), video)
+    size = max(1, limit // frames)
+    assert max(sizes) <= 2 * size and (size == 1 or count == 1 or min(sizes) > 1)
+    if size > 1:
+        assert max(sizes) - min(sizes) <= 1
+        for threads in (2, 4, 8, 16):
+            assert len(parts) % threads == 0 or len(parts) < threads or count < threads * size
+
+
+@pytest.mark.parametrize("count, sizes", [(6, [3, 3]), (8, [2] * 4), (10, [3, 3, 2, 2]), (12, [3] * 4), (3, [3])])
+def test_nothing_is_left_over_for_one_of_two_threads(count: int, sizes: list[int]) -> None:
+    assert [len(part) for part in shared_out(clips(count), 32)] == sizes
+
+
 def test_each_part_has_one_thread_and_comes_out_in_its_place(threads: None) -> None:
     seen: list[tuple[int, bool, bool]] = []
 
@@ -46,11 +66,11 @@ def test_each_part_has_one_thread_and_comes_out_in_its_place(threads: None) -> N
     with torch.inference_mode():
         found = in_parts(look, video)
     assert torch.equal(found, video.float().mean((1, 2, 3)))
-    assert seen == [(1, True, False)] * 5
+    assert seen == [(1, True, False)] * 4
     seen.clear()
     with torch.no_grad():
         in_parts(look, video)
-    assert seen == [(1, False, False)] * 5
+    assert seen == [(1, False, False)] * 4
     later: list[int] = []
     thread = Thread(target=lambda: later.append(torch.get_num_threads()))
     thread.start()

@@ -15,6 +15,9 @@ FRAMES_AT_ONCE = {"cpu": 32, "cuda": 512}
 """Frames that go through a network together, by device; one clip at least. Two clips of 16 frames are the fastest on a
 CPU (torch takes slow convolutions for one, and more leave the cache)."""
 
+SHARED_BY = 16
+"""Threads, at most, among which clips are shared out evenly."""
+
 
 def check_video(network: str, video: Tensor, frames: int = 1) -> None:
     """Refuse what is no batch of RGB clips as they are stored.
@@ -53,8 +56,9 @@ def in_parts(
     numbers as one thread does and is faster than all threads inside a part; not where `in_turn` asks for one after the
     other, nor under autocast, which is of one thread.
     """
-    parts = split_clips(video, FRAMES_AT_ONCE.get(video.device.type, FRAMES_AT_ONCE["cuda"]))
     in_turn = in_turn or video.device.type != "cpu" or torch.is_autocast_enabled("cpu")
+    limit = FRAMES_AT_ONCE.get(video.device.type, FRAMES_AT_ONCE["cuda"])
+    parts = split_clips(video, limit) if in_turn else shared_out(video, limit)
     threads = 1 if in_turn else min(torch.get_num_threads(), len(parts))
     return torch.cat(list(map(look, parts)) if threads < 2 else side_by_side(look, parts, threads))
 
@@ -66,6 +70,20 @@ def split_clips(video: UInt8[Tensor, "B T H W C"], frames: int) -> list[UInt8[Te
     if size > 1 and len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [video[-size - 1 :]]
     return parts
+
+
+def shared_out(video: UInt8[Tensor, "B T H W C"], frames: int) -> list[UInt8[Tensor, "b T H W C"]]:
+    """Clips in parts of about so many frames, at most twice as many, that threads can share evenly.
+
+    There are as many parts as the largest power of two allows, `SHARED_BY` at most, or a multiple of that. How many
+    threads there are plays no part, so that the numbers do not hang on it.
+    """
+    size = max(1, frames // video.shape[1])
+    most = len(video) // size
+    if size == 1 or most < 2:
+        return split_clips(video, frames)
+    together = min(SHARED_BY, 1 << (most.bit_length() - 1))
+    return list(video.tensor_split(most // together * together))
 
 
 def side_by_side(call: Callable[[Tensor], Tensor], parts: Sequence[Tensor], threads: int) -> list[Tensor]:

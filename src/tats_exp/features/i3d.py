@@ -129,7 +129,7 @@ class I3D(VideoNetwork):
         """Logits of the 400 classes of Kinetics.
 
         Frames are resized to 224 x 224, bilinearly and without antialiasing, as FVD was defined. Takes some 200 MB
-        beside the weights for each thread of a CPU, however many clips there are (16 frames each).
+        beside the weights for each thread of a CPU, twice that at most, however many clips there are (16 frames each).
 
         Args:
             video: RGB frames of any size, 0 to 255, on the device of the network; 9 frames or more.

@@ -148,7 +148,7 @@ def _table(columns: list[Column], groups: list[Group]) -> Table:
     for kind in dict.fromkeys([*FLOORS, *(kind for run in runs for kind in run.floors)]):
         name = FLOORS.get(kind, f"floor: {kind}")
         apart = any(floors_of_choices(kind, column.key, groups) for column in columns)
-        of_rows = {f"{name}, {group.label}": group.runs for group in groups} if apart else {name: runs}
+        of_rows = {f"{kind}, {group.label}": group.runs for group in groups} if apart else {name: runs}
         for label, of_row in of_rows.items():
             cells = [floor_cell(kind, column.key, of_row) for column in columns]
             if any(cell.mean is not None for cell in cells):
