@@ -181,7 +181,6 @@ def _tidy(folder: Path) -> None:
 def _report(folder: Path, seconds: float) -> int:
     from tats_exp.report import print_report
 
-    print()
     print_report(folder)
     print(f"\n{seconds / 60:.1f} minutes")
     return 0

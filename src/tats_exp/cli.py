@@ -6,6 +6,7 @@ A mistake of the user is one line and exit code 2, a mistake of ours exit code 1
 import _thread
 import errno
 import os
+import select
 import signal
 import sys
 import threading
@@ -46,10 +47,22 @@ def guarded(name: str, run: Callable[[], int]) -> int:
         print(f"{name}: stopped", file=sys.stderr)
         return 1
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return 1
         if not disk_is_full(error):
             traceback.print_exc()
         print(f"{name}: {error_line(error)}", file=sys.stderr)
         return 1
+
+
+def _nobody_reads() -> bool:
+    """Whether what reads stdout has gone, as `| head` does; what would still be written there goes nowhere then."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
 
 
 @contextmanager

@@ -42,6 +42,17 @@ assert report.text() == said[0] + f"\\n\\n  {{report.page}}"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_page_is_made_for_who_reads_no_line(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"padding": "zero", "seed": "0"}, {FVD: 2.0})
+    closed = subprocess.Popen(
+        [sys.executable, "-m", "tats_exp.report", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert closed.stdout is not None and closed.stderr is not None
+    closed.stdout.close()
+    assert closed.stderr.read() == b"" and closed.wait() == 1
+    assert (tmp_path / "report" / "index.html").is_file()
+
+
 def test_making_the_report_prints_nothing_and_again_changes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

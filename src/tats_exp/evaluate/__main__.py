@@ -52,7 +52,6 @@ def run(overrides: list[str]) -> None:
                 wrong.append(f"generated: {folder}: {error}")
     finally:  # what was measured before something went wrong has its report all the same
         if done:
-            print()
             print_report(out)
     if wrong:
         raise UserError(several(wrong))

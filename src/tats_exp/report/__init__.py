@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -103,7 +104,12 @@ def print_report(folder: Path) -> None:
     Args:
         folder: as in `make_report`, as are the errors.
     """
-    report = make_report(folder, usable_cores() > 1, say=lambda answer: print(answer, flush=True))
+
+    def say(answer: str) -> None:
+        with suppress(BrokenPipeError):  # who reads the terminal's lines has gone; the page is made all the same
+            print(f"\n{answer}", flush=True)
+
+    report = make_report(folder, usable_cores() > 1, say)
     print(f"\n  {report.page}")
 
 
