@@ -97,7 +97,15 @@ def test_of_any_other_optimiser_it_is_not_known(changed: Mapping[str, object]) -
 
 @pytest.mark.parametrize(
     "changed",
-    [{"max_lr": 0.02}, {"total_steps": 99}, {"cycle_momentum": True}, {"pct_start": 2.0}, {"_target_": "my.Cycle"}],
+    [
+        {"max_lr": 0.02},
+        {"total_steps": 99},
+        {"total_steps": 100.0},
+        {"_partial_": 1},
+        {"cycle_momentum": True},
+        {"pct_start": 2.0},
+        {"_target_": "my.Cycle"},
+    ],
     ids=str,
 )
 def test_of_any_other_scheduler_it_is_not_known(changed: Mapping[str, object]) -> None:

@@ -4,6 +4,8 @@ The first optimiser that is made has torch load its compiler, most of a second: 
 options are known to be sound.
 """
 
+import json
+
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -86,4 +88,6 @@ def _known(training: Training) -> bool:
         return False
     cycle = {"max_lr": lr, "total_steps": training.steps, "cycle_momentum": False}
     one_cycle = {"_target_": _ONE_CYCLE, "_partial_": True, **cycle}
-    return training.scheduler is None or (training.scheduler == one_cycle and training.steps >= _FEWEST)
+    # As text, since 400.0 and 1 are equal to 400 and True, and no such arguments.
+    same = json.dumps(training.scheduler, sort_keys=True, default=str) == json.dumps(one_cycle, sort_keys=True)
+    return training.scheduler is None or (same and training.steps >= _FEWEST)

@@ -59,7 +59,8 @@ def draw_figures(groups: list[Group], folder: Path, side_by_side: bool = False) 
     folder.mkdir(parents=True, exist_ok=True)
     groups = [replace(group, label=_brief(group.label), short=_brief(group.short)) for group in groups]
     other = get_context("spawn").Process(target=_draw_deaf, args=(CURVES, groups, folder), daemon=True)
-    starting = Thread(target=_start, args=(other,))  # what it is given waits until it has imported what that takes
+    # What it is given waits until it has imported what that takes; for ever, where a stop ended it before.
+    starting = Thread(target=_start, args=(other,), daemon=True)
     if side_by_side:
         starting.start()
     drawings = _drawings(groups)
