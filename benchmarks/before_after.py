@@ -254,6 +254,8 @@ def main(arguments: list[str]) -> None:
     os.environ["OMP_NUM_THREADS"] = options.get("threads", "1")
     if unknown := [row for row in rows if row not in {**ROWS, **COMMANDS}]:
         raise SystemExit(f"no row {unknown[0]!r}; there are: {', '.join({**ROWS, **COMMANDS})}")
+    if missing := [folder for folder in (before, after) if not (Path(folder) / "src/tats_exp/__init__.py").is_file()]:
+        raise SystemExit(f"{missing[0]}: no checkout; allowed: a folder with src/tats_exp")
     print("| work | before, s | after, s | after / before | same bits |\n|---|---:|---:|---:|---|")
     with tempfile.TemporaryDirectory() as root:
         for name in ("before", "after"):

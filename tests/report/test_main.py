@@ -34,6 +34,7 @@ from tats_exp.report import make_report
 said = []
 def say(answer):
     assert "matplotlib" not in sys.modules and not list(Path({str(tmp_path)!r}).rglob("*.png"))
+    assert {{path.name for path in Path({str(tmp_path)!r}, "report").iterdir()}} >= {{"table.csv", "verdict.txt"}}
     said.append(answer)
 report = make_report(Path({str(tmp_path)!r}), say=say)
 assert len(said) == 1 and "padding=zero" in said[0] and report.page.is_file()

@@ -80,16 +80,19 @@ def make_report(folder: Path, side_by_side: bool = False, say: Callable[[str], o
     page = output / "index.html"
     lines = [f"{run.label} ({run.state}): {run.reason}" for run in left_out]
     report = Report(parts, not_alike(alike), lines, page)
+    places = [output / f"protocol_{number}" if part.heading else output for number, part in enumerate(parts, start=1)]
+    for number, (part, place) in enumerate(zip(parts, places, strict=True)):
+        place.mkdir(parents=True, exist_ok=True)
+        _write_tables(part, place, [] if number else left_out)
     if say is not None:
         say(report.answer())
     from tats_exp.report.figures import draw_figures  # matplotlib comes with them: the answer is there without
     from tats_exp.report.page import make_page
 
-    drawn = []
-    for number, part in enumerate(parts, start=1):
-        place = output / f"protocol_{number}" if part.heading else output
-        drawn.append(replace(part, figures=draw_figures(part.groups, place / "figures", side_by_side)))
-        _write_tables(part, place, left_out if number == 1 else [])
+    drawn = [
+        replace(part, figures=draw_figures(part.groups, place / "figures", side_by_side))
+        for part, place in zip(parts, places, strict=True)
+    ]
     report = replace(report, parts=drawn)
     title = " and ".join(dict.fromkeys(run.experiment for run in runs if run.experiment)) or folder.resolve().name
     with atomic(page) as temporary:
