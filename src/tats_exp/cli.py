@@ -58,7 +58,10 @@ def guarded(name: str, run: Callable[[], int]) -> int:
 def _nobody_reads() -> bool:
     """Whether what reads stdout has gone, as `| head` does; what would still be written there goes nowhere then."""
     poll = select.poll()
-    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    try:
+        poll.register(sys.stdout.fileno(), select.POLLOUT)
+    except (AttributeError, ValueError, OSError):  # no file, as in a notebook
+        return False
     gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
     if gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -20,13 +20,13 @@ from tats_exp.vqgan.vqgan import VQGAN
 
 
 class _Undrawn(TorchFunctionMode):
-    """What `torch.nn.init.normal_` would fill stays as it is."""
+    """What `torch.nn.init.normal_` would fill on the meta device stays as it is."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func is nn.init.normal_:
-            return args[0] if args else (kwargs or {})["tensor"]
+        if func is nn.init.normal_ and (tensor := args[0] if args else (kwargs or {})["tensor"]).is_meta:
+            return tensor
         return func(*args, **(kwargs or {}))
 
 
@@ -34,7 +34,7 @@ class _Undrawn(TorchFunctionMode):
 def without_memory() -> Iterator[None]:
     """A block in which models are built for their shapes alone, on the meta device.
 
-    Normal weights are not drawn: where there is nothing to fill, torch would load its compiler first, half a second.
+    `normal_` draws nothing: where there is nothing to fill, torch would load its compiler first, half a second.
     """
     with torch.device("meta"), _Undrawn():
         yield
