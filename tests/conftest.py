@@ -2,7 +2,7 @@
 
 `TATS_EXP_TEST_THREADS=2 make test` gives each process two: every test must pass with any number.
 
-Verdicts on the videos that tests make are kept in a folder that is gone when the tests are over.
+Verdicts on the videos that tests make, and figures, are kept in a folder that is gone when the tests are over.
 """
 
 import os
@@ -14,7 +14,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
-_VERDICTS = pytest.StashKey[str]()
+_KEPT = pytest.StashKey[str]()
 
 install_import_hook("tats_exp", "beartype.beartype")
 # How long an example takes, and to draw one, hangs on what else the machine does.
@@ -32,12 +32,13 @@ def pytest_runtest_setup() -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # workers inherit what the process that started them has set
-        config.stash[_VERDICTS] = os.environ["TATS_EXP_VERDICTS"] = tempfile.mkdtemp(prefix="tats_exp_verdicts_")
+        config.stash[_KEPT] = kept = tempfile.mkdtemp(prefix="tats_exp_kept_")
+        os.environ |= {"TATS_EXP_VERDICTS": f"{kept}/verdicts", "TATS_EXP_FIGURES": f"{kept}/figures"}
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if _VERDICTS in config.stash:
-        shutil.rmtree(config.stash[_VERDICTS], ignore_errors=True)
+    if _KEPT in config.stash:
+        shutil.rmtree(config.stash[_KEPT], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,16 +1,19 @@
-import os
 import signal
+import subprocess
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from tats_exp.report import figures
+from tats_exp.report.panel import panels, save
 from tats_exp.report.runs import Group, Run
-from tats_exp.report.style import DARK, LIGHT, panels, save
+from tats_exp.report.style import DARK, LIGHT
 from tats_exp.run_folder import Column, Protocol
 from tests.report.declared import columns_of
 from tests.report.sweep import PROTOCOL
@@ -244,17 +247,41 @@ def test_a_dark_figure_is_laid_out_as_it_would_be_by_itself(tmp_path: Path) -> N
     assert (tmp_path / "alone.png").read_bytes() == drawn["curves"][1].read_bytes()
 
 
-def killed(*_: object) -> None:
-    """What a process does that is killed before it has drawn anything."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_what_a_killed_process_has_not_drawn_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("end", ["killed", "not there"])
+def test_what_another_process_has_not_drawn_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """However much it was to be sent: more than a pipe holds."""
+    long = {("vqgan", "train/vqgan/l1"): ([float(step) for step in range(9000)], [1.5] * 9000)}
     groups = [group(name, [[2.0, 3.0]], [3.0]) for name in "ab"]
+    groups = [replace(one, runs=[replace(run, losses=long) for run in one.runs]) for one in groups]
     whole = figures.draw_figures(groups, tmp_path)
-    monkeypatch.setattr(figures, "_draw_deaf", killed)
+
+    def popen(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        if end == "not there":
+            raise FileNotFoundError(2, "no such file", "python")
+        process = subprocess.Popen(*arguments, **options)
+        process.kill()
+        return process
+
+    monkeypatch.setattr(figures, "subprocess", SimpleNamespace(Popen=popen, DEVNULL=subprocess.DEVNULL))
     assert list(figures.draw_figures(groups, tmp_path / "again", side_by_side=True)) == list(whole)
     assert (tmp_path / "again/curves_dark.png").read_bytes() == whole["curves"][1].read_bytes()
+
+
+def test_a_stop_ends_the_process_that_draws_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    def popen(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen(*arguments, **options))
+        return started[0]
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(figures, "subprocess", SimpleNamespace(Popen=popen, DEVNULL=subprocess.DEVNULL))
+    monkeypatch.setattr(figures, "draw_frames", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        figures.draw_figures([group("a", [[2.0, 3.0]], [3.0])], tmp_path, side_by_side=True)
+    assert [process.poll() for process in started] == [-signal.SIGKILL]
 
 
 def test_no_earlier_figure_is_left(tmp_path: Path) -> None:

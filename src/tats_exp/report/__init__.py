@@ -64,7 +64,7 @@ def make_report(folder: Path, side_by_side: bool = False, say: Callable[[str], o
 
     Args:
         folder: a run folder, a sweep folder, or anything above them.
-        side_by_side: draw in two processes; the module that was started must then be safe to import.
+        side_by_side: draw in two processes.
         say: told the answer as soon as it is known, seconds before the figures are drawn.
 
     Raises:
@@ -86,11 +86,11 @@ def make_report(folder: Path, side_by_side: bool = False, say: Callable[[str], o
         _write_tables(part, place, [] if number else left_out)
     if say is not None:
         say(report.answer())
-    from tats_exp.report.figures import draw_figures  # matplotlib comes with them: the answer is there without
+    from tats_exp.report.kept_figures import figures_of  # matplotlib comes with it: the answer is there without
     from tats_exp.report.page import make_page
 
     drawn = [
-        replace(part, figures=draw_figures(part.groups, place / "figures", side_by_side))
+        replace(part, figures=figures_of(part.groups, place / "figures", side_by_side))
         for part, place in zip(parts, places, strict=True)
     ]
     report = replace(report, parts=drawn)

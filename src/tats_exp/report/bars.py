@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tats_exp.report.columns import value_columns
-from tats_exp.report.panel import add_legend, draw_floors, name_axes
+from tats_exp.report.panel import add_legend, draw_floors, name_axes, panels
 from tats_exp.report.runs import Group, Run
-from tats_exp.report.style import Ink, panels
+from tats_exp.report.style import Ink
 from tats_exp.run_folder import Column
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+ENDPOINT, NARROW = "endpoint", "endpoint_narrow"
+"""The figure that follows the answer, and how a phone shows it."""
 CAPTIONS = {
     "film_strip": (
         "From beginning to end",

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, ScalarFormatter
 
 from tats_exp.report.columns import curve_columns, curve_of, endpoints, truth_of
-from tats_exp.report.panel import add_legend, draw_floors, name_axes
+from tats_exp.report.panel import add_legend, draw_floors, name_axes, panels
 from tats_exp.report.runs import Group, Run
 from tats_exp.report.statistics import mean
-from tats_exp.report.style import Ink, panels
+from tats_exp.report.style import Ink
 from tats_exp.run_folder.columns import Column
 
 TRUTH_DASHES = (0, (5, 3))

@@ -5,34 +5,35 @@ Each function draws one figure from the finished runs and returns None where the
 
 from __future__ import annotations
 
+import os
+import pickle
 import re
-import signal
-from collections.abc import Callable
-from contextlib import suppress
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread
+from tempfile import TemporaryFile
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from tats_exp.cli import end_with
 from tats_exp.report.bars import bar_figures, bars
+from tats_exp.report.captions import ENDPOINT, NARROW
 from tats_exp.report.curves import curves, endpoint_curve
 from tats_exp.report.film_strip import film_strip, read_reconstructions, read_strips
 from tats_exp.report.frames_figure import frames_figure
 from tats_exp.report.masks import masks
-from tats_exp.report.panel import add_legend, name_axes
+from tats_exp.report.panel import add_legend, lay_out_as, name_axes, panels, save
 from tats_exp.report.pictures import pictures_of
 from tats_exp.report.runs import Group
-from tats_exp.report.style import DARK, LIGHT, Ink, lay_out_as, panels, save
+from tats_exp.report.style import DARK, LIGHT, Ink
 
 Draw = Callable[[list[Group], Ink], Figure | None]
 LOSS_PANELS = 12
-ENDPOINT, NARROW = "endpoint", "endpoint_narrow"
-"""The figure that follows the answer, and how a phone shows it."""
 NARROW_WIDTH = 4.4
 CURVES: dict[str, Draw] = {
     "curves": curves,
@@ -50,30 +51,22 @@ def draw_figures(groups: list[Group], folder: Path, side_by_side: bool = False) 
     Args:
         groups: finished runs by combination of choices.
         folder: where the PNGs go; made if need be. Earlier ones of the same names are replaced.
-        side_by_side: draw the curves in a process of their own, which takes a while to start. What it does not do, as
-            where it is killed, is done here.
+        side_by_side: draw the curves in a process of their own, which takes a while to start. What it does not draw,
+            as where it is killed, is drawn here.
 
     Returns:
         Name -> (light PNG, dark PNG), in reading order.
     """
     folder.mkdir(parents=True, exist_ok=True)
     groups = [replace(group, label=_brief(group.label), short=_brief(group.short)) for group in groups]
-    other = get_context("spawn").Process(target=_draw_deaf, args=(CURVES, groups, folder), daemon=True)
-    # What it is given waits until it has imported what that takes; for ever, where a stop ended it before.
-    starting = Thread(target=_start, args=(other,), daemon=True)
-    if side_by_side:
-        starting.start()
-    drawings = _drawings(groups)
-    drawn = _draw({name: draw for name, draw in drawings.items() if name not in CURVES}, groups, folder)
-    draw_frames(groups, folder)
-    if side_by_side:
-        starting.join()
-    if other.pid is not None:
-        other.join()
-    if other.exitcode == 0:
-        drawn |= {name for name in CURVES if DARK.path(folder, name).is_file()}
-    else:
-        drawn |= _draw(CURVES, groups, folder)
+    with _curves_apart(groups, folder, side_by_side) as drawn_apart:
+        drawings = _drawings(groups)
+        drawn = _draw({name: draw for name, draw in drawings.items() if name not in CURVES}, groups, folder)
+        draw_frames(groups, folder)
+        if drawn_apart():
+            drawn |= {name for name in CURVES if DARK.path(folder, name).is_file()}
+        else:
+            drawn |= _draw(CURVES, groups, folder)
     return {name: (LIGHT.path(folder, name), DARK.path(folder, name)) for name in drawings if name in drawn}
 
 
@@ -95,16 +88,47 @@ def _drawings(groups: list[Group]) -> dict[str, Draw]:
     }
 
 
-def _start(process: BaseProcess) -> None:
-    """Start a process, or not where none is left to be had."""
-    with suppress(OSError):
-        process.start()
+@contextmanager
+def _curves_apart(groups: list[Group], folder: Path, asked: bool) -> Iterator[Callable[[], bool]]:
+    """A block beside which a process of its own draws the curves; gives what waits for it and tells whether it did.
+
+    Args:
+        groups: as they are drawn.
+        folder: for the PNGs.
+        asked: whether to start the process; where none can be started, the curves are left to the block as well.
+    """
+    if not asked:
+        yield lambda: False
+        return
+    code = "from tats_exp.report.figures import _draw_sent; _draw_sent()"
+    path = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1"}
+    try:
+        with TemporaryFile() as sent:  # a pipe would block before the process has imported what reads it
+            pickle.dump((groups, folder.absolute(), os.getpid()), sent)
+            sent.seek(0)
+            other = subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdin=sent,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | path,
+                start_new_session=True,  # Ctrl-C, which a terminal sends to all, is answered here
+            )
+    except OSError:
+        yield lambda: False
+        return
+    with other:
+        try:
+            yield lambda: other.wait() == 0
+        finally:
+            other.kill()
 
 
-def _draw_deaf(drawings: dict[str, Draw], groups: list[Group], folder: Path) -> None:
-    """Draw in a process of its own; who stops the command stops the process that waits for it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _draw(drawings, groups, folder)
+def _draw_sent() -> None:
+    """Draw the curves of the groups that stdin brings; what is wrong is told by who draws them again."""
+    groups, folder, parent = pickle.load(sys.stdin.buffer)
+    end_with(parent)
+    _draw(CURVES, groups, folder)
 
 
 def _draw(drawings: dict[str, Draw], groups: list[Group], folder: Path) -> set[str]:

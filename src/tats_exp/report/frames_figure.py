@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from tats_exp.report.panel import panels
 from tats_exp.report.pictures import Picture
-from tats_exp.report.style import Ink, panels
+from tats_exp.report.style import Ink
 
 ACROSS = 3
 FEW = 8

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from tats_exp.report.panel import panels
 from tats_exp.report.runs import Group
-from tats_exp.report.style import Ink, panels
+from tats_exp.report.style import Ink
 from tats_exp.run_folder import MaskLeak
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tats_exp.report.captions import caption_of
+from tats_exp.report.captions import ENDPOINT, NARROW, caption_of
 from tats_exp.report.columns import curve_of, endpoints, truth_of
-from tats_exp.report.figures import ENDPOINT, NARROW
 from tats_exp.report.part import Part
 from tats_exp.report.phrases import sentence
 from tats_exp.report.pictures import pictures_of

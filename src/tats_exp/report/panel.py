@@ -1,9 +1,12 @@
-"""What the panels of several figures share: floors, labels and a legend."""
+"""What the panels of several figures share: their places, floors, labels and a legend; and how a figure is written."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tats_exp.report.runs import Group
 from tats_exp.report.style import Ink
@@ -23,6 +26,21 @@ FLOOR_DASHES = {
     "chance": (0, (6, 1.5, 1.5, 1.5)),
     "ceiling": (0, (8, 2)),
 }
+
+
+def panels(count: int, columns: int, height: float, width: float = 10.0) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels in rows of `columns`, each `height` inches high; in pairs, an odd first is wide."""
+    columns = min(columns, count)
+    wide = columns == 2 and count % 2 == 1
+    rows = -(-count // columns)
+    # Padded so that the title of a panel stays clear of the axis label of the panel above.
+    layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
+    figure = Figure(figsize=(width, rows * height + 0.35), layout=layout)
+    grid = figure.add_gridspec(rows, columns)
+    places = [grid[cell // columns, cell % columns] for cell in range(rows * columns)]
+    if wide:
+        places = [grid[0, :], *places[2:]]
+    return figure, [figure.add_subplot(place) for place in places[:count]]
 
 
 def draw_floors(axis: Axes, key: str, groups: list[Group], ink: Ink) -> None:
@@ -57,3 +75,15 @@ def add_legend(figure: Figure, axes: list[Axes]) -> None:
         letters = int(12 * figure.get_figwidth())  # that fit beside each other
         columns = max(1, letters // (6 + max(map(len, entries))))
         figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=columns)
+
+
+def lay_out_as(figure: Figure, other: Figure) -> None:
+    """Give panels the places that they have in a drawn figure of the same panels: to find them is half the work."""
+    figure.set_layout_engine("none")
+    for panel, there in zip(figure.axes, other.axes, strict=True):
+        panel.set_position(there.get_position())
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG sharp enough for screens with two dots per pixel."""
+    figure.savefig(path, dpi=160)

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)))
 
@@ -110,30 +107,3 @@ DARK = Ink(
     floor="#8d959f",
     colours=("#4aa8e8", "#ff8a3d", "#2fc79b", "#e08fc7", "#f0b93a", "#9bd3f5", "#c2c7ce"),
 )
-
-
-def panels(count: int, columns: int, height: float, width: float = 10.0) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels in rows of `columns`, each `height` inches high; in pairs, an odd first is wide."""
-    columns = min(columns, count)
-    wide = columns == 2 and count % 2 == 1
-    rows = -(-count // columns)
-    # Padded so that the title of a panel stays clear of the axis label of the panel above.
-    layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
-    figure = Figure(figsize=(width, rows * height + 0.35), layout=layout)
-    grid = figure.add_gridspec(rows, columns)
-    places = [grid[cell // columns, cell % columns] for cell in range(rows * columns)]
-    if wide:
-        places = [grid[0, :], *places[2:]]
-    return figure, [figure.add_subplot(place) for place in places[:count]]
-
-
-def lay_out_as(figure: Figure, other: Figure) -> None:
-    """Give panels the places that they have in a drawn figure of the same panels: to find them is half the work."""
-    figure.set_layout_engine("none")
-    for panel, there in zip(figure.axes, other.axes, strict=True):
-        panel.set_position(there.get_position())
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG sharp enough for screens with two dots per pixel."""
-    figure.savefig(path, dpi=160)

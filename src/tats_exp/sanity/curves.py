@@ -26,7 +26,8 @@ from tats_exp.files import atomic, write_json
 from tats_exp.metrics import Networks, Protocol
 from tats_exp.metrics.evaluation import Counts, Origin, make_protocol
 from tats_exp.metrics.sanity import DISTORTIONS, PASSES, sanity_curves
-from tats_exp.report.style import LIGHT, panels, save
+from tats_exp.report.panel import panels, save
+from tats_exp.report.style import LIGHT
 from tats_exp.run.folders import writable
 from tats_exp.sanity.config import SanityConfig
 
