@@ -4,7 +4,8 @@ BEFORE and AFTER are folders of checkouts, as `git worktree add FOLDER COMMIT` m
 of its own that imports one of them; the two take turns, and every other pair begins with the other. A row shows medians
 of seconds, the ratio after / before (geometric mean over pairs, with its 95 % interval), and whether the results were
 the same to the bit. Weights are random. Inside a process the second call is timed, and as many more as fit into a
-second, whose median counts; commands are timed whole. Rows: see ROWS and COMMANDS below; all without a name.
+second, whose median counts; commands are timed whole, after one by each side that does not count. Rows: see ROWS and
+COMMANDS below; all without a name. The threads are those of torch in every process that is started.
 """
 
 import functools
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +67,7 @@ def codes_drawn(
 
 
 def vqgan_step(size: int, dim: int) -> Work:
-    """Training steps of the toy VQGAN."""
+    """Weights after training steps of the toy VQGAN."""
     import torch
 
     from tats_exp.vqgan import VQGAN, EMACodebook
@@ -81,13 +83,15 @@ def vqgan_step(size: int, dim: int) -> Work:
             optimizer.zero_grad()
             losses["total"].backward()
             optimizer.step()
-        return losses["total"].detach()
+        return torch.cat(
+            [losses["total"].detach()[None], *(weight.detach().flatten() for weight in vqgan.parameters())]
+        )
 
     return work
 
 
 def transformer_step() -> Work:
-    """Training steps of the toy transformer."""
+    """Weights after training steps of the toy transformer."""
     import torch
 
     from tats_exp.transformer import code_nll
@@ -102,7 +106,7 @@ def transformer_step() -> Work:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        return loss.detach()
+        return torch.nn.utils.parameters_to_vector(model.parameters()).detach()
 
     return work
 
@@ -124,19 +128,19 @@ def decoded() -> Work:
 
 
 def i3d() -> Work:
-    """Features of 6 clips."""
+    """The distance of 6 clips from 6 others."""
     import torch
 
     from tats_exp.features import I3D
     from tats_exp.metrics import FrechetVideoDistance
 
     distance = FrechetVideoDistance(I3D().eval())
-    clips = torch.randint(256, (6, 16, 64, 64, 3), dtype=torch.uint8)
+    clips = torch.randint(256, (2, 6, 16, 64, 64, 3), dtype=torch.uint8)
 
     def work() -> object:
         distance.reset()
         for real in (True, False):
-            distance.update(clips, real=real)
+            distance.update(clips[int(real)], real=real)
         return distance.compute()
 
     return work
@@ -168,16 +172,44 @@ ROWS: dict[str, Callable[[], Work]] = {
     "16 videos of 256 frames decoded": decoded,
     "I3D, 6 and 6 clips": i3d,
 }
-RUN = ("-m", "tats_exp", "scale=smoke", "logger=csv")
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "--help": ("-m", "tats_exp", "--help"),
-    "padding=zro, a typo": ("-m", "tats_exp", "padding=zro"),
-    "vqgan.training.optimizer.lr=-1, refused": ("-m", "tats_exp", "vqgan.training.optimizer.lr=-1"),
-    "a smoke run": (*RUN, "store.root=new{turn}", "hydra.run.dir=fresh{turn}"),
-    "a smoke run found whole": (*RUN, "store.root=store", "hydra.run.dir=again{turn}"),
-    "the same with W&B": ("-m", "tats_exp", "scale=smoke", "store.root=store", "hydra.run.dir=wandb{turn}"),
-    "report of a smoke run": ("-m", "tats_exp.report", "first"),
-    "sample, 256 frames": ("-m", "tats_exp.sample", "run=first", "out=video{turn}.mp4", "frames=256"),
+RUN = ("-m", "tats_exp", "scale=smoke")
+CSV = (*RUN, "logger=csv")
+FIRST = (*CSV, "store.root=store", "hydra.run.dir=first")
+"""What some of the commands need: it makes the store and the run that they look for."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is timed whole.
+
+    Attributes:
+        words: after `python`; `{turn}` is another text each time.
+        exit_code: that is expected.
+        after_first: whether FIRST must have run.
+        draws: whether its figures must not be there already.
+    """
+
+    words: tuple[str, ...]
+    exit_code: int = 0
+    after_first: bool = False
+    draws: bool = False
+
+
+REPORT, FOUND = ("-m", "tats_exp.report", "first"), "store.root=store"
+COMMANDS: dict[str, Command] = {
+    "--help": Command(("-m", "tats_exp", "--help")),
+    "padding=zro, a typo": Command(("-m", "tats_exp", "padding=zro"), exit_code=2),
+    "vqgan.training.optimizer.lr=-1, refused": Command(
+        ("-m", "tats_exp", "vqgan.training.optimizer.lr=-1"), exit_code=2
+    ),
+    "a smoke run": Command((*CSV, "store.root=new{turn}", "hydra.run.dir=fresh{turn}"), draws=True),
+    "a smoke run found whole": Command((*CSV, FOUND, "hydra.run.dir=again{turn}"), after_first=True),
+    "a smoke run found whole, with W&B": Command((*RUN, FOUND, "hydra.run.dir=wandb{turn}"), after_first=True),
+    "report of a smoke run, drawn": Command(REPORT, after_first=True, draws=True),
+    "report of a smoke run, again": Command(REPORT, after_first=True),
+    "sample, 256 frames": Command(
+        ("-m", "tats_exp.sample", "run=first", "out=video{turn}.mp4", "frames=256"), after_first=True
+    ),
 }
 
 
@@ -198,28 +230,45 @@ def inside(row: str) -> None:
     print(statistics.median(taken), digest)
 
 
-def measured(checkout: Path, row: str, turn: int, folder: Path) -> tuple[float, str]:
+def environment_of(checkout: Path, figures: Path) -> dict[str, str]:
+    """That of a process which imports a checkout and keeps figures in a folder of its own."""
+    here = {"PYTHONPATH": str(checkout / "src"), "TATS_EXP_FIGURES": str(figures), "WANDB_MODE": "offline"}
+    return os.environ | here
+
+
+def measured(checkout: Path, row: str, turn: str, folder: Path) -> tuple[float, str]:
     """Seconds of a row by one checkout, and a digest of its result, "" of a command."""
-    environment = {**os.environ, "PYTHONPATH": str(checkout / "src"), "WANDB_MODE": "offline"}
+    environment = environment_of(checkout, folder / "figures")
     if row in ROWS:
         out = started_in(folder, (__file__, "--inside", row), environment).split()
         return float(out[0]), out[1]
-    command = tuple(part.format(turn=turn) for part in COMMANDS[row])
-    if {"first", "run=first", "store.root=store"} & set(command) and not (folder / "first").exists():
-        started_in(folder, (*RUN, "store.root=store", "hydra.run.dir=first"), environment)
+    command = COMMANDS[row]
+    if command.after_first and not (folder / "first").exists():
+        started_in(folder, FIRST, environment)
+    if command.draws:
+        environment = environment_of(checkout, folder / f"figures{turn}")
+    words = tuple(word.format(turn=turn) for word in command.words)
     started = time.perf_counter()
-    started_in(folder, command, environment, codes=(0, 2))
+    started_in(folder, words, environment, command.exit_code)
     return time.perf_counter() - started, ""
 
 
-def started_in(
-    folder: Path, command: tuple[str, ...], environment: dict[str, str], codes: tuple[int, ...] = (0,)
-) -> str:
+def started_in(folder: Path, words: tuple[str, ...], environment: dict[str, str], exit_code: int = 0) -> str:
     """What a command prints."""
-    result = subprocess.run([sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True)
-    if result.returncode not in codes:
-        raise SystemExit(f"{' '.join(command)}: {result.stderr[-2000:]}")
+    result = subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
+    if result.returncode != exit_code:
+        raise SystemExit(f"{' '.join(words)}: exit code {result.returncode}, not {exit_code}: {result.stderr[-2000:]}")
     return result.stdout
+
+
+def check(checkout: Path, folder: Path) -> None:
+    """End in one line where processes would import another package than that of a checkout."""
+    if not (checkout / "src/tats_exp/__init__.py").is_file():
+        raise SystemExit(f"{checkout}: no checkout; allowed: a folder with src/tats_exp")
+    code = "import tats_exp; print(tats_exp.__file__)"
+    imported = started_in(folder, ("-c", code), environment_of(checkout, folder)).strip()
+    if not Path(imported).resolve().is_relative_to(checkout):
+        raise SystemExit(f"{checkout}: {imported} is imported in its place")
 
 
 def compare(row: str, checkouts: list[Path], pairs: int, root: Path) -> str:
@@ -227,9 +276,11 @@ def compare(row: str, checkouts: list[Path], pairs: int, root: Path) -> str:
     taken: list[list[float]] = [[], []]
     digests: list[set[str]] = [set(), set()]
     folders = [root / name for name in ("before", "after")]
+    for side in (0, 1) if row in COMMANDS else ():  # files are read from memory after that
+        measured(checkouts[side], row, "warm", folders[side])
     for turn in range(pairs):
         for side in (0, 1) if turn % 2 else (1, 0):
-            seconds, digest = measured(checkouts[side], row, turn, folders[side])
+            seconds, digest = measured(checkouts[side], row, str(turn), folders[side])
             taken[side].append(seconds)
             digests[side].add(digest)
     ratios = [math.log(after / before) for before, after in zip(*taken, strict=True)]
@@ -237,7 +288,7 @@ def compare(row: str, checkouts: list[Path], pairs: int, root: Path) -> str:
     low, middle, high = (math.exp(mean + part) for part in (-half, 0, half))
     before, after = (statistics.median(values) for values in taken)
     same = "" if digests == [{""}, {""}] else "yes" if digests[0] == digests[1] and len(digests[0]) == 1 else "no"
-    return f"| {row} | {before:.2f} | {after:.2f} | {middle:.2f} [{low:.2f}, {high:.2f}] | {same} |"
+    return f"| {row} | {before:#.3g} | {after:#.3g} | {middle:.2f} [{low:.2f}, {high:.2f}] | {same} |"
 
 
 def t_quantile(freedom: int) -> float:
@@ -249,20 +300,25 @@ def t_quantile(freedom: int) -> float:
 
 def main(arguments: list[str]) -> None:
     """Print the table."""
-    options = dict(one.split("=", 1) for one in arguments if one.startswith(("pairs=", "threads=")))
-    before, after, *rows = [one for one in arguments if not one.startswith(("pairs=", "threads="))]
-    os.environ["OMP_NUM_THREADS"] = options.get("threads", "1")
+    options = {"pairs": "7", "threads": "1"}
+    options |= dict(one.split("=", 1) for one in arguments if one.startswith(tuple(f"{key}=" for key in options)))
+    folders = [one for one in arguments if one.partition("=")[0] not in options]
+    if len(folders) < 2 or not all(value.isdecimal() and value != "0" for value in options.values()):
+        raise SystemExit(f"allowed: {__doc__.splitlines()[0].partition(': ')[2].strip('`.')}")
+    pairs, rows = int(options["pairs"]), folders[2:]
+    if pairs < 2:
+        raise SystemExit("pairs=1: no interval; allowed: 2 or more")
+    os.environ["OMP_NUM_THREADS"] = options["threads"]
     if unknown := [row for row in rows if row not in {**ROWS, **COMMANDS}]:
         raise SystemExit(f"no row {unknown[0]!r}; there are: {', '.join({**ROWS, **COMMANDS})}")
-    if missing := [folder for folder in (before, after) if not (Path(folder) / "src/tats_exp/__init__.py").is_file()]:
-        raise SystemExit(f"{missing[0]}: no checkout; allowed: a folder with src/tats_exp")
-    print("| work | before, s | after, s | after / before | same bits |\n|---|---:|---:|---:|---|")
     with tempfile.TemporaryDirectory() as root:
-        for name in ("before", "after"):
+        checkouts = [Path(folder).resolve() for folder in folders[:2]]
+        for name, checkout in zip(("before", "after"), checkouts, strict=True):
             (Path(root) / name).mkdir()
-        checkouts = [Path(before).resolve(), Path(after).resolve()]
+            check(checkout, Path(root) / name)
+        print("| work | before, s | after, s | after / before | same bits |\n|---|---:|---:|---:|---|", flush=True)
         for row in rows or [*ROWS, *COMMANDS]:
-            print(compare(row, checkouts, int(options.get("pairs", 7)), Path(root)), flush=True)
+            print(compare(row, checkouts, pairs, Path(root)), flush=True)
 
 
 if __name__ == "__main__":

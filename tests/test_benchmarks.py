@@ -152,3 +152,17 @@ def test_two_checkouts_are_compared_in_turn() -> None:
     assert lines[0].endswith("| yes |") and lines[1].endswith("|  |")
     ratio, low, high = map(float, re.findall(r"([\d.]+) \[([\d.]+), ([\d.]+)\]", lines[0])[0])
     assert low <= ratio <= high
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["FOLDER"], "allowed: python"),
+        (["FOLDER", "HERE"], "no checkout"),
+        (["HERE", "HERE", "pairs=1"], "no interval"),
+    ],
+)
+def test_what_cannot_be_compared_is_told_in_a_line(tmp_path: Path, words: list[str], said: str) -> None:
+    words = [word.replace("HERE", str(BENCHMARKS.parent)).replace("FOLDER", str(tmp_path)) for word in words]
+    ended = subprocess.run([sys.executable, BENCHMARKS / "before_after.py", *words], capture_output=True, text=True)
+    assert ended.returncode == 1 and said in ended.stderr and ended.stderr.count("\n") == 1

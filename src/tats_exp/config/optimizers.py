@@ -1,7 +1,7 @@
 """Optimisers and schedulers, tried on a weight of no substance before anything is trained with them.
 
-The first optimiser that is made has torch load its compiler, most of a second: those in the words of the package's own
-options are known to be sound.
+The first optimiser that is made has torch load its compiler, most of a second: what is spelt as in the package's own
+options, with plain numbers, is known to be sound and is not tried.
 """
 
 import json
@@ -24,6 +24,8 @@ _FEWEST = 10
 
 def check_optimizer(name: str, training: Training) -> None:
     """Build the optimiser and the scheduler of a training, and step both, at the beginning and at the end.
+
+    Those that `_known` knows are not built.
 
     Args:
         name: of the section.
