@@ -160,6 +160,8 @@ def test_two_checkouts_are_compared_in_turn() -> None:
         (["FOLDER"], "allowed: python"),
         (["FOLDER", "HERE"], "no checkout"),
         (["HERE", "HERE", "pairs=1"], "no interval"),
+        (["HERE", "HERE", "threads=two"], "allowed: python"),
+        (["HERE", "HERE", "no such row"], "no row 'no such row'; there are: greedy"),
     ],
 )
 def test_what_cannot_be_compared_is_told_in_a_line(tmp_path: Path, words: list[str], said: str) -> None:
