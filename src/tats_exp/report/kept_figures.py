@@ -75,7 +75,7 @@ def _key(groups: list[Group]) -> str:
     """A hash of the runs as they are drawn, wherever they lie, of their videos and pictures, and of what draws them."""
     nowhere = [replace(group, runs=[replace(run, folder=Path()) for run in group.runs]) for group in groups]
     pictures = [list(_sums(run.folder / VIDEOS)) for group in groups for run in group.runs]
-    look = [(name, value) for name, value in dict.items(matplotlib.rcParams) if name != "backend"]
+    look = [(name, matplotlib.rcParams[name]) for name in matplotlib.rcParams if name != "backend"]  # is looked for
     return hashlib.sha256(repr((nowhere, pictures, look, _code())).encode()).hexdigest()[:20]
 
 
