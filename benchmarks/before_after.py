@@ -265,7 +265,7 @@ def check(checkout: Path, folder: Path) -> None:
     """End in one line where processes would import another package than that of a checkout."""
     if not (checkout / "src/tats_exp/__init__.py").is_file():
         raise SystemExit(f"{checkout}: no checkout; allowed: a folder with src/tats_exp")
-    code = "import tats_exp; print(tats_exp.__file__)"
+    code = "import importlib.util; print(importlib.util.find_spec('tats_exp').origin)"
     imported = started_in(folder, ("-c", code), environment_of(checkout, folder)).strip()
     if not Path(imported).resolve().is_relative_to(checkout):
         raise SystemExit(f"{checkout}: {imported} is imported in its place")
@@ -303,11 +303,11 @@ def main(arguments: list[str]) -> None:
     options = {"pairs": "7", "threads": "1"}
     options |= dict(one.split("=", 1) for one in arguments if one.startswith(tuple(f"{key}=" for key in options)))
     folders = [one for one in arguments if one.partition("=")[0] not in options]
-    if len(folders) < 2 or not all(value.isdecimal() and value != "0" for value in options.values()):
+    if len(folders) < 2 or not all(value.isdecimal() and int(value) for value in options.values()):
         raise SystemExit(f"allowed: {__doc__.splitlines()[0].partition(': ')[2].strip('`.')}")
     pairs, rows = int(options["pairs"]), folders[2:]
     if pairs < 2:
-        raise SystemExit("pairs=1: no interval; allowed: 2 or more")
+        raise SystemExit(f"pairs={pairs}: no interval; allowed: 2 or more")
     os.environ["OMP_NUM_THREADS"] = options["threads"]
     if unknown := [row for row in rows if row not in {**ROWS, **COMMANDS}]:
         raise SystemExit(f"no row {unknown[0]!r}; there are: {', '.join({**ROWS, **COMMANDS})}")

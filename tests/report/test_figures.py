@@ -1,11 +1,14 @@
+import os
 import signal
 import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from scipy import stats
@@ -229,9 +232,17 @@ def test_a_long_path_among_the_choices_leaves_room_for_what_is_drawn(tmp_path: P
     assert figures._brief(f"{long}b seed=1").endswith("_long_nameb seed=1")
 
 
-def test_two_processes_draw_what_one_draws(tmp_path: Path) -> None:
+def test_two_processes_draw_what_one_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the user has set matplotlib, whatever lies on the way to modules."""
     groups = [group(name, [[2.0, 3.0]], [3.0]) for name in "ab"]
-    one, two = (figures.draw_figures(groups, tmp_path / str(both), side_by_side=both) for both in (False, True))
+    monkeypatch.setitem(matplotlib.rcParams, "font.family", ["serif"])
+    monkeypatch.setattr(sys, "path", [tmp_path, "", *sys.path])
+    (tmp_path / "random.py").write_text("raise SystemExit(3)")
+    one = figures.draw_figures(groups, tmp_path / "one")
+    draw, here = figures._draw, list[str]()
+    monkeypatch.setattr(figures, "_draw", lambda drawings, *more: here.extend(drawings) or draw(drawings, *more))
+    two = figures.draw_figures(groups, tmp_path / "two", side_by_side=True)
+    assert here and not set(here) & set(figures.CURVES)
     assert list(one) == list(two) and one
     for name, paths in one.items():
         assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in two[name]], name
@@ -247,7 +258,7 @@ def test_a_dark_figure_is_laid_out_as_it_would_be_by_itself(tmp_path: Path) -> N
     assert (tmp_path / "alone.png").read_bytes() == drawn["curves"][1].read_bytes()
 
 
-@pytest.mark.parametrize("end", ["killed", "not there"])
+@pytest.mark.parametrize("end", ["killed", "not there", "not known"])
 def test_what_another_process_has_not_drawn_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     """However much it was to be sent: more than a pipe holds."""
     long = {("vqgan", "train/vqgan/l1"): ([float(step) for step in range(9000)], [1.5] * 9000)}
@@ -262,6 +273,8 @@ def test_what_another_process_has_not_drawn_is_drawn(tmp_path: Path, monkeypatch
         process.kill()
         return process
 
+    if end == "not known":
+        monkeypatch.setattr(sys, "executable", None)
     monkeypatch.setattr(figures, "subprocess", SimpleNamespace(Popen=popen, DEVNULL=subprocess.DEVNULL))
     assert list(figures.draw_figures(groups, tmp_path / "again", side_by_side=True)) == list(whole)
     assert (tmp_path / "again/curves_dark.png").read_bytes() == whole["curves"][1].read_bytes()
@@ -272,6 +285,7 @@ def test_a_stop_ends_the_process_that_draws_beside(tmp_path: Path, monkeypatch: 
 
     def popen(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
         started.append(subprocess.Popen(*arguments, **options))
+        assert os.getpgid(started[0].pid) != os.getpgid(0)  # to which Ctrl-C goes
         return started[0]
 
     def stopped(*_: object) -> None:

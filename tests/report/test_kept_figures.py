@@ -1,7 +1,10 @@
+import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -39,6 +42,9 @@ def swept(folder: Path, seconds: float = 1.0) -> list[Group]:
             record=str(folder),
             version={"commit": str(seconds)},
         )
+        metrics = json.loads((run / "metrics.json").read_text())
+        free = {GROWTH: "still"} if padding == "zero" else {}
+        (run / "metrics.json").write_text(json.dumps(metrics | {"free": free}))
         write_curves(run, {"fvd/shapes_cnn": [1.0, 2.0]})
         write_losses(run, {("vqgan", "train/vqgan/l1"): [3.0, 2.0]})
         write_histogram(run, np.array([1, 2]), np.array([2, 1]))
@@ -103,19 +109,34 @@ def test_what_looks_different_is_drawn(tmp_path: Path, kept: Path, monkeypatch: 
     elif what == "picture":
         write_frames(run.folder / "videos/frames.png", shown_frames(256), 0.0, 1)
     elif what == "code":
-        monkeypatch.setattr(kept_figures, "_code", lambda: "other")
+        package = tmp_path / "tats_exp"
+        shutil.copytree(Path(kept_figures.__file__).parents[1], package)
+        bars = package / "report/bars.py"
+        written = bars.stat().st_mtime
+        bars.write_text(bars.read_text().replace("0.62", "0.61"))
+        os.utime(bars, (written, written))
+        monkeypatch.setattr(kept_figures, "_code", partial(kept_figures._code, package))
     elif what == "look":
         monkeypatch.setitem(matplotlib.rcParams, "font.family", ["serif"])
     else:
         monkeypatch.setattr(kept_figures, "version", lambda name: "0")
-        monkeypatch.setattr(kept_figures, "_code", kept_figures._code.__wrapped__)
     drawn = []
     monkeypatch.setattr(figures, "draw_figures", lambda *given: drawn.append(given) or {})
     figures_of(groups, tmp_path / "two")
     assert len(drawn) == 1
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone", "more", "no list", "other list"])
+LISTS = {
+    "no list": "[",
+    "other list": "[]",
+    "deep": "[" * 100_000,
+    "another name": '{"names": ["nope"], "sums": SUMS}',
+    "a text": '{"names": "curves", "sums": SUMS}',
+    "elsewhere": '{"names": ["../../curves"], "sums": SUMS}',
+}
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "more", *LISTS])
 def test_what_is_not_whole_is_drawn_and_kept_again(tmp_path: Path, kept: Path, damage: str) -> None:
     groups = swept(tmp_path / "a")
     figures_of(groups, tmp_path / "one")
@@ -127,7 +148,8 @@ def test_what_is_not_whole_is_drawn_and_kept_again(tmp_path: Path, kept: Path, d
     elif damage == "more":
         (place / "other.png").write_bytes(b"")
     else:
-        (place / LIST).write_text("[" if damage == "no list" else "[]")
+        sums = json.dumps(json.loads((place / LIST).read_text())["sums"])
+        (place / LIST).write_text(LISTS[damage].replace("SUMS", sums))
     figures_of(groups, tmp_path / "two")
     assert pngs(tmp_path / "one") == pngs(tmp_path / "two") == pngs(place)
 
@@ -140,18 +162,58 @@ def test_nothing_is_kept_where_nothing_can_be(tmp_path: Path, kept: Path, monkey
     monkeypatch.delenv("TATS_EXP_FIGURES")
     monkeypatch.setattr(kept_figures, "cache_folder", lambda: Path(os.devnull))
     assert list(figures_of(groups, tmp_path / "two")) == list(drawn)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_nothing_is_kept_of_code_that_this_process_may_not_run(
+    tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = swept(tmp_path / "a")
+    monkeypatch.setattr(kept_figures, "LOADED", 0.0)
+    assert figures_of(groups, tmp_path / "one") and not kept.exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(kept_figures, "_code", partial(kept_figures._code, tmp_path))  # as from an archive
+    assert kept_figures._place(groups) is None
+
+
+def test_what_another_report_draws_into_the_same_folder_is_not_kept(tmp_path: Path, kept: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/curves.png").write_bytes(b"of another")
+    (tmp_path / "one/masks.png").write_bytes(b"of another")
+    figures_of(swept(tmp_path / "a"), tmp_path / "one")
+    (place,) = kept.iterdir()
+    assert "masks.png" not in pngs(place) and pngs(place)["curves.png"] == pngs(tmp_path / "one")["curves.png"] != b""
+
+
+def test_what_is_kept_is_found_where_nothing_can_be_written(
+    tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = swept(tmp_path / "a")
+    first = figures_of(groups, tmp_path / "one")
+
+    def read_only(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(kept_figures.os, "utime", read_only)
+    monkeypatch.setattr(figures, "draw_figures", not_drawn)
+    assert list(figures_of(groups, tmp_path / "two")) == list(first)
 
 
 def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     groups = swept(tmp_path / "a")
     others = [[replace(group, label=label) for group in groups] for label in ("b", "c")]
-    places = []
+    (kept / "thesis").mkdir(parents=True)
+    (kept / "thesis/large.bin").write_bytes(bytes(10_000_000))
+    (kept / "0123456789abcdef0123.killed.tmp").mkdir()
+    os.utime(kept / "0123456789abcdef0123.killed.tmp", (0, 0))
+    before, places = set(kept.iterdir()), list[Path]()
     for number, one in enumerate([groups, others[0]]):
         figures_of(one, tmp_path / "drawn")
-        (new,) = set(kept.iterdir()) - set(places)
+        (new,) = set(kept.iterdir()) - before - set(places)
         os.utime(new, (number, number))
         places.append(new)
     figures_of(groups, tmp_path / "drawn")  # used
     monkeypatch.setattr(kept_figures, "LIMIT", int(2.5 * sum(path.stat().st_size for path in places[0].iterdir())))
     figures_of(others[1], tmp_path / "drawn")
-    assert places[0].is_dir() and not places[1].exists() and len(list(kept.iterdir())) == 2
+    assert places[0].is_dir() and not places[1].exists()
+    assert (kept / "thesis/large.bin").is_file() and len(list(kept.iterdir())) == 3

@@ -142,5 +142,5 @@ def _clear(output: Path) -> None:
     """Remove what an earlier report left: with other runs beside them, some of its tables may no longer be made."""
     for name in ("table.csv", "curves.csv", "comparisons.csv", "table.md", "verdict.txt"):
         (output / name).unlink(missing_ok=True)
-    for folder in (output / "figures", *output.glob("protocol_*")):
+    for folder in (output / "figures", *output.glob(".figures.*.tmp"), *output.glob("protocol_*")):
         shutil.rmtree(folder, ignore_errors=True)

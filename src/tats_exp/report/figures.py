@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -30,7 +31,7 @@ from tats_exp.report.masks import masks
 from tats_exp.report.panel import add_legend, lay_out_as, name_axes, panels, save
 from tats_exp.report.pictures import pictures_of
 from tats_exp.report.runs import Group
-from tats_exp.report.style import DARK, LIGHT, Ink
+from tats_exp.report.style import DARK, LIGHT, Ink, settings
 
 Draw = Callable[[list[Group], Ink], Figure | None]
 LOSS_PANELS = 12
@@ -41,6 +42,13 @@ CURVES: dict[str, Draw] = {
     NARROW: partial(endpoint_curve, width=NARROW_WIDTH),
 }
 """Figures of what is measured window by window: half of the work of most reports."""
+APART = """
+import pickle, sys
+sys.path[:] = pickle.load(sys.stdin.buffer)
+from tats_exp.report.figures import _draw_sent
+_draw_sent()
+"""
+"""What the process does that draws the curves: it imports what this one would."""
 LETTERS = 40
 """Letters of one choice that fit into a figure."""
 
@@ -100,21 +108,19 @@ def _curves_apart(groups: list[Group], folder: Path, asked: bool) -> Iterator[Ca
     if not asked:
         yield lambda: False
         return
-    code = "from tats_exp.report.figures import _draw_sent; _draw_sent()"
-    path = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1"}
     try:
         with TemporaryFile() as sent:  # a pipe would block before the process has imported what reads it
-            pickle.dump((groups, folder.absolute(), os.getpid()), sent)
+            pickle.dump([place for place in sys.path if isinstance(place, str)], sent)
+            pickle.dump((groups, folder.absolute(), settings(), os.getpid()), sent)
             sent.seek(0)
             other = subprocess.Popen(
-                [sys.executable, "-c", code],
+                [sys.executable, "-P", "-c", APART],
                 stdin=sent,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=os.environ | path,
                 start_new_session=True,  # Ctrl-C, which a terminal sends to all, is answered here
             )
-    except OSError:
+    except (OSError, TypeError, ValueError):  # TypeError: there is no sys.executable
         yield lambda: False
         return
     with other:
@@ -126,8 +132,9 @@ def _curves_apart(groups: list[Group], folder: Path, asked: bool) -> Iterator[Ca
 
 def _draw_sent() -> None:
     """Draw the curves of the groups that stdin brings; what is wrong is told by who draws them again."""
-    groups, folder, parent = pickle.load(sys.stdin.buffer)
+    groups, folder, of_user, parent = pickle.load(sys.stdin.buffer)
     end_with(parent)
+    matplotlib.rcParams.update(of_user)
     _draw(CURVES, groups, folder)
 
 

@@ -107,3 +107,8 @@ DARK = Ink(
     floor="#8d959f",
     colours=("#4aa8e8", "#ff8a3d", "#2fc79b", "#e08fc7", "#f0b93a", "#9bd3f5", "#c2c7ce"),
 )
+
+
+def settings() -> dict[str, Any]:
+    """The user's own settings of matplotlib, on which those of an ink lie; but for the backend, which is looked for."""
+    return {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
