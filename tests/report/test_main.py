@@ -66,6 +66,14 @@ def test_making_the_report_prints_nothing_and_again_changes_nothing(
     assert {path: path.read_bytes() for path in (tmp_path / "report").glob("*.*")} == first
 
 
+def test_two_reports_of_a_folder_are_made_one_after_the_other(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"padding": "zero", "seed": "0"}, {FVD: 2.0})
+    command = [sys.executable, "-m", "tats_exp.report", str(tmp_path)]
+    started = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(3)]
+    assert [process.communicate()[1] for process in started] == [b""] * 3
+    assert sorted(path.name for path in (tmp_path / "report").iterdir() if path.name.startswith(".")) == []
+
+
 def test_a_sweep_in_which_everything_failed_still_gets_its_page(tmp_path: Path) -> None:
     write_run(tmp_path / "a", {"seed": "0"}, state="failed", error="no readable video")
     report = make_report(tmp_path)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tats_exp.cores import usable_cores
-from tats_exp.files import atomic
+from tats_exp.files import atomic, lock
 from tats_exp.report.columns import endpoints
 from tats_exp.report.part import Part
 from tats_exp.report.protocols import Alike, measured_alike, not_alike
@@ -71,6 +71,26 @@ def make_report(folder: Path, side_by_side: bool = False, say: Callable[[str], o
         UserError: no such folder, or no runs in it.
     """
     runs = load_runs(folder)
+    with _alone(folder / "report"):
+        return _made(runs, folder, side_by_side, say)
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """A block in which no other report is made in a folder: who begins one waits."""
+    output.mkdir(parents=True, exist_ok=True)
+    lock_file = output / ".lock"
+    with ExitStack() as held:
+        with suppress(OSError):  # there are file systems without locks
+            held.enter_context(lock(lock_file))
+        try:
+            yield
+        finally:
+            lock_file.unlink(missing_ok=True)
+
+
+def _made(runs: list[Run], folder: Path, side_by_side: bool, say: Callable[[str], object] | None) -> Report:
+    """What `make_report` returns, once everything is written."""
     left_out = [run for run in runs if run.state != "finished"]
     output = folder / "report"
     _clear(output)
