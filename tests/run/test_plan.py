@@ -33,6 +33,12 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
     [
         (["padding=zro"], "padding=zro: no such option; did you mean 'zero'? allowed: alpha, loop, real, reflect"),
         (["sed=1"], "sed: unknown key; did you mean 'seed'?"),
+        (
+            ["sampling.temperature=1"],
+            "sampling.temperature: unknown key; did you mean sampler.temperature?",
+        ),
+        (["temperature=1"], "temperature: unknown key; did you mean sampler.temperature? allowed: audio"),
+        (["vqgan.lr=1"], "vqgan.lr: unknown key; did you mean vqgan.training.optimizer.lr? allowed: checkpoint"),
         (["vqgan.model.n_hidens=4"], "vqgan.model.n_hidens: unknown key; did you mean 'n_hiddens'?"),
         (["+vqgan.model.n_hidens=4"], "vqgan.model.n_hidens: unknown key; did you mean 'n_hiddens'?"),
         (["+vqgan.model.codebook.sise=4"], "vqgan.model.codebook.sise: unknown key; did you mean 'size'?"),
@@ -221,7 +227,8 @@ WEIGHTLESS = [f"vqgan.training.discriminators.{name}_weight=0" for name in ("spa
             ["quantizer=fsq", "vqgan.model.codebook.size=4"],
             "vqgan.model.codebook.size: unknown key; allowed: _target_, levels",
         ),
-        (["vqgan.model.codebok.size=4"], "vqgan.model.codebok: unknown key; did you mean 'codebook'"),
+        (["vqgan.model.codebok.size=4"], "vqgan.model.codebok: unknown key; did you mean vqgan.model.codebook.size?"),
+        (["transformer.modle.layers=4"], "transformer.modle: unknown key; did you mean transformer.model.layers?"),
         (
             ["discriminators=spatial", "vqgan.training.discriminators.spatial.widht=3"],
             "spatial.widht: unknown key; did you mean 'width'",

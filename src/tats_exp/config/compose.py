@@ -13,7 +13,7 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override, Sweep
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tats_exp import UserError
@@ -24,6 +24,8 @@ from tats_exp.config.schema import allowed, conf_dir
 OVER_OVERRIDES = (HydraException, OmegaConfBaseException, ValueError, AssertionError, AttributeError)
 """What Hydra raises over overrides; the last two where a key below null is set."""
 
+FEW = 6
+"""Keys of one name that an error line lists."""
 SET_ELSEWHERE = {"vqgan.model.encoder_padding": "padding.encoder", "vqgan.model.decoder_padding": "padding.decoder"}
 """Parameters of models that other keys decide."""
 
@@ -144,13 +146,36 @@ def _with_groups(root: str, overrides: list[str], left_out: str) -> DictConfig:
         return compose(root)
 
 
-def unknown_key_line(path: str, section: DictConfig) -> str:
-    """Which part of a path is unknown in a config, and what is known in its place."""
-    path_so_far: list[str] = []
+def unknown_key_line(path: str, config: DictConfig) -> str:
+    """Which part of a path is unknown in a config, where keys of its last name lie, and what is known in its place."""
+    section, path_so_far = config, list[str]()
     for part in path.split("."):
         path_so_far.append(part)
         if part not in list(section):
             break
         if isinstance(section.get(part), DictConfig):
             section = section[part]
-    return f"{'.'.join(path_so_far)}: unknown key; {allowed(path_so_far[-1], [str(name) for name in section])}"
+    known = allowed(path_so_far[-1], [str(name) for name in section])
+    if elsewhere := _elsewhere(path.split("."), config):
+        known = f"did you mean {' or '.join(elsewhere)}? allowed: {known.rpartition('allowed: ')[2]}"
+    return f"{'.'.join(path_so_far)}: unknown key; {known}"
+
+
+def _elsewhere(parts: list[str], config: DictConfig) -> list[str]:
+    """The keys of the same last name, if they are few: with all parts in that order, or of that section, or any."""
+    paths = [path for path in _paths(OmegaConf.to_container(config)) if path[-1] == parts[-1]]
+    in_order = [path for path in paths if _in_order(parts, path)]
+    alike = in_order or [path for path in paths if path[0] == parts[0]] or paths
+    return [".".join(path) for path in alike] if len(alike) <= FEW else []
+
+
+def _paths(config: object, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of all keys of a config."""
+    for name, value in config.items() if isinstance(config, dict) else ():
+        yield (*above, str(name))
+        yield from _paths(value, (*above, str(name)))
+
+
+def _in_order(parts: list[str], path: tuple[str, ...]) -> bool:
+    left = iter(path)
+    return all(part in left for part in parts)
