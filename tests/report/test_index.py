@@ -12,7 +12,7 @@ from tats_exp.report.__main__ import main
 from tats_exp.report.index import make_index
 from tats_exp.run_folder import Status
 from tats_exp.stages.order import versions
-from tests.report.sweep import demo_sweep
+from tests.report.sweep import demo_sweep, write_run
 
 VERSIONS = {"vqgan": 3, "metrics": 13}
 README = """# Does <b>it</b> matter?
@@ -60,6 +60,15 @@ def test_what_older_code_made_or_a_readme_takes_back_is_stale(tmp_path: Path) ->
         "taken_back": "superseded, as its README says",
         "silent": "",
     }
+
+
+def test_what_ended_last_comes_first_within_a_day(tmp_path: Path) -> None:
+    for name, ended in (("b", 1.0e9), ("c", 1.0e9 + 60), ("a", 1.0e9 + 30)):
+        run = write_run(tmp_path / name / "run", {"padding": "zero"}, {"layout/growth": 1.0}, experiment=name)
+        (tmp_path / name / "sweep.json").write_text("{}")
+        os.utime(run / "status.json", (ended, ended))
+    entries = make_index([tmp_path], tmp_path / "index.html", VERSIONS)
+    assert [entry.title for entry in entries] == ["c: c", "a: a", "b: b"]
 
 
 def test_a_sweep_is_told_by_its_runs(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tats_exp.report.columns import endpoints
+from tats_exp.report.phrases import interval, sentence
 from tats_exp.report.runs import Group
-from tats_exp.report.verdict import Sentence, make_verdict
+from tats_exp.report.verdict import Sentence, compared, make_verdict
 from tests.report.made_runs import made_group
 
 ENDPOINT = {"endpoint": "a/last", "secondary": ["b/last", "drift/collapse_window"]}
@@ -94,6 +96,25 @@ def test_a_secondary_endpoint_is_told_with_its_adjusted_p():
     )
     assert "(adjusted p < 0.001)" in told
     assert "1 holds after Holm's adjustment" in how_much and "unit: a training, 4 a" in how_much
+
+
+def test_only_an_adjusted_p_is_called_one():
+    groups = [group("zero", HIGH, [20.0, 30.0, 36.0, 31.0]), group("real", LOW, [2.0, 3.0, 4.5, 3.5])]
+    asked = endpoints([run for one in groups for run in one.runs])
+    assert asked is not None
+    primary, secondary = compared(asked, groups)
+    (first,), (second,) = ([sentence([one], with_p=True) for one in several] for several in (primary, secondary))
+    assert "(p = " in first or "(p < " in first
+    assert "(adjusted p < 0.001)" in second
+
+
+def test_an_end_beside_1_is_not_told_as_1():
+    groups = [group("zero", HIGH, [20.0, 30.0, 36.0, 31.0]), group("real", LOW, [2.0, 3.0, 4.5, 3.5])]
+    asked = endpoints([run for one in groups for run in one.runs])
+    assert asked is not None
+    ((one,), (ratio,)) = compared(asked, groups)
+    narrow = replace(ratio, estimate=replace(ratio.estimate, value=math.log(1.08), low=0.00158, high=0.1455))
+    assert interval(narrow) == "1.08 times [1.002, 1.16]" and "[" in interval(one)
 
 
 def test_one_training_a_choice_is_said_once():

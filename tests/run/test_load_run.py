@@ -1,6 +1,7 @@
 """A finished run, read back: its numbers are those of its files, its videos follow from seed and number alone."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -160,8 +161,15 @@ def test_a_class_is_asked_for_or_refused(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = finished(tmp_path)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no run folder"):
-        load_run(tmp_path)
+        load_run(tmp_path / "empty")
+    assert load_run(folder.parent).folder == folder  # the only run there
+    (tmp_path / "sweep").mkdir()
+    for name in ("seed=0", "seed=1"):
+        shutil.copytree(folder, tmp_path / "sweep" / name)
+    with pytest.raises(UserError, match="sweep: 2 runs lie in it; name one of them: seed=0, seed=1$"):
+        load_run(tmp_path / "sweep")
     cfg = OmegaConf.load(folder / "config.yaml")
     OmegaConf.save(OmegaConf.merge(cfg, {"swept": []}), folder / "config.yaml")
     with pytest.raises(UserError, match=r"swept: unknown key.*written by commit c0ffee$"):

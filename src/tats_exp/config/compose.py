@@ -1,5 +1,6 @@
 """Hydra's composing, with errors that are one line and name what is allowed."""
 
+import difflib
 import re
 import warnings
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from tats_exp.config.schema import allowed, conf_dir
 OVER_OVERRIDES = (HydraException, OmegaConfBaseException, ValueError, AssertionError, AttributeError)
 """What Hydra raises over overrides; the last two where a key below null is set."""
 
-FEW = 6
+FEW = 8
 """Keys of one name that an error line lists."""
 SET_ELSEWHERE = {"vqgan.model.encoder_padding": "padding.encoder", "vqgan.model.decoder_padding": "padding.decoder"}
 """Parameters of models that other keys decide."""
@@ -155,17 +156,34 @@ def unknown_key_line(path: str, config: DictConfig) -> str:
             break
         if isinstance(section.get(part), DictConfig):
             section = section[part]
-    known = allowed(path_so_far[-1], [str(name) for name in section])
-    if elsewhere := _elsewhere(path.split("."), config):
+    names = [str(name) for name in section]
+    if section is config and not path.startswith("hydra"):
+        names += [group for group in _groups() if group not in names]
+    known = allowed(path_so_far[-1], names)
+    if options := _options_with(path):
+        known = f"it is one of {', '.join(options)}; {known}"
+    elif elsewhere := _elsewhere(path.split("."), config):
         known = f"did you mean {' or '.join(elsewhere)}? allowed: {known.rpartition('allowed: ')[2]}"
     return f"{'.'.join(path_so_far)}: unknown key; {known}"
 
 
+def _groups() -> list[str]:
+    """Names of the groups whose options are chosen as NAME=OPTION."""
+    return sorted(place.name for place in conf_dir().iterdir() if place.is_dir() and place.name != "experiment")
+
+
+def _options_with(path: str) -> list[str]:
+    """The options of a group that have a key which the chosen one lacks: `data.root` is one of `data=video_files`."""
+    group, _, key = path.partition(".")
+    files = sorted((conf_dir() / group).glob("*.yaml")) if group in _groups() and key.isidentifier() else []
+    return [f"{group}={file.stem}" for file in files if re.search(rf"^{key}:", file.read_text(), re.MULTILINE)]
+
+
 def _elsewhere(parts: list[str], config: DictConfig) -> list[str]:
-    """The keys of the same last name, if they are few: with all parts in that order, or of that section, or any."""
+    """The keys of the same last name, if they are few: with all parts in that order, or of a section of a like name."""
     paths = [path for path in _paths(OmegaConf.to_container(config)) if path[-1] == parts[-1]]
-    in_order = [path for path in paths if _in_order(parts, path)]
-    alike = in_order or [path for path in paths if path[0] == parts[0]] or paths
+    sections = difflib.get_close_matches(parts[0], {path[0] for path in paths}, n=1)
+    alike = [path for path in paths if _in_order(parts, path)] or [path for path in paths if path[0] in sections]
     return [".".join(path) for path in alike] if len(alike) <= FEW else []
 
 

@@ -49,7 +49,8 @@ class Comparison:
         estimate: of the difference, 0 or more; of logarithms where the column is compared by ratio.
         is_paired: whether trainings of one seed that share a stage count as one.
         trainings: of the groups that take part, how many each.
-        p: adjusted where the comparison is one of several that are judged together.
+        p: of two sides.
+        adjusted: whether it is adjusted by Holm, the comparison being one of several that are judged together.
     """
 
     column: Column
@@ -58,6 +59,7 @@ class Comparison:
     is_paired: bool
     trainings: tuple[int, ...]
     p: float
+    adjusted: bool = False
 
     def told(self) -> tuple[float, float, float]:
         """Value and ends of the interval as they are told: as a ratio where the column is compared by ratio."""
@@ -116,7 +118,7 @@ def compare_all(columns: list[Column], groups: list[Group]) -> list[Comparison]:
     pairs = [(column, of) for column in columns if not column.never for of in contrasts_of(groups)]
     found = [one for column, of in pairs if (one := compare(column, of, groups)) is not None]
     adjusted = holm([one.p for one in found])
-    return [replace(one, p=p) for one, p in zip(found, adjusted, strict=True)]
+    return [replace(one, p=p, adjusted=True) for one, p in zip(found, adjusted, strict=True)]
 
 
 def _keys_apart(one: Group, other: Group) -> int:

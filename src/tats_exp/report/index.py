@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from tats_exp import UserError
@@ -42,6 +42,7 @@ class Entry:
         cost: how long it took.
         links: name -> address, seen from the index.
         stale: why its answer may no longer be that of the code; "" where it is.
+        ended: when, to the second, as ISO 8601; "" where the day alone is known.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Entry:
     cost: str
     links: Mapping[str, str]
     stale: str
+    ended: str = ""
 
 
 def make_index(folders: Iterable[Path], page: Path, versions: Mapping[str, int]) -> list[Entry]:
@@ -78,7 +80,7 @@ def make_index(folders: Iterable[Path], page: Path, versions: Mapping[str, int])
         entries += [_of_sweep(place, page.parent, versions) for place in places if _has_runs(place)]
     if not entries:
         raise UserError(f"report: no experiments under {', '.join(map(str, folders))} (a sweep folder holds {SWEEP})")
-    entries.sort(key=lambda entry: (entry.day, entry.title), reverse=True)
+    entries.sort(key=lambda entry: (entry.ended or entry.day, entry.title), reverse=True)
     with atomic(page) as temporary:
         html = environment().get_template("index.html").render(entries=entries, style=style_sheet())
         temporary.write_text(html, encoding="utf-8")
@@ -148,6 +150,7 @@ def _of_sweep(folder: Path, base: Path, versions: Mapping[str, int]) -> Entry:
         answer=_shortened(" ".join(said)) if finished and endpoints(finished) else "",
         picture=_picture(folder / "report" / "figures"),
         day=date.fromtimestamp(ended).isoformat(),
+        ended=datetime.fromtimestamp(ended).isoformat(),
         commit=", ".join(dict.fromkeys(status.commit for status in statuses if status.commit)),
         cost=_cost(runs),
         links={"page": _address(report, base)} if report.is_file() else {},

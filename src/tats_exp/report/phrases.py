@@ -90,8 +90,15 @@ def interval(one: Comparison) -> str:
     """`1.9 [1.2, 2.6]`, or `2.3 times [1.4, 3.9]`."""
     value, low, high = one.told()
     if one.column.ratio:
-        return f"{number(value)} times [{number(low)}, {number(high)}]"
+        low_text, high_text = (_beside_one(end) if one.estimate.decided else number(end) for end in (low, high))
+        return f"{number(value)} times [{low_text}, {high_text}]"
     return spread(value, low, high)
+
+
+def _beside_one(ratio: float) -> str:
+    """An end that is 1 when it is rounded would hide on which side of 1 it lies."""
+    text = number(ratio)
+    return text if text != "1" or ratio == 1 else f"{1 + float(f'{ratio - 1:.1g}'):g}"
 
 
 def spread(value: float, low: float, high: float) -> str:
@@ -104,8 +111,8 @@ def spread(value: float, low: float, high: float) -> str:
 
 
 def _p(one: Comparison) -> str:
-    """Of a secondary endpoint, after Holm's adjustment; intervals are not adjusted."""
-    return "adjusted p < 0.001" if one.p < 0.001 else f"adjusted p = {one.p:.2g}"
+    """Of a secondary endpoint after Holm's adjustment, of the primary one as it is; intervals are not adjusted."""
+    return f"{'adjusted ' if one.adjusted else ''}p {'< 0.001' if one.p < 0.001 else f'= {one.p:.2g}'}"
 
 
 def _side(one: Comparison) -> str:

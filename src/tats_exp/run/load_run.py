@@ -208,20 +208,35 @@ class LoadedRun:
         return RunContext(self._checked, {name: Left(key, self._left.folder(name)) for name, key in stages})
 
 
+def _only_run(folder: Path) -> Path:
+    """The folder itself if a run lies in it, else that of the one run right below it."""
+    if _holds_run(folder):
+        return folder
+    below = [place for place in sorted(folder.glob("*")) if _holds_run(place)]
+    if not below:
+        raise UserError(f"{folder}: no run folder, there is no {CONFIG} with a {Status.FILE} in it")
+    if len(below) > 1:
+        names = ", ".join(place.name for place in below[:6]) + (", ..." if len(below) > 6 else "")
+        raise UserError(f"{folder}: {len(below)} runs lie in it; name one of them: {names}")
+    return below[0]
+
+
+def _holds_run(folder: Path) -> bool:
+    return (folder / CONFIG).is_file() and (folder / Status.FILE).is_file()
+
+
 def load_run(folder: str | Path, device: str = "cpu") -> LoadedRun:
     """Read a finished run.
 
     Args:
-        folder: of the run: the one that holds config.yaml and status.json.
+        folder: of the run, which holds config.yaml and status.json; or the one around it, if that holds no other run.
         device: where its models are put, such as "cuda".
 
     Raises:
         UserError: there is no run, it did not finish, what it left is damaged, or another version wrote it, whose
             commit is named; one line.
     """
-    folder = Path(folder)
-    if not (folder / CONFIG).is_file() or not (folder / Status.FILE).is_file():
-        raise UserError(f"{folder}: no run folder, there is no {CONFIG} with a {Status.FILE} in it")
+    folder = _only_run(Path(folder))
     status = Status.read(folder)
     if status.state != "finished":
         reason = f": {status.error}" if status.error else ""
