@@ -168,7 +168,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "sweep").mkdir()
     for name in ("seed=0", "seed=1"):
         shutil.copytree(folder, tmp_path / "sweep" / name)
-    with pytest.raises(UserError, match="sweep: 2 runs lie in it; name one of them: seed=0, seed=1$"):
+    with pytest.raises(UserError, match=r"sweep: 2 runs lie in it; name one of them: seed=0, seed=1$"):
         load_run(tmp_path / "sweep")
     cfg = OmegaConf.load(folder / "config.yaml")
     OmegaConf.save(OmegaConf.merge(cfg, {"swept": []}), folder / "config.yaml")
