@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -234,7 +235,7 @@ def test_a_long_path_among_the_choices_leaves_room_for_what_is_drawn(tmp_path: P
 
 def test_two_processes_draw_what_one_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the user has set matplotlib, whatever lies on the way to modules."""
-    groups = [group(name, [[2.0, 3.0]], [3.0]) for name in "ab"]
+    groups = [group(name, [[2.0, 1 / 3, float("nan")], [float("inf"), 3.0, 4.0]], [3.0, 2.0]) for name in "ab"]
     monkeypatch.setitem(matplotlib.rcParams, "font.family", ["serif"])
     monkeypatch.setattr(sys, "path", [tmp_path, "", *sys.path])
     (tmp_path / "random.py").write_text("raise SystemExit(3)")
@@ -246,6 +247,12 @@ def test_two_processes_draw_what_one_draws(tmp_path: Path, monkeypatch: pytest.M
     assert list(one) == list(two) and one
     for name, paths in one.items():
         assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in two[name]], name
+
+
+def test_what_is_sent_to_another_process_arrives_to_the_last_digit(tmp_path: Path) -> None:
+    groups = [group(name, [[2.0, 1 / 3, float("nan")], [float("inf"), 1e-17, 4.0]], [3.0, 2.0]) for name in "ab"]
+    sent = json.loads(json.dumps(figures._sent(groups, tmp_path), default=repr))
+    assert repr(figures.SENT.validate_python(sent["groups"])) == repr(groups)
 
 
 def test_a_dark_figure_is_laid_out_as_it_would_be_by_itself(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ Each function draws one figure from the finished runs and returns None where the
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import re
 import subprocess
 import sys
@@ -16,10 +16,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from pydantic import ConfigDict, TypeAdapter
 
 from tats_exp.cli import end_with
 from tats_exp.report.bars import bar_figures, bars
@@ -32,6 +34,7 @@ from tats_exp.report.panel import add_legend, lay_out_as, name_axes, panels, sav
 from tats_exp.report.pictures import pictures_of
 from tats_exp.report.runs import Group
 from tats_exp.report.style import DARK, LIGHT, Ink, settings
+from tats_exp.run_folder import Told
 
 Draw = Callable[[list[Group], Ink], Figure | None]
 LOSS_PANELS = 12
@@ -43,12 +46,15 @@ CURVES: dict[str, Draw] = {
 }
 """Figures of what is measured window by window: half of the work of most reports."""
 APART = """
-import pickle, sys
-sys.path[:] = pickle.load(sys.stdin.buffer)
+import json, sys
+sent = json.load(sys.stdin)
+sys.path[:] = sent["path"]
 from tats_exp.report.figures import _draw_sent
-_draw_sent()
+_draw_sent(sent)
 """
 """What the process does that draws the curves: it imports what this one would."""
+SENT = TypeAdapter(list[Group], config=ConfigDict(ser_json_inf_nan="constants"))
+"""Runs as JSON and back, to the last digit."""
 LETTERS = 40
 """Letters of one choice that fit into a figure."""
 
@@ -109,9 +115,8 @@ def _curves_apart(groups: list[Group], folder: Path, asked: bool) -> Iterator[Ca
         yield lambda: False
         return
     try:
-        with TemporaryFile() as sent:  # a pipe would block before the process has imported what reads it
-            pickle.dump([place for place in sys.path if isinstance(place, str)], sent)
-            pickle.dump((groups, folder.absolute(), settings(), os.getpid()), sent)
+        with TemporaryFile("w+") as sent:  # a pipe would block before the process has imported what reads it
+            json.dump(_sent(groups, folder), sent, default=repr)
             sent.seek(0)
             other = subprocess.Popen(
                 [sys.executable, "-P", "-c", APART],
@@ -120,7 +125,7 @@ def _curves_apart(groups: list[Group], folder: Path, asked: bool) -> Iterator[Ca
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C, which a terminal sends to all, is answered here
             )
-    except (OSError, TypeError, ValueError):  # TypeError: there is no sys.executable
+    except (OSError, TypeError, ValueError):  # TypeError: no sys.executable
         yield lambda: False
         return
     with other:
@@ -130,12 +135,24 @@ def _curves_apart(groups: list[Group], folder: Path, asked: bool) -> Iterator[Ca
             other.kill()
 
 
-def _draw_sent() -> None:
-    """Draw the curves of the groups that stdin brings; what is wrong is told by who draws them again."""
-    groups, folder, of_user, parent = pickle.load(sys.stdin.buffer)
-    end_with(parent)
-    matplotlib.rcParams.update(of_user)
-    _draw(CURVES, groups, folder)
+def _sent(groups: list[Group], folder: Path) -> dict[str, Any]:
+    """What the process that draws the curves is told, as JSON values; of runs what no curve shows is left out."""
+    no_curve: dict[str, Any] = {"losses": {}, "code_histogram": {}, "mask": None, "told": Told()}
+    shown = [replace(group, runs=[replace(run, **no_curve) for run in group.runs]) for group in groups]
+    return {
+        "path": [place for place in sys.path if isinstance(place, str)],
+        "settings": settings(),
+        "groups": SENT.dump_python(shown, mode="json"),
+        "folder": str(folder.absolute()),
+        "parent": os.getpid(),
+    }
+
+
+def _draw_sent(sent: dict[str, Any]) -> None:
+    """Draw the curves of what `_sent` told; what goes wrong is told by who draws them again."""
+    end_with(sent["parent"])
+    matplotlib.rcParams.update(sent["settings"])
+    _draw(CURVES, SENT.validate_python(sent["groups"]), Path(sent["folder"]))
 
 
 def _draw(drawings: dict[str, Draw], groups: list[Group], folder: Path) -> set[str]:
