@@ -185,6 +185,17 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
         load_run(folder)
 
 
+def test_a_run_is_read_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it was told where its store is from the folder that it was started in."""
+    folder = finished(tmp_path, "store.root=store")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert not load_run(folder).vqgan().training
+    (tmp_path / "store").rename(tmp_path / "away")
+    with pytest.raises(UserError, match=r"store.root=store: the vqgan of .* is not there"):
+        load_run(folder).vqgan()
+
+
 def test_damaged_models_and_results_are_named(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     vqgan = tmp_path / "store" / "vqgan" / "key"

@@ -52,5 +52,7 @@ class LeftStages:
         return folder
 
     def folder(self, stage: str) -> Path:
-        """Where the store has it, or had it."""
-        return Path(self.config.store.root) / stage / self.status.stages.get(stage, "")
+        """Where the store has it, or had it: a relative root is taken from here, else from a folder above the run."""
+        place = Path(self.config.store.root) / stage / self.status.stages.get(stage, "")
+        starts = [Path(), *self.run.absolute().parents]
+        return next((start / place for start in starts if (start / place).is_dir()), place)
